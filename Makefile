@@ -1,0 +1,42 @@
+# The two commands: `make run` (set-up and the demo) and `make test` (set-up and the tests).
+# A machine needs Python 3.11 or newer, git and make; everything else goes into .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help setup run test lint bench lock clean
+
+help:  ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: .venv/ready  ## the virtual environment, from the lock
+
+.venv/ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch .venv/ready
+
+run: setup  ## the main job: a demo platform, versions, a diff, a restore, a proof
+	$(BIN)/cas demo
+
+test: setup lint  ## lint, types, floors, tests
+	$(BIN)/python -m pytest
+
+lint: setup  ## ruff, mypy, the floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-timing
+
+bench: setup  ## the figures, against peers (restic, borg, pg_dump); takes minutes
+	$(BIN)/python -m tests.bench
+
+lock: setup  ## pin all dependencies again
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
+	  --no-header --group dev --extra service pyproject.toml --output-file requirements.lock
+
+clean:  ## remove what make made
+	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Our own PostgreSQL database: sessions, packs, versions. One port, and its implementation."""

@@ -1,0 +1,93 @@
+"""The port to the catalog: who writes, what is live, which versions there are.
+
+Guarantees that an implementation gives (STORAGE protocol; FORMAT.md, "Write order"):
+
+1. Postgres is the only clock. A lease is compared with the catalog's clock, inside the
+   transaction that depends on it.
+2. `begin` takes the view (packs that are live) in the same transaction that makes the session,
+   pins its parent, reserves the number and lists the version as running.
+3. `register_pack`, `prepare` and `commit` lock the session's row and demand: open, and its lease
+   in the future. Otherwise `Fenced`, and nothing is changed. The epoch's row is locked FOR SHARE
+   in begin, prepare and commit; gc locks it FOR UPDATE.
+4. `commit` is one transaction: the journal that the writer has seen in the bucket is not beyond
+   the catalog's, packs become live, the version is complete, the session ends.
+5. A name of a pack never recurs; registering a known name is `Conflict`.
+6. Nothing is ever committed for a repository other than the one the catalog is attached to.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from cas.catalog.model import (
+    AdoptedVersion,
+    NewPack,
+    NewVersion,
+    SessionHandle,
+    Version,
+    VersionFilter,
+    VersionResult,
+)
+from cas.ids import PackName
+
+
+class Catalog(Protocol):
+    """The catalog of one repository. Methods may be called from several threads at once."""
+
+    @property
+    def url(self) -> str:
+        """The address without password."""
+
+    def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
+        """Check that this catalog belongs to the repository; with `create`, claim an unclaimed one.
+        Conflict where it belongs to another one, NotFound where it is unclaimed and not `create`."""
+
+    def begin(self, new: NewVersion) -> SessionHandle: ...
+
+    def describe_source(
+        self, session: UUID, database: str, server_version: str, system_identifier: str
+    ) -> None:
+        """Complete the running version's row by what is known only once the platform answered."""
+
+    def renew(self, session: UUID) -> None:
+        """Extend the lease. Fenced where the session was ended; a lapsed lease may be renewed as long
+        as nobody ended the session."""
+
+    def register_pack(self, session: UUID, pack: NewPack) -> None: ...
+
+    def prepare(self, session: UUID) -> None:
+        """The last check before the document is put: session open, lease good."""
+
+    def commit(self, session: UUID, result: VersionResult, *, journal: int) -> Version:
+        """`journal`: the highest number among the bucket's gc journals, listed after the document was
+        put; 0 where there are none. Conflict where the catalog's own is lower: it is older than the
+        bucket and must be reconciled first."""
+
+    def fail(self, session: UUID, code: str, text: str) -> None:
+        """End the session and keep its version listed as failed. No effect on an ended session."""
+
+    def journal(self) -> int:
+        """The highest gc journal that the catalog knows; 0 before the first."""
+
+    def live_packs(self) -> frozenset[PackName]: ...
+
+    def versions(self, where: VersionFilter) -> Sequence[Version]:
+        """Newest first. A running version whose session's lease lapsed is listed as failed."""
+
+    def version(self, number: int) -> Version:
+        """With entities. NotFound."""
+
+    def latest(self, source_system_identifier: str = "", source_database: str = "") -> Version | None:
+        """The newest complete version, of this source where given."""
+
+    def known_numbers(self) -> frozenset[int]:
+        """Numbers of all versions that the catalog has ever listed, whatever became of them."""
+
+    def adopt(self, versions: Sequence[AdoptedVersion], *, journal: int) -> int:
+        """Take in what the bucket holds, one transaction: versions that are not known, their packs as
+        live, the next number raised above all. Ends every open session first. Returns how many."""
+
+    def now(self) -> datetime: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,206 @@
+"""The rows of the catalog as frozen values. The faces print and serialise these."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from cas.ids import ChunkId, PackName
+
+
+class VersionState(StrEnum):
+    """Where a version stands. Only COMPLETE counts as a good one; INCOMPLETE says what it lacks."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    FAILED = "failed"
+
+
+class Trigger(StrEnum):
+    """Who asked for a version: a schedule or policy, a person, or the system before a restore."""
+
+    AUTO = "AUTO"
+    MANUAL = "MANUAL"
+    SYSTEM = "SYSTEM"
+
+
+class VersionKind(StrEnum):
+    """What a version holds."""
+
+    FULL = "full"
+    SCHEMA_ONLY = "schema-only"
+    DATA_ONLY = "data-only"
+    SELECTED = "selected"
+
+
+class PackState(StrEnum):
+    """The life of a pack; it only moves forward, or from CONDEMNED back to LIVE."""
+
+    UPLOADING = "uploading"
+    LIVE = "live"
+    CONDEMNED = "condemned"
+    DELETING = "deleting"
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """What is known of a version when its session begins."""
+
+    trigger: Trigger
+    kind: VersionKind
+    reason: str = ""
+    name: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    created_by: str = ""
+    protected: bool = False
+    source_url: str = ""
+    source_database: str = ""
+    source_server_version: str = ""
+    source_system_identifier: str = ""
+    included: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    included_schemas: tuple[str, ...] = ()
+    parent: int | None = None
+    """Number of the version to pin: its chunks may be reused and must not go meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionHandle:
+    """An open session of a writer. `view` is what was live when it began, in the same transaction."""
+
+    id: UUID
+    number: int
+    """The number of the version that this session makes; known before the work begins."""
+    epoch: int
+    created_at: datetime
+    """By the catalog's clock, UTC; the version's time."""
+    view: frozenset[PackName]
+
+
+@dataclass(frozen=True, slots=True)
+class NewPack:
+    """A pack about to be uploaded."""
+
+    name: PackName
+    stored_bytes: int
+    chunks: int
+    holds_nodes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EntitySummary:
+    """One entity of one version: what was read, how, and what came of it."""
+
+    label: str
+    kind: str
+    root: ChunkId
+    records: int
+    payload_bytes: int
+    """Sum of the payloads' lengths."""
+    checksum: bytes
+    read_by: str
+    """'scan', later 'xmin' or 'capture'."""
+    read_reason: str
+    rows_read: int
+    new_chunks: int
+    """Record chunks that were not in the store before."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionResult:
+    """What is known of a version when it commits."""
+
+    state: VersionState
+    entities: tuple[EntitySummary, ...]
+    omissions: tuple[tuple[str, str], ...]
+    records: int
+    original_bytes: int
+    """Sum of all payloads' lengths."""
+    added_bytes: int
+    """Stored bytes of the packs and the document that this version added."""
+    stored_bytes: int
+    """Stored bytes of everything that this version needs, shared or not."""
+    objects_written: int
+    checksum: bytes
+    document_hash: bytes
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version as the catalog lists it, whatever its state."""
+
+    number: int
+    state: VersionState
+    trigger: Trigger
+    kind: VersionKind
+    reason: str
+    name: str
+    description: str
+    tags: tuple[str, ...]
+    metadata: Mapping[str, str]
+    created_by: str
+    protected: bool
+    hold: str
+    """Reason of a legal hold; empty where there is none."""
+    source_url: str
+    source_database: str
+    source_server_version: str
+    source_system_identifier: str
+    included: tuple[str, ...]
+    excluded: tuple[str, ...]
+    included_schemas: tuple[str, ...]
+    parent: int | None
+    created_at: datetime
+    finished_at: datetime | None
+    duration_seconds: float | None
+    expires_at: datetime | None
+    expiry_rule: str
+    records: int | None
+    original_bytes: int | None
+    added_bytes: int | None
+    stored_bytes: int | None
+    objects_written: int | None
+    checksum: bytes | None
+    document_hash: bytes | None
+    retries: int
+    error_code: str
+    error_text: str
+    entities: tuple[EntitySummary, ...]
+    """Empty in listings; filled by `version`."""
+    omissions: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFilter:
+    """Which versions to list. Every given field must match; tags must all be there."""
+
+    states: tuple[VersionState, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    kinds: tuple[VersionKind, ...] = ()
+    tags: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str = ""
+    """Found in number, name, reason or description, regardless of case."""
+    limit: int = 100
+    before: int | None = None
+    """Only numbers below this one: the cursor of the next page."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedVersion:
+    """A version document found in the bucket, as the catalog takes it in."""
+
+    number: int
+    created_at: datetime
+    begin: NewVersion
+    result: VersionResult
+    duration_seconds: float
+    packs: tuple[NewPack, ...]
+    """Packs that the rebuild saw in the store and that are to be live."""

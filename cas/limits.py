@@ -1,0 +1,83 @@
+"""Every limit and margin of the stored format and of the engine, with its reason.
+
+FORMAT.md repeats those that a reader must enforce; a test holds the two lists equal. A reader
+refuses what exceeds a limit before it allocates memory for it.
+"""
+
+KIB = 1024
+MIB = 1024 * KIB
+
+MAX_CHUNK_BYTES = 16 * MIB
+"""Plain bytes of one chunk. Larger values are cut into pieces, so that memory stays bounded."""
+
+MAX_FRAME_BYTES = 16 * MIB
+"""Plain bytes of one frame; a frame holds one chunk of the largest size or many small ones."""
+
+MAX_FRAME_CHUNKS = 4096
+"""Chunks in one frame. Decoding a frame to read one chunk stays cheap."""
+
+FRAME_TARGET_BYTES = 16 * KIB
+"""Records are gathered into frames of about this size. Measured on product records of 463 bytes
+with a 256 KiB dictionary, level 3: alone 156 B, in frames of 32 134.8 B, one solid stream 133.6 B;
+decoding costs half per record. Larger frames gain nothing and make reading one record slower."""
+
+NODE_FRAME_TARGET_BYTES = 32 * KIB
+"""Tree nodes are mostly chunk ids, which do not compress; their keys do, and like company."""
+
+LARGE_VALUE_BYTES = 1 * MIB
+"""A payload above this is stored as pieces of this size and a list of them (kind LARGE)."""
+
+MAX_LARGE_PIECES = 64 * KIB
+"""Pieces of one value: 64 GiB, far above PostgreSQL's 1 GiB row in text form."""
+
+MAX_KEY_BYTES = 1 * MIB
+"""Key bytes of one record. A btree index refuses keys above a third of a page after compression;
+compression of text gains at most about a factor 100 on them."""
+
+PACK_TARGET_BYTES = 16 * MIB
+"""Stored bytes after which a pack is closed: few requests, and a rewrite stays cheap."""
+
+MAX_PACK_BYTES = 64 * MIB
+"""A pack that is larger is refused: one frame of the largest size above the target, and margin."""
+
+MAX_PACK_CHUNKS = 1 << 20
+"""Chunks in one pack. Bounds the trailer (24 MiB plain) whatever the chunks' size."""
+
+MAX_TRAILER_BYTES = 40 * MIB
+"""Plain bytes of a trailer: 2^20 chunks of 20 bytes, as many frames of 28 would not fit a pack."""
+
+MAX_DELTA_DEPTH = 32
+"""Deltas on deltas that a reader follows. Longer chains save little and read slowly."""
+
+MAX_DELTA_BASES = 64
+"""Chunks whose bytes, one after the other, are the base of one delta frame."""
+
+DICTIONARY_BYTES = 256 * KIB
+"""Size of a trained dictionary."""
+
+DICTIONARY_MIN_SAMPLES_BYTES = 2 * MIB
+"""An entity with fewer sampled bytes gets no dictionary: it could not earn its own size back."""
+
+NODE_CANDIDATE_BITS = 6
+"""A key whose hash ends in this many zero bits may close a node: 64 entries on average."""
+
+MAX_NODE_ENTRIES = 256
+"""Entries after which a node closes without a candidate."""
+
+MAX_NODE_BYTES = 64 * KIB
+"""Bytes of keys and values after which a node closes without a candidate (at >= 2 entries)."""
+
+MAX_TREE_HEIGHT = 64
+"""Levels a reader follows: a tree of 2^63 records with two entries a node."""
+
+MAX_DOCUMENT_BYTES = 16 * MIB
+"""A version document or a config. Their growing parts are chunks, so they stay small."""
+
+MAX_ENTITIES = 100_000
+"""Entities in one version."""
+
+SESSION_LEASE_SECONDS = 300
+"""A writer renews its lease every minute; after five missed ones it is taken for dead."""
+
+SESSION_RENEW_SECONDS = 60
+"""Interval of renewal: a fifth of the lease, so that four may fail."""

@@ -1,0 +1,1 @@
+"""The platform database: reading it in one snapshot, and filling an empty one."""

@@ -1,0 +1,112 @@
+"""The port through which a snapshot reads a platform, and what it relies on."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from cas.records.model import Entity, RecordBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which tables a version holds. Patterns are `schema.table`, `table` or with `*`; empty = all.
+
+    `schemas` narrows to these schemas; `tables` includes; `exclude` wins over both. A pattern that
+    matches nothing is InvalidInput, since a typing error must not make an empty version.
+    """
+
+    schemas: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    @property
+    def is_everything(self) -> bool:
+        return not (self.schemas or self.tables or self.exclude)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceIdentity:
+    """What database this is, for people and for continuity checks."""
+
+    database: str
+    server_version: str
+    server_version_num: int
+    system_identifier: str
+    database_oid: int
+    encoding: str
+    """The server encoding, which is also that of all payload and key bytes."""
+    locale: str
+    extensions: tuple[tuple[str, str], ...]
+    """(name, version) of each installed extension, ascending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Omission:
+    """Something that was left out on purpose or could not be read, and why, in words."""
+
+    name: str
+    reason: str
+    is_failure: bool
+    """True where it should have been read (no privilege): the version is then incomplete."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaItem:
+    """One statement group of the schema dump. `section` is 'pre-data' or 'post-data'."""
+
+    section: str
+    type: str
+    schema: str
+    name: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntityEstimate:
+    """What the statistics say before the read: for progress and the check of free space only."""
+
+    records: int
+    bytes: int
+
+
+class SourceSnapshot(Protocol):
+    """One consistent moment of a platform: everything read through it belongs together.
+
+    All readers see the same rows. `finish` proves with a fresh snapshot that nothing that could
+    change a row's text has moved since; it raises SourceChanged where it has, and then nothing
+    read may be committed.
+    """
+
+    @property
+    def identity(self) -> SourceIdentity: ...
+
+    @property
+    def entities(self) -> Sequence[Entity]:
+        """Ascending by (schema, name); sequences and large objects last."""
+
+    @property
+    def omissions(self) -> Sequence[Omission]: ...
+
+    def estimate(self, entity: Entity) -> EntityEstimate: ...
+
+    def batches(self, entity: Entity) -> Iterator[RecordBatch]:
+        """All records. Raises PermissionDenied naming the table, SourceChanged, TimedOut."""
+
+    def schema_items(self) -> Sequence[SchemaItem]:
+        """The schema dump of the selected tables, in pg_dump's order."""
+
+    def finish(self) -> None: ...
+
+
+class Source(Protocol):
+    """A platform database."""
+
+    @property
+    def url(self) -> str:
+        """Without password."""
+
+    def snapshot(
+        self, selection: Selection, *, allow_incomplete: bool = False
+    ) -> AbstractContextManager[SourceSnapshot]:
+        """Open one consistent moment. With `allow_incomplete`, tables that may not be read become omissions."""

@@ -1,0 +1,1 @@
+"""The ordered Merkle map from key bytes to chunk id."""
