@@ -1,0 +1,40 @@
+"""Fixtures that several parts share: PostgreSQL clusters for the session, databases for a test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers.postgres import DEBIAN_15, Cluster, Databases, debian_cluster, embedded_cluster
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The embedded PostgreSQL 18, one for the whole session. Settings: tests/servers/postgres.py."""
+    with embedded_cluster() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def cluster15() -> Iterator[Cluster]:
+    """Debian's PostgreSQL 15, where it is installed."""
+    if not (DEBIAN_15 / "postgres").exists():
+        pytest.skip(f"no PostgreSQL 15 in {DEBIAN_15} (Debian: apt install postgresql-15)")
+    with debian_cluster(DEBIAN_15) as running:
+        yield running
+
+
+@pytest.fixture(params=["18", "15"])
+def each_cluster(request: pytest.FixtureRequest) -> Cluster:
+    """The test runs on both: 18, and 15 where it is installed."""
+    running: Cluster = request.getfixturevalue("cluster" if request.param == "18" else "cluster15")
+    return running
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> Iterator[Databases]:
+    """`database()` makes an empty database on 18 and returns its URL; `database(cluster15)` on 15."""
+    databases = Databases(cluster)
+    try:
+        yield databases
+    finally:
+        databases.drop_all()
