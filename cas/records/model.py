@@ -17,9 +17,9 @@ class EntityKind(StrEnum):
     PARTITIONED = "partitioned"
     """A partitioned table, read and restored through its root; its leaves are no entities."""
     SEQUENCES = "sequences"
-    """All sequences of the database: key = quoted name; payload = last_value TAB is_called."""
+    """All sequences of the database: key = quoted name; payload: cas.records.sequences."""
     LARGE_OBJECTS = "large_objects"
-    """All large objects: key = (oid, page); payload = oid TAB page TAB bytea text."""
+    """All large objects: key = (oid, page); payload: cas.records.large_objects."""
 
 
 class KeyPart(StrEnum):
