@@ -1,0 +1,150 @@
+"""Which chunk lies where: a cache of pack trailers on the local disk.
+
+It is built from trailers, one ranged read a pack, and can be thrown away at any time. It never
+decides alone what exists: a caller asks within a view, the set of packs that count for it.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+
+import numpy as np
+import numpy.typing as npt
+
+from cas.format.pack import Trailer
+from cas.ids import PackName
+from cas.segment import (
+    U64,
+    Segment,
+    find,
+    halves,
+    merge,
+    open_segment,
+    rows_of_pack,
+    short_ids_of,
+    write_segment,
+)
+
+MAX_SEGMENT_CHUNKS = 4_000_000
+"""Merging stops here: a merge holds its rows in memory three times, 28 bytes each."""
+
+FetchTrailer = Callable[[PackName], Trailer]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the asked chunks lie. `pack[i]` indexes `packs` and is -1 where the i-th was not found."""
+
+    packs: tuple[PackName, ...]
+    pack: npt.NDArray[np.int64]
+    ordinal: npt.NDArray[np.int64]
+    share: npt.NDArray[np.int64]
+    """Stored bytes that belong to each found chunk."""
+
+
+class ChunkIndex:
+    """Segments in one directory, or in memory only where `directory` is None. Thread-safe."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self._directory = directory
+        self._lock = RLock()
+        self._segments: list[Segment] = []
+        self._known: set[PackName] = set()
+        if directory is not None:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._load(directory)
+
+    def _load(self, directory: Path) -> None:
+        for path in sorted(directory.glob("*.segment")):
+            try:
+                segment = open_segment(path)
+            except (ValueError, OSError):
+                path.unlink(missing_ok=True)
+                continue
+            self._segments.append(segment)
+            self._known.update(segment.packs)
+
+    @property
+    def packs(self) -> frozenset[PackName]:
+        """The packs whose chunks the index knows."""
+        with self._lock:
+            return frozenset(self._known)
+
+    def __len__(self) -> int:
+        """Rows, copies counted."""
+        return sum(len(segment.rows) for segment in self._segments)
+
+    def sync(self, wanted: Iterable[PackName], fetch: FetchTrailer) -> int:
+        """Learn the packs that are not known yet, ascending by name. Returns how many. What `fetch`
+        raises goes through, and what was learned before it stays."""
+        learned = 0
+        for name in sorted(set(wanted) - self.packs):
+            self.add(name, fetch(name))
+            learned += 1
+        return learned
+
+    def add(self, name: PackName, trailer: Trailer) -> None:
+        """Learn one pack."""
+        with self._lock:
+            if name in self._known:
+                return
+            self._segments.append(self._keep(Segment((name,), rows_of_pack(trailer))))
+            self._known.add(name)
+            self._merge_small()
+
+    def _keep(self, segment: Segment) -> Segment:
+        if self._directory is None:
+            return segment
+        return write_segment(segment, self._directory / f"{secrets.token_hex(8)}.segment")
+
+    def _merge_small(self) -> None:
+        """Keep the sizes geometric: the number of segments grows with the logarithm of the chunks."""
+        while len(self._segments) > 1:
+            last, before = self._segments[-1], self._segments[-2]
+            total = len(last.rows) + len(before.rows)
+            if len(before.rows) > 2 * len(last.rows) or total > MAX_SEGMENT_CHUNKS:
+                return
+            merged = self._keep(merge((before, last)))
+            self._segments[-2:] = [merged]
+            for old in (before, last):
+                if old.path is not None:
+                    old.path.unlink(missing_ok=True)
+
+    def locate(self, ids: Sequence[bytes], view: frozenset[PackName] | None = None) -> Places:
+        """The places of these chunks within the view (None: all that is known)."""
+        with self._lock:
+            segments = tuple(self._segments)
+        high, low = halves(short_ids_of(ids)) if ids else _NOTHING
+        packs: list[PackName] = []
+        pack = np.full(len(ids), -1, dtype=np.int64)
+        ordinal = np.zeros(len(ids), dtype=np.int64)
+        share = np.zeros(len(ids), dtype=np.int64)
+        for segment in segments:
+            left = np.flatnonzero(pack < 0)
+            if not len(left):
+                break
+            allowed = np.array([view is None or name in view for name in segment.packs], dtype=np.bool_)
+            if allowed.any():
+                rows = find(segment, high[left], low[left], allowed)
+                hit = rows >= 0
+                found, queries = rows[hit], left[hit]
+                pack[queries] = segment.rows.pack[found].astype(np.int64) + len(packs)
+                ordinal[queries] = segment.rows.ordinal[found]
+                share[queries] = segment.rows.share[found]
+            packs.extend(segment.packs)
+        return Places(tuple(packs), pack, ordinal, share)
+
+    def clear(self) -> None:
+        """Forget everything, on the disk too."""
+        with self._lock:
+            paths = [segment.path for segment in self._segments if segment.path is not None]
+            self._segments, self._known = [], set()
+            for path in paths:
+                with suppress(OSError):
+                    path.unlink()
+
+
+_NOTHING: tuple[U64, U64] = (np.empty(0, np.uint64), np.empty(0, np.uint64))

@@ -1,0 +1,172 @@
+"""Compressing frames in batches, and decompressing what may be hostile.
+
+zstd's own trust in what a frame declares is not ours: python-zstandard ignores its output limit when
+the frame declares a size, and a wrong base raises nothing. So the declared size is compared with
+the trailer's first, and whoever reads a chunk compares its hash afterwards.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import local
+
+import zstandard
+
+from cas.format.malformed import malformed
+from cas.ids import ChunkId
+from cas.limits import DICTIONARY_BYTES, DICTIONARY_MIN_SAMPLES_BYTES, MAX_FRAME_BYTES
+
+DEFAULT_LEVEL = 3
+MAX_LEVEL = 19
+
+
+@dataclass(frozen=True, slots=True)
+class Dictionary:
+    """A trained dictionary: the id of its chunk and its plain bytes."""
+
+    id: ChunkId
+    plain: bytes
+    _prepared: dict[int, zstandard.ZstdCompressionDict] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def prepared(self, level: int) -> zstandard.ZstdCompressionDict:
+        """The dictionary digested for one level, once for all threads; 0 is for decompression."""
+        if level not in self._prepared:
+            digested = zstandard.ZstdCompressionDict(self.plain, dict_type=zstandard.DICT_TYPE_FULLDICT)
+            if level:
+                digested.precompute_compress(level=level)
+            self._prepared[level] = digested
+        return self._prepared[level]
+
+
+def train_dictionary(samples: Sequence[bytes]) -> bytes | None:
+    """A dictionary for records like these, or None where there is too little to learn from.
+
+    samples: payloads from all over the entity. One that saves less than its own size is not made.
+    """
+    if sum(map(len, samples)) < DICTIONARY_MIN_SAMPLES_BYTES or len(samples) < 100:
+        return None
+    try:
+        return zstandard.train_dictionary(DICTIONARY_BYTES, list(samples), level=DEFAULT_LEVEL).as_bytes()
+    except zstandard.ZstdError:
+        return None
+
+
+class _Contexts(local):
+    """zstd's contexts serve one thread each. Only the newest dictionary's is kept: they are large."""
+
+    def __init__(self) -> None:
+        self.compressors: dict[ChunkId | None, zstandard.ZstdCompressor] = {}
+        self.decompressors: dict[ChunkId | None, zstandard.ZstdDecompressor] = {}
+
+
+class Compressor:
+    """Compresses frames with one level. May be used by several threads at once.
+
+    threads: how many cores one batch may use; the GIL is released meanwhile.
+    """
+
+    def __init__(self, level: int = DEFAULT_LEVEL, threads: int = 1) -> None:
+        self._level = level
+        self._threads = threads
+        self._local = _Contexts()
+
+    def _context(self, dictionary: Dictionary | None) -> zstandard.ZstdCompressor:
+        contexts = self._local.compressors
+        key = dictionary.id if dictionary else None
+        if key not in contexts:
+            contexts.clear()
+            contexts[key] = zstandard.ZstdCompressor(
+                level=self._level,
+                dict_data=dictionary.prepared(self._level) if dictionary else None,
+                write_content_size=True,
+                write_dict_id=False,
+            )
+        return contexts[key]
+
+    def compress(self, plains: Sequence[bytes], dictionary: Dictionary | None = None) -> list[bytes]:
+        """One zstd frame for each plain."""
+        context = self._context(dictionary)
+        if len(plains) == 1:
+            return [context.compress(plains[0])]
+        result = context.multi_compress_to_buffer(list(plains), threads=self._threads)
+        return [result[index].tobytes() for index in range(len(result))]
+
+
+class Decompressor:
+    """Decompresses frames of which nothing is believed. May be used by several threads at once."""
+
+    def __init__(self) -> None:
+        self._local = _Contexts()
+
+    def _context(self, dictionary: Dictionary | None) -> zstandard.ZstdDecompressor:
+        contexts = self._local.decompressors
+        key = dictionary.id if dictionary else None
+        if key not in contexts:
+            contexts.clear()
+            contexts[key] = zstandard.ZstdDecompressor(
+                dict_data=dictionary.prepared(0) if dictionary else None, max_window_size=MAX_FRAME_BYTES
+            )
+        return contexts[key]
+
+    def decompress(
+        self, stored: bytes, plain_length: int, dictionary: Dictionary | None = None, where: str = ""
+    ) -> bytes:
+        """Exactly `plain_length` bytes, which the caller has found within the limits."""
+        return _decompress(self._context(dictionary), stored, plain_length, where)
+
+    def decompress_delta(self, stored: bytes, plain_length: int, base: bytes, where: str = "") -> bytes:
+        """As `decompress`, with the bases' plain bytes as raw content."""
+        content = zstandard.ZstdCompressionDict(base, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+        context = zstandard.ZstdDecompressor(dict_data=content, max_window_size=MAX_FRAME_BYTES)
+        return _decompress(context, stored, plain_length, where)
+
+    def decompress_many(
+        self,
+        stored: Sequence[bytes],
+        plain_lengths: Sequence[int],
+        dictionary: Dictionary | None = None,
+        where: str = "",
+    ) -> list[bytes]:
+        """As `decompress` for many frames; the GIL is released once for all."""
+        if len(stored) == 1:
+            return [self.decompress(stored[0], plain_lengths[0], dictionary, where)]
+        for data, length in zip(stored, plain_lengths, strict=True):
+            _check_declared(data, length, where)
+        sizes = struct.pack(f"={len(plain_lengths)}Q", *plain_lengths)
+        try:
+            result = self._context(dictionary).multi_decompress_to_buffer(
+                list(stored), decompressed_sizes=sizes, threads=1
+            )
+        except zstandard.ZstdError as error:
+            raise malformed("frame cannot be decompressed", where) from error
+        return [result[index].tobytes() for index in range(len(result))]
+
+
+def compress_delta(plain: bytes, base: bytes, level: int = DEFAULT_LEVEL) -> bytes:
+    """A zstd frame of `plain` that needs `base` (raw content) to be read."""
+    content = zstandard.ZstdCompressionDict(base, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+    return zstandard.ZstdCompressor(level=level, dict_data=content, write_dict_id=False).compress(plain)
+
+
+def _check_declared(stored: bytes, plain_length: int, where: str) -> None:
+    try:
+        parameters = zstandard.get_frame_parameters(stored)
+    except zstandard.ZstdError as error:
+        raise malformed("not a zstd frame", where) from error
+    if parameters.content_size != plain_length:
+        raise malformed("frame's declared size is not the trailer's", where)
+    if parameters.window_size > MAX_FRAME_BYTES:
+        raise malformed("frame wants too large a window", where)
+
+
+def _decompress(context: zstandard.ZstdDecompressor, stored: bytes, plain_length: int, where: str) -> bytes:
+    _check_declared(stored, plain_length, where)
+    try:
+        plain = context.decompress(stored, max_output_size=plain_length, allow_extra_data=False)
+    except zstandard.ZstdError as error:
+        raise malformed("frame cannot be decompressed", where) from error
+    if len(plain) != plain_length:
+        raise malformed("frame's real size is not its declared one", where)
+    return plain
