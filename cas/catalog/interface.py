@@ -43,7 +43,9 @@ class Catalog(Protocol):
         """Check that this catalog belongs to the repository; with `create`, claim an unclaimed one.
         Conflict where it belongs to another one, NotFound where it is unclaimed and not `create`."""
 
-    def begin(self, new: NewVersion) -> SessionHandle: ...
+    def begin(self, new: NewVersion) -> SessionHandle:
+        """InvalidInput for a text that cannot be kept, NotFound or Conflict for a parent that is not
+        committed. A lapsed session of somebody else is no obstacle and is left alone."""
 
     def describe_source(
         self, session: UUID, database: str, server_version: str, system_identifier: str
@@ -62,7 +64,8 @@ class Catalog(Protocol):
     def commit(self, session: UUID, result: VersionResult, *, journal: int) -> Version:
         """`journal`: the highest number among the bucket's gc journals, listed after the document was
         put; 0 where there are none. Conflict where the catalog's own is lower: it is older than the
-        bucket and must be reconciled first."""
+        bucket and must be reconciled first. After ConnectionFailed nobody knows whether it happened:
+        committing the same result again says so, or does it."""
 
     def fail(self, session: UUID, code: str, text: str) -> None:
         """End the session and keep its version listed as failed. No effect on an ended session."""
@@ -79,14 +82,16 @@ class Catalog(Protocol):
         """With entities. NotFound."""
 
     def latest(self, source_system_identifier: str = "", source_database: str = "") -> Version | None:
-        """The newest complete version, of this source where given."""
+        """The newest complete version, of this source where given. With entities."""
 
     def known_numbers(self) -> frozenset[int]:
         """Numbers of all versions that the catalog has ever listed, whatever became of them."""
 
     def adopt(self, versions: Sequence[AdoptedVersion], *, journal: int) -> int:
-        """Take in what the bucket holds, one transaction: versions that are not known, their packs as
-        live, the next number raised above all. Ends every open session first. Returns how many."""
+        """Take in what the bucket holds, one transaction: versions that are not known, or that are
+        listed as failed though their document exists; their packs as live, also condemned ones; the
+        next number raised above all. Ends every open session first. Returns how many were taken in.
+        CorruptData for a version that cannot be true, Conflict where a pack is being deleted."""
 
     def now(self) -> datetime: ...
 

@@ -185,7 +185,9 @@ class VersionFilter:
     kinds: tuple[VersionKind, ...] = ()
     tags: tuple[str, ...] = ()
     since: datetime | None = None
+    """Created at or after."""
     until: datetime | None = None
+    """Created before."""
     text: str = ""
     """Found in number, name, reason or description, regardless of case."""
     limit: int = 100

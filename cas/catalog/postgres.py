@@ -1,0 +1,170 @@
+"""The catalog in PostgreSQL 14 or newer. Guarantees: cas/catalog/interface.py.
+
+A lapsed lease means: the version is listed as failed from that moment on, its session may write
+nothing, and the pin of its parent still holds, because the row alone decides: the writer may come
+back with `renew` until somebody ends its session. `begin` of others neither waits for it nor ends
+it; the collector and `adopt` do.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from cas.catalog import adopting, committing, listing, rules, sessions
+from cas.catalog.connecting import Connection, Connections
+from cas.catalog.migrating import migrate, shipped_migrations
+from cas.catalog.model import (
+    AdoptedVersion,
+    NewPack,
+    NewVersion,
+    SessionHandle,
+    Version,
+    VersionFilter,
+    VersionResult,
+)
+from cas.errors import Conflict, ConnectionFailed, NotFound, Unsupported
+from cas.ids import PackName
+
+FORMAT = 1
+"""The newest repository format whose catalog this program understands."""
+
+
+class PostgresCatalog:
+    """The catalog at a libpq URL or connection string; see `Connections` for what may be raised."""
+
+    def __init__(self, url: str, *, wait_seconds: float = 20) -> None:
+        self._connections = Connections(url, wait_seconds=wait_seconds)
+        self._repository_id: str | None = None
+
+    @property
+    def url(self) -> str:
+        return self._connections.url
+
+    def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
+        """Also brings the tables up to date; `create` makes them in an empty database."""
+        migrate(self._connections, shipped_migrations(), create=create)
+        with self._connections.transaction() as connection:
+            if create:
+                connection.execute(
+                    """
+                    INSERT INTO cas.repository (id, store_url, format) VALUES (%s, %s, %s)
+                    ON CONFLICT DO NOTHING
+                    """,
+                    [repository_id, store_url, FORMAT],
+                )
+            self._demand_owner(connection, repository_id)
+            connection.execute(
+                "UPDATE cas.repository SET store_url = %s WHERE store_url <> %s", [store_url, store_url]
+            )
+        self._repository_id = repository_id
+
+    def _demand_owner(self, connection: Connection, repository_id: str) -> None:
+        row = connection.execute("SELECT id, format, store_url FROM cas.repository").fetchone()
+        if row is None:
+            raise NotFound(
+                "the catalog belongs to no repository yet",
+                where=self.url,
+                hint="`cas init` claims it; after losing a catalog, `cas catalog rebuild` fills it",
+            )
+        owner, repository_format, store_url = row
+        if owner != repository_id:
+            raise Conflict(
+                f"the catalog belongs to another repository ({owner}, at {store_url})",
+                where=self.url,
+                hint="Each repository needs a catalog database of its own: see CAS_CATALOG and CAS_STORE",
+            )
+        if repository_format > FORMAT:
+            raise Unsupported(
+                f"the catalog is that of a repository of format {repository_format}",
+                where=self.url,
+                hint="Upgrade this program",
+            )
+
+    def begin(self, new: NewVersion) -> SessionHandle:
+        rules.check_new(new)
+        with self._connections.transaction() as connection:
+            return sessions.begin(connection, self._attached(), new)
+
+    def describe_source(
+        self, session: UUID, database: str, server_version: str, system_identifier: str
+    ) -> None:
+        rules.check_source(database, server_version, system_identifier)
+        with self._connections.transaction() as connection:
+            sessions.describe_source(connection, session, database, server_version, system_identifier)
+
+    def renew(self, session: UUID) -> None:
+        with self._connections.transaction() as connection:
+            sessions.renew(connection, session)
+
+    def register_pack(self, session: UUID, pack: NewPack) -> None:
+        rules.check_pack(pack)
+        with self._connections.transaction() as connection:
+            sessions.register_pack(connection, session, pack)
+
+    def prepare(self, session: UUID) -> None:
+        with self._connections.transaction() as connection:
+            sessions.prepare(connection, self._attached(), session)
+
+    def commit(self, session: UUID, result: VersionResult, *, journal: int) -> Version:
+        rules.check_result(result)
+        try:
+            return self._commit(session, result, journal)
+        except ConnectionFailed:
+            # It may have been committed all the same; a second commit finds out, or does it.
+            return self._commit(session, result, journal)
+
+    def _commit(self, session: UUID, result: VersionResult, journal: int) -> Version:
+        with self._connections.transaction() as connection:
+            return committing.commit(connection, self._attached(), session, result, journal)
+
+    def fail(self, session: UUID, code: str, text: str) -> None:
+        with self._connections.transaction() as connection:
+            sessions.fail(connection, session, code, text)
+
+    def journal(self) -> int:
+        with self._connections.transaction() as connection:
+            row = connection.execute("SELECT journal FROM cas.epoch").fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def live_packs(self) -> frozenset[PackName]:
+        with self._connections.transaction() as connection:
+            return sessions.live_packs(connection)
+
+    def versions(self, where: VersionFilter) -> Sequence[Version]:
+        rules.check_filter(where)
+        with self._connections.transaction() as connection:
+            return listing.versions(connection, where)
+
+    def version(self, number: int) -> Version:
+        with self._connections.transaction() as connection:
+            return listing.version(connection, number)
+
+    def latest(self, source_system_identifier: str = "", source_database: str = "") -> Version | None:
+        with self._connections.transaction() as connection:
+            return listing.latest(connection, source_system_identifier, source_database)
+
+    def known_numbers(self) -> frozenset[int]:
+        with self._connections.transaction() as connection:
+            return listing.known_numbers(connection)
+
+    def adopt(self, versions: Sequence[AdoptedVersion], *, journal: int) -> int:
+        for version in versions:
+            rules.check_adopted(version)
+        with self._connections.transaction() as connection:
+            return adopting.adopt(connection, self._attached(), versions, journal)
+
+    def now(self) -> datetime:
+        with self._connections.transaction() as connection:
+            row = connection.execute("SELECT clock_timestamp()").fetchone()
+        assert row is not None
+        moment: datetime = row[0]
+        return moment.astimezone(UTC)
+
+    def close(self) -> None:
+        self._connections.close()
+
+    def _attached(self) -> str:
+        if self._repository_id is None:
+            raise Conflict("the catalog was not attached to a repository", where=self.url)
+        return self._repository_id

@@ -1,0 +1,196 @@
+"""What every implementation of the catalog demands and says alike.
+
+Texts come from people and from documents in a bucket: they are checked before anything is
+started, so that the database never has to refuse them half-way.
+"""
+
+import string
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from cas.catalog.model import (
+    AdoptedVersion,
+    EntitySummary,
+    NewPack,
+    NewVersion,
+    Trigger,
+    VersionFilter,
+    VersionKind,
+    VersionResult,
+    VersionState,
+)
+from cas.errors import Conflict, CorruptData, Fenced, InvalidInput
+from cas.ids import CHUNK_ID_BYTES
+from cas.limits import MAX_ENTITIES, SESSION_LEASE_SECONDS
+
+LEASE = timedelta(seconds=SESSION_LEASE_SECONDS)
+
+MAX_TEXT = 10_000
+"""Characters of a reason or description: a page of prose."""
+MAX_WORD = 400
+"""Characters of a name, a tag and the like: indexed, and PostgreSQL indexes at most 2,704 bytes."""
+MAX_WORDS = 10_000
+"""Tags, patterns or metadata of one version."""
+MAX_PAGE = 10_000
+"""Versions in one listing."""
+MAX_INTEGER = (1 << 63) - 1
+MAX_DURATION = 1e9
+"""Seconds: thirty years. What is above would overflow a time."""
+
+COMMITTED = (VersionState.COMPLETE, VersionState.INCOMPLETE)
+
+ADOPTED_OVER = "its session was ended when the catalog was reconciled with the store"
+
+
+def lapsed(renewed_at: datetime) -> str:
+    """Why a version counts as failed whose writer is silent; the time is its last sign of life."""
+    return f"its writer stopped renewing its lease at {renewed_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def fenced(number: int | None, why: str) -> Fenced:
+    return Fenced(
+        f"the session may write no more: {why}",
+        where="" if number is None else f"version {number}",
+        hint="Nothing was lost and nothing was committed; take the version again",
+    )
+
+
+def behind(journal: int, known: int) -> Conflict:
+    return Conflict(
+        f"the catalog is older than the bucket: it knows gc journal {known}, the bucket has {journal}",
+        hint="The catalog was restored from a backup, or another one is at work; reconcile it first",
+    )
+
+
+def search_text(number: int, name: str, reason: str, description: str) -> str:
+    """What the filter's text is looked for in. Folded here, since databases fold by locale."""
+    return "\x1f".join((str(number), name, reason, description)).casefold()
+
+
+def clean(text: str) -> str:
+    """Text that PostgreSQL can hold, from text that must be recorded whatever it is."""
+    return (
+        text[:MAX_TEXT]
+        .encode("utf-8", "replace")
+        .decode("utf-8")
+        .replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    )
+
+
+def clean_entity(entity: EntitySummary) -> EntitySummary:
+    """The same with texts that PostgreSQL can hold; the document keeps the exact ones."""
+    return replace(
+        entity,
+        label=clean(entity.label),
+        kind=clean(entity.kind),
+        read_by=clean(entity.read_by),
+        read_reason=clean(entity.read_reason),
+    )
+
+
+def check_new(new: NewVersion) -> None:
+    """InvalidInput where the catalog cannot hold a field."""
+    for name, text, limit in (
+        ("reason", new.reason, MAX_TEXT),
+        ("description", new.description, MAX_TEXT),
+        ("name", new.name, MAX_WORD),
+        ("created_by", new.created_by, MAX_WORD),
+        ("source_url", new.source_url, MAX_TEXT),
+    ):
+        _check_text(name, text, limit)
+    check_source(new.source_database, new.source_server_version, new.source_system_identifier)
+    _check_words("tag", new.tags)
+    _check_words("metadata", (word for pair in new.metadata.items() for word in pair), empty=True)
+    _check_words("pattern", (*new.included, *new.excluded, *new.included_schemas))
+    if new.parent is not None and not 0 < new.parent <= MAX_INTEGER:
+        raise InvalidInput(f"{new.parent} is no number of a version")
+    # Enumerations are checked here too: a str would pass as one otherwise.
+    Trigger(new.trigger)
+    VersionKind(new.kind)
+
+
+def check_source(database: str, server_version: str, system_identifier: str) -> None:
+    """InvalidInput where the catalog cannot hold what the platform says of itself."""
+    _check_text("source_database", database, MAX_WORD)
+    _check_text("source_server_version", server_version, MAX_WORD)
+    _check_text("source_system_identifier", system_identifier, MAX_WORD)
+
+
+def check_filter(where: VersionFilter) -> None:
+    """InvalidInput where the filter makes no sense."""
+    if not 0 < where.limit <= MAX_PAGE:
+        raise InvalidInput(f"a page has 1 to {MAX_PAGE} versions, not {where.limit}")
+    if where.before is not None and where.before < 1:
+        raise InvalidInput(f"{where.before} is no number of a version")
+    for moment in (where.since, where.until):
+        if moment is not None and moment.utcoffset() is None:
+            raise InvalidInput(f"{moment} has no time zone")
+    _check_words("tag", where.tags)
+    _check_text("text", where.text, MAX_TEXT)
+
+
+def check_pack(pack: NewPack) -> None:
+    """ValueError: names and sizes are ours, never a person's."""
+    if len(pack.name) != 64 or not set(pack.name) <= set(string.digits + "abcdef"):
+        raise ValueError(f"{pack.name!r} is no name of a pack")
+    if not 0 < pack.stored_bytes <= MAX_INTEGER or not 0 <= pack.chunks < 1 << 31:
+        raise ValueError(f"pack {pack.name} has impossible sizes")
+
+
+def check_result(result: VersionResult) -> None:
+    """ValueError where a version's result is none: our own mistake."""
+    if result.state not in COMMITTED:
+        raise ValueError(f"a version is not committed as {result.state}")
+    if len(result.entities) > MAX_ENTITIES:
+        raise ValueError(f"{len(result.entities)} entities in one version")
+    numbers = [result.records, result.original_bytes, result.added_bytes, result.stored_bytes]
+    numbers += [result.objects_written, result.retries]
+    for entity in result.entities:
+        numbers += [entity.records, entity.payload_bytes, entity.rows_read, entity.new_chunks]
+        if len(entity.root) != CHUNK_ID_BYTES:
+            raise ValueError(f"the root of {entity.label} has {len(entity.root)} bytes")
+    if not all(0 <= number <= MAX_INTEGER for number in numbers):
+        raise ValueError("a count of a version is negative or beyond 64 bits")
+
+
+def check_adopted(version: AdoptedVersion) -> None:
+    """CorruptData where a document says what no version of ours can say."""
+    parent = version.begin.parent
+    doubts = [
+        (not 0 < version.number < MAX_INTEGER, f"{version.number} is no number of a version"),
+        (parent is not None and parent >= version.number, "it builds on a later version"),
+        (version.created_at.utcoffset() is None, "its time has no time zone"),
+        (not 0 <= version.duration_seconds <= MAX_DURATION, "its duration is impossible"),
+    ]
+    found = [text for is_so, text in doubts if is_so]
+    try:
+        check_new(version.begin)
+        check_result(version.result)
+        for pack in version.packs:
+            check_pack(pack)
+    except (InvalidInput, ValueError) as error:
+        found.append(str(error))
+    if found:
+        raise CorruptData(
+            f"the document of a version cannot be true: {found[0]}",
+            kind="malformed",
+            where=f"version {version.number}",
+        )
+
+
+def _check_words(what: str, words: Iterable[str], *, empty: bool = False) -> None:
+    count = 0
+    for count, word in enumerate(words, 1):  # noqa: B007 - counted
+        if not word and not empty:
+            raise InvalidInput(f"an empty {what}")
+        _check_text(what, word, MAX_WORD)
+    if count > MAX_WORDS:
+        raise InvalidInput(f"{count} words of {what}; {MAX_WORDS} are the most")
+
+
+def _check_text(what: str, text: str, limit: int) -> None:
+    if len(text) > limit:
+        raise InvalidInput(f"{what} has {len(text)} characters; {limit} are the most")
+    if "\x00" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise InvalidInput(f"{what} holds a character that is no text")
