@@ -44,13 +44,16 @@ MAX_PACK_CHUNKS = 1 << 20
 """Chunks in one pack. Bounds the trailer (24 MiB plain) whatever the chunks' size."""
 
 MAX_TRAILER_BYTES = 40 * MIB
-"""Plain bytes of a trailer: 2^20 chunks of 20 bytes, as many frames of 28 would not fit a pack."""
+"""Plain bytes of a trailer: 2^20 chunks of 20 bytes, and as many frames of 16 with few bases."""
 
 MAX_DELTA_DEPTH = 32
 """Deltas on deltas that a reader follows. Longer chains save little and read slowly."""
 
 MAX_DELTA_BASES = 64
 """Chunks whose bytes, one after the other, are the base of one delta frame."""
+
+MAX_DELTA_BASE_BYTES = 16 * MIB
+"""Plain bytes of all bases of one delta frame: what a reader holds beside the frame itself."""
 
 DICTIONARY_BYTES = 256 * KIB
 """Size of a trained dictionary."""
@@ -70,8 +73,15 @@ MAX_NODE_BYTES = 64 * KIB
 MAX_TREE_HEIGHT = 64
 """Levels a reader follows: a tree of 2^63 records with two entries a node."""
 
-MAX_DOCUMENT_BYTES = 16 * MIB
-"""A version document or a config. Their growing parts are chunks, so they stay small."""
+MAX_DOCUMENT_BYTES = 32 * MIB
+"""A version document or a config. A line for each entity (100,000 of some 100 bytes) and each pack that
+the version added (65,536 of 90 bytes in the first version of 1 TiB) must find room."""
+
+MAX_JSON_BYTES = 128 * MIB
+"""A list of entities or a schema, put together from its pieces: 100,000 tables of some 1,300 bytes."""
+
+MAX_VERSION_NUMBER = 10**10 - 1
+"""Versions and journals: their keys hold ten digits, so that keys sort as numbers do."""
 
 MAX_ENTITIES = 100_000
 """Entities in one version."""

@@ -1,61 +1,116 @@
 """Canonical JSON, and the two-line envelope of documents that stand alone in the store.
 
-Canonical: ASCII, object keys ascending, no white space, no floats, escapes as Python's json
-writes them. Text of a database that is not valid in its encoding is carried as lone surrogates
-U+DC80..U+DCFF, one a byte. Exactly one encoding per value, so equal values have equal bytes.
+Canonical: ASCII, object keys ascending by code point, no white space, no floats, numbers from 0 to
+2^63 - 1, escapes as Python's json writes them. Text of a database that is not valid in its encoding
+is carried as lone surrogates U+DC80..U+DCFF, one a byte; other lone surrogates and U+0000, which no
+database can hold, are refused. Exactly one encoding per value, so equal values have equal bytes.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import NoReturn, TypeAlias
+from typing import NoReturn, TypeAlias, TypeGuard
 
 from blake3 import blake3
 
-from cas.format.malformed import malformed, mismatch, over_limit, truncated
-from cas.limits import MAX_DOCUMENT_BYTES
+from cas.format.malformed import malformed, mismatch, newer, over_limit, truncated
+from cas.limits import MAX_DOCUMENT_BYTES, MAX_JSON_BYTES
 
 Json: TypeAlias = bool | int | str | Sequence["Json"] | Mapping[str, "Json"] | None
 
 _HASH_HEX = 64
+MAX_INTEGER = (1 << 63) - 1
+_INTEGER_DIGITS = len(str(MAX_INTEGER))
 
 
 def encode_json(value: Json) -> bytes:
-    """The one encoding of a value."""
-    return json.dumps(
-        value, ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":")
-    ).encode("ascii")
+    """The one encoding of a value. CorruptData where text could not be read back: it came from outside."""
+    return _encode(value, "")
+
+
+def _encode(value: Json, where: str) -> bytes:
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    _check_texts(value, text, where)
+    return text.encode("ascii")
 
 
 def parse_json(data: bytes, where: str = "") -> Json:
     """The value of canonical bytes. Anything that `encode_json` would not write back is malformed."""
+    if len(data) > MAX_JSON_BYTES:
+        raise over_limit(f"JSON of {len(data)} bytes", where)
+
+    def integer(text: str) -> int:
+        if len(text) > _INTEGER_DIGITS or not 0 <= int(text) <= MAX_INTEGER:
+            raise malformed(f"number {text[:20]} is out of range", where)
+        return int(text)
 
     def no_float(text: str) -> NoReturn:
         raise malformed(f"number {text[:20]} is not an integer", where)
 
     try:
-        value: Json = json.loads(data.decode("ascii"), parse_float=no_float, parse_constant=no_float)
+        value: Json = json.loads(
+            data.decode("ascii"), parse_int=integer, parse_float=no_float, parse_constant=no_float
+        )
+        if _encode(value, where) != data:
+            raise malformed("JSON is not in canonical form", where)
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise malformed("not canonical JSON", where) from error
-    if encode_json(value) != data:
-        raise malformed("JSON is not in canonical form", where)
     return value
 
 
+def _check_texts(value: Json, encoded: str, where: str) -> None:
+    """Walk the value only where its encoding holds an escape that may be one of those refused."""
+    if "\\u0000" not in encoded and "\\ud" not in encoded:
+        return
+    waiting: list[Json] = [value]
+    while waiting:
+        match waiting.pop():
+            case str(text):
+                _check_text(text, where)
+            case Mapping() as mapping:
+                waiting += mapping.keys()
+                waiting += mapping.values()
+            case Sequence() as sequence:
+                waiting += sequence
+            case _:
+                pass
+
+
+def _check_text(text: str, where: str) -> None:
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise malformed("text with a lone surrogate that stands for no byte", where) from None
+    if "\0" in text:
+        raise malformed("text with U+0000", where)
+
+
 def seal_envelope(body: bytes) -> bytes:
-    """`body` LF, the BLAKE3-256 of the body as hex, LF: a document that shows its own damage."""
-    return body + b"\n" + blake3(body).hexdigest().encode("ascii") + b"\n"
+    """`body` LF, the BLAKE3-256 of the body as hex, LF: a document that shows its own damage.
+    CorruptData where it would be too large to be read back."""
+    data = body + b"\n" + blake3(body).hexdigest().encode("ascii") + b"\n"
+    _check_size(data, "")
+    return data
 
 
 def open_envelope(data: bytes, where: str = "") -> bytes:
     """The body. Truncated, damaged or oversized documents are refused before they are parsed."""
-    if len(data) > MAX_DOCUMENT_BYTES:
-        raise over_limit(f"document of {len(data)} bytes", where)
+    _check_size(data, where)
     if len(data) < _HASH_HEX + 2 or data[-1:] != b"\n" or data[-_HASH_HEX - 2 : -_HASH_HEX - 1] != b"\n":
         raise truncated("document without its hash line", where)
     body, stated = data[: -_HASH_HEX - 2], data[-_HASH_HEX - 1 : -1]
     if blake3(body).hexdigest().encode("ascii") != stated:
         raise mismatch("document does not fit its hash", where)
     return body
+
+
+def is_natural(value: Json) -> TypeGuard[int]:
+    """Whether it is an integer of 0 to 2^63 - 1; true and false, which Python counts among them, are not."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_INTEGER
+
+
+def _check_size(data: bytes, where: str) -> None:
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise over_limit(f"document of {len(data)} bytes", where)
 
 
 class Fields:
@@ -89,7 +144,7 @@ class Fields:
     def integer(self, name: str) -> int:
         """An integer of 0 to 2^63 - 1."""
         value = self._take(name)
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
+        if not is_natural(value):
             raise malformed(f"field {name} is not a natural number", self._where)
         return value
 
@@ -146,6 +201,11 @@ class Fields:
     def optional_object(self, name: str) -> "Fields | None":
         value = self._take(name)
         return None if value is None else Fields(value, self._where)
+
+    def reserved(self, name: str) -> None:
+        """A field that is null in this format; another value is of a newer one."""
+        if self._take(name) is not None:
+            raise newer(f"field {name} in use", self._where)
 
     def finish(self) -> None:
         """Unknown fields are refused: what a reader does not know it must not drop silently."""

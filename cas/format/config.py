@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from cas.format.canonical import Fields, encode_json, open_envelope, parse_json, seal_envelope
 from cas.format.malformed import malformed, newer
+from cas.format.times import check_time
 from cas.ids import ID_KEY_BYTES, IdKey
 
 FORMAT = 1
 REPOSITORY_ID_BYTES = 16
+MAX_NODE_BITS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +20,15 @@ class Config:
     repository_id: str
     """32 hex digits."""
     created_at: str
-    """RFC 3339, UTC, for people."""
+    """cas.format.times; for people."""
     id_key: IdKey
     node_bits: int
     generation: int = 1
 
 
 def encode_config(config: Config) -> bytes:
-    return seal_envelope(
+    """The one encoding. Raises what `parse_config` would raise for it."""
+    data = seal_envelope(
         encode_json(
             {
                 "created_at": config.created_at,
@@ -39,6 +42,8 @@ def encode_config(config: Config) -> bytes:
             }
         )
     )
+    parse_config(data)
+    return data
 
 
 def parse_config(data: bytes, where: str = "config") -> Config:
@@ -49,16 +54,15 @@ def parse_config(data: bytes, where: str = "config") -> Config:
     version = fields.integer("format")
     if version != FORMAT:
         raise newer(f"repository format {version}", where)
-    if fields.optional_text("sealing") is not None:
-        raise newer("sealed repository", where)
+    fields.reserved("sealing")
     config = Config(
         repository_id=fields.binary("repository_id", REPOSITORY_ID_BYTES).hex(),
-        created_at=fields.text("created_at"),
+        created_at=check_time(fields.text("created_at"), where),
         id_key=IdKey(fields.binary("id_key", ID_KEY_BYTES)),
         node_bits=fields.integer("node_bits"),
         generation=fields.integer("generation"),
     )
     fields.finish()
-    if not 1 <= config.node_bits <= 7 or not config.generation:
+    if not 1 <= config.node_bits <= MAX_NODE_BITS or not config.generation:
         raise malformed("node_bits or generation out of range", where)
     return config

@@ -7,10 +7,25 @@ catalog knows of a version is here too, so that the catalog can be rebuilt from 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cas.format.canonical import Fields, Json, encode_json, open_envelope, parse_json, seal_envelope
+from cas.format.canonical import (
+    Fields,
+    Json,
+    encode_json,
+    is_natural,
+    open_envelope,
+    parse_json,
+    seal_envelope,
+)
 from cas.format.config import FORMAT, REPOSITORY_ID_BYTES
-from cas.format.malformed import malformed, newer
+from cas.format.malformed import malformed, newer, over_limit
+from cas.format.names import is_pack_name
+from cas.format.times import check_time
 from cas.ids import CHUNK_ID_BYTES, ChunkId, PackName
+from cas.limits import MAX_PACK_BYTES, MAX_PACK_CHUNKS, MAX_VERSION_NUMBER
+
+STATES = frozenset(("complete", "incomplete"))
+TRIGGERS = frozenset(("AUTO", "MANUAL", "SYSTEM"))
+KINDS = frozenset(("full", "schema-only", "data-only", "selected"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +63,8 @@ class SourceFacts:
 
 @dataclass(frozen=True, slots=True)
 class VersionDocument:
-    """Times are RFC 3339 in UTC with microseconds. `read` says per entity label how its records
-    were read, how many rows and why."""
+    """Times: cas.format.times. `read` says per entity label how its records were read, how many rows
+    and why."""
 
     repository_id: str
     number: int
@@ -95,6 +110,7 @@ class EntityRead:
 
 
 def encode_document(document: VersionDocument) -> bytes:
+    """The one encoding. Raises what `parse_document` would raise for it."""
     body: dict[str, Json] = {
         "added_bytes": document.added_bytes,
         "checksum": document.checksum.hex(),
@@ -128,7 +144,9 @@ def encode_document(document: VersionDocument) -> bytes:
         "trigger": document.trigger,
         "type": "version",
     }
-    return seal_envelope(encode_json(body))
+    data = seal_envelope(encode_json(body))
+    parse_document(data)
+    return data
 
 
 def _encode_ref(ref: ValueRef) -> Json:
@@ -162,11 +180,11 @@ def parse_document(data: bytes, where: str = "") -> VersionDocument:
         number=fields.integer("number"),
         parent=fields.optional_integer("parent"),
         previous=fields.optional_binary("previous", 32),
-        created_at=fields.text("created_at"),
-        finished_at=fields.text("finished_at"),
-        state=fields.text("state"),
-        trigger=fields.text("trigger"),
-        kind=fields.text("kind"),
+        created_at=check_time(fields.text("created_at"), where),
+        finished_at=check_time(fields.text("finished_at"), where),
+        state=_one_of(STATES, fields.text("state"), where),
+        trigger=_one_of(TRIGGERS, fields.text("trigger"), where),
+        kind=_one_of(KINDS, fields.text("kind"), where),
         reason=fields.text("reason"),
         name=fields.text("name"),
         description=fields.text("description"),
@@ -189,7 +207,26 @@ def parse_document(data: bytes, where: str = "") -> VersionDocument:
         packs=tuple(_parse_pack(row, where) for row in fields.sequence("packs")),
     )
     fields.finish()
+    _check_history(document, where)
+    if len({pack.name for pack in document.packs}) != len(document.packs):
+        raise malformed("pack named twice", where)
     return document
+
+
+def _check_history(document: VersionDocument, where: str) -> None:
+    """Numbers grow, and a parent is named by number and by hash or not at all."""
+    if not 1 <= document.number <= MAX_VERSION_NUMBER:
+        raise malformed(f"version number {document.number}", where)
+    if (document.parent is None) != (document.previous is None):
+        raise malformed("parent without the hash of its document, or the hash alone", where)
+    if document.parent is not None and not 1 <= document.parent < document.number:
+        raise malformed(f"parent {document.parent} of version {document.number}", where)
+
+
+def _one_of(known: frozenset[str], text: str, where: str) -> str:
+    if text not in known:
+        raise newer(f"word {text[:40]}", where)
+    return text
 
 
 def _parse_source(fields: Fields, where: str) -> SourceFacts:
@@ -226,19 +263,19 @@ def _pairs(rows: Sequence[Json], where: str) -> tuple[tuple[str, str], ...]:
 
 def _parse_read(row: Json, where: str) -> EntityRead:
     match row:
-        case [str(label), str(read_by), str(reason), int(rows), int(new_chunks)] if (
-            min(rows, new_chunks) >= 0
-        ):
-            return EntityRead(label, read_by, reason, rows, new_chunks)
+        case [str(label), str(read_by), str(reason), rows, new] if is_natural(rows) and is_natural(new):
+            return EntityRead(label, read_by, reason, rows, new)
         case _:
             raise malformed("receipt of an entity", where)
 
 
 def _parse_pack(row: Json, where: str) -> PackRef:
     match row:
-        case [str(name), int(stored), int(chunks), bool(holds_nodes)] if (
-            len(name) == 64 and not name.strip("0123456789abcdef") and min(stored, chunks) >= 0
-        ):
+        case [str(name), stored, chunks, bool(holds_nodes)] if is_natural(stored) and is_natural(chunks):
+            if not is_pack_name(name) or not chunks:
+                raise malformed("pack of a version", where)
+            if stored > MAX_PACK_BYTES or chunks > MAX_PACK_CHUNKS:
+                raise over_limit(f"pack of {stored} bytes and {chunks} chunks", where)
             return PackRef(PackName(name), stored, chunks, holds_nodes)
         case _:
             raise malformed("pack of a version", where)

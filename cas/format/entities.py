@@ -5,16 +5,19 @@ each entity with its definition, root and counts, ascending by (kind, schema, na
 chunks, so that what did not change between two versions is stored once.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from blake3 import blake3
 
 from cas.format.canonical import Fields, Json, encode_json, parse_json
-from cas.format.malformed import malformed, over_limit
+from cas.format.malformed import malformed, newer, over_limit
 from cas.ids import CHUNK_ID_BYTES, ChunkId
 from cas.limits import MAX_ENTITIES
 from cas.records.model import Column, Entity, EntityKind, KeyPart
+
+IDENTITIES = frozenset(("always", "by default"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,10 @@ class EntityEntry:
 
     @property
     def checksum(self) -> bytes:
-        """32 bytes that are equal exactly when names, types, key and all records are equal."""
+        """32 bytes that are equal exactly when names, types, key and all records are equal.
+
+        Comparable within one repository only: roots depend on its id key.
+        """
         entity = self.entity
         root = self.root.hex() if self.root else None
         return blake3(
@@ -58,11 +64,19 @@ def version_checksum(entries: Sequence[EntityEntry]) -> bytes:
 
 
 def entity_order(entity: Entity) -> tuple[str, str, str]:
-    """The order of entities in a version."""
+    """The order of entities in a version: by code points."""
     return (entity.kind.value, entity.schema, entity.name)
 
 
+def check_order(entities: Sequence[Entity], where: str = "") -> None:
+    """Refuse definitions that do not ascend strictly; only then has a version one list of entities."""
+    orders = list(map(entity_order, entities))
+    if any(left >= right for left, right in itertools.pairwise(orders)):
+        raise malformed("entities do not ascend", where)
+
+
 def encode_definition(entity: Entity) -> bytes:
+    """The one encoding. Raises what `parse_definition` would raise for it."""
     columns: list[Json] = [
         {
             "collation": column.collation,
@@ -74,7 +88,7 @@ def encode_definition(entity: Entity) -> bytes:
         }
         for column in entity.columns
     ]
-    return encode_json(
+    data = encode_json(
         {
             "columns": columns,
             "fingerprint": entity.fingerprint,
@@ -84,9 +98,12 @@ def encode_definition(entity: Entity) -> bytes:
             "schema": entity.schema,
         }
     )
+    parse_definition(data)
+    return data
 
 
 def parse_definition(data: bytes, where: str = "") -> Entity:
+    """The entity. A kind of entity or of key that came later is Unsupported, the rest CorruptData."""
     fields = Fields(parse_json(data, where), where)
     columns = tuple(_parse_column(value, where) for value in fields.sequence("columns"))
     fingerprint = fields.text("fingerprint")
@@ -94,6 +111,9 @@ def parse_definition(data: bytes, where: str = "") -> Entity:
     kind = _kind(fields.text("kind"), where)
     entity = Entity(kind, fields.text("schema"), fields.text("name"), columns, key, fingerprint)
     fields.finish()
+    for names in ([column.name for column in columns], [name for name, _ in key]):
+        if len(set(names)) != len(names):
+            raise malformed("a column is named twice", where)
     return entity
 
 
@@ -108,6 +128,8 @@ def _parse_column(value: Json, where: str) -> Column:
         default=fields.optional_text("default"),
     )
     fields.finish()
+    if column.identity is not None and column.identity not in IDENTITIES:
+        raise newer(f"identity {column.identity[:40]}", where)
     return column
 
 
@@ -117,7 +139,7 @@ def _parse_key_part(value: Json, where: str) -> tuple[str, KeyPart]:
             try:
                 return name, KeyPart(part)
             except ValueError:
-                raise malformed(f"key part {part[:40]}", where) from None
+                raise newer(f"key part {part[:40]}", where) from None
         case _:
             raise malformed("key part", where)
 
@@ -126,10 +148,12 @@ def _kind(text: str, where: str) -> EntityKind:
     try:
         return EntityKind(text)
     except ValueError:
-        raise malformed(f"entity kind {text[:40]}", where) from None
+        raise newer(f"entity kind {text[:40]}", where) from None
 
 
 def encode_entities(entries: Sequence[EntityEntry]) -> bytes:
+    """The one encoding. Raises what `check_order` and `parse_entities` would raise for it."""
+    check_order([entry.entity for entry in entries])
     rows: list[Json] = [
         {
             "definition": entry.definition.hex(),
@@ -140,7 +164,9 @@ def encode_entities(entries: Sequence[EntityEntry]) -> bytes:
         }
         for entry in entries
     ]
-    return encode_json(rows)
+    data = encode_json(rows)
+    parse_entities(data)
+    return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +181,16 @@ class EntityRow:
 
 
 def parse_entities(data: bytes, where: str = "") -> tuple[EntityRow, ...]:
+    """The rows. Whoever has fetched the definitions calls `check_order` with them."""
     value = parse_json(data, where)
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise malformed("not a list of entities", where)
     if len(value) > MAX_ENTITIES:
         raise over_limit(f"{len(value)} entities", where)
-    return tuple(_parse_row(row, where) for row in value)
+    rows = tuple(_parse_row(row, where) for row in value)
+    if len({row.definition for row in rows}) != len(rows):
+        raise malformed("entity listed twice", where)
+    return rows
 
 
 def _parse_row(value: Json, where: str) -> EntityRow:
@@ -175,4 +205,6 @@ def _parse_row(value: Json, where: str) -> EntityRow:
         dictionary=ChunkId(dictionary) if dictionary else None,
     )
     fields.finish()
+    if row.root is None and (row.records or row.payload_bytes):
+        raise malformed("records without a root", where)
     return row

@@ -24,12 +24,19 @@ class Encoding(IntEnum):
     """zstd with a raw-content dictionary: the plain bytes of its bases, one after another."""
 
 
+_DICTIONARY_ENCODINGS = frozenset((Encoding.RAW, Encoding.ZSTD))
+_KINDS = {int(kind): kind for kind in ChunkKind}
+_ENCODINGS = {int(encoding): encoding for encoding in Encoding}
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """An entry of the trailer's frame table.
 
     `depth` is 0 for RAW, ZSTD and ZSTD_DICTIONARY, and for a delta 1 + the greatest depth among
-    the frames of its bases, so that a reader knows the length of the chain before it starts.
+    the frames of its bases, so that a reader knows the length of the chain before it starts. Bases
+    are of the frame's own kind. A reader decodes a base from a frame of lesser depth, or not at
+    all: so two deltas that stand on each other are no endless loop.
     """
 
     kind: ChunkKind
@@ -42,33 +49,44 @@ class Frame:
 
 
 def check_frame(frame: Frame, where: str = "") -> Frame:
-    """The rules that hold for every frame, on writing and on reading."""
-    if not 1 <= frame.chunks <= MAX_FRAME_CHUNKS:
+    """The rules that hold for every frame, on writing and on reading.
+
+    An empty frame is raw, so that no decompressor meets one: python-zstandard believes its header
+    unseen, and its batch call corrupts memory. A dictionary needs nothing else to be read.
+    """
+    encoding, bases = frame.encoding, len(frame.bases)
+    if frame.chunks > MAX_FRAME_CHUNKS:
         raise over_limit(f"frame of {frame.chunks} chunks", where)
     if frame.plain_length > MAX_FRAME_BYTES or frame.stored_length > MAX_FRAME_BYTES:
         raise over_limit(f"frame of {max(frame.plain_length, frame.stored_length)} bytes", where)
-    if frame.encoding is Encoding.RAW and frame.stored_length != frame.plain_length:
-        raise malformed("a raw frame has one length", where)
-    bases = len(frame.bases)
-    if frame.encoding is Encoding.ZSTD_DELTA:
-        if not 1 <= bases <= MAX_DELTA_BASES or not 1 <= frame.depth <= MAX_DELTA_DEPTH:
-            raise over_limit(f"delta on {bases} bases at depth {frame.depth}", where)
-    elif frame.depth or bases != (frame.encoding is Encoding.ZSTD_DICTIONARY):
-        raise malformed(f"{frame.encoding.name} frame with depth {frame.depth} and {bases} bases", where)
+    if frame.depth > MAX_DELTA_DEPTH or bases > MAX_DELTA_BASES:
+        raise over_limit(f"delta on {bases} bases at depth {frame.depth}", where)
+    if not frame.chunks:
+        raise malformed("frame without chunks", where)
+    if encoding is Encoding.RAW:
+        if frame.stored_length != frame.plain_length:
+            raise malformed("a raw frame has one length", where)
+    elif not frame.plain_length:
+        raise malformed("an empty frame is raw", where)
+    if frame.kind is ChunkKind.DICTIONARY and encoding not in _DICTIONARY_ENCODINGS:
+        raise malformed("a dictionary depends on no other chunk", where)
+    if encoding is Encoding.ZSTD_DELTA:
+        if not bases or not frame.depth or len(set(frame.bases)) != bases:
+            raise malformed(f"delta on {bases} bases at depth {frame.depth}", where)
+    elif frame.depth or bases != (encoding is Encoding.ZSTD_DICTIONARY):
+        raise malformed(f"{encoding.name} frame with depth {frame.depth} and {bases} bases", where)
     return frame
 
 
 def frame_kind(number: int, where: str = "") -> ChunkKind:
     """The kind with this number; an unknown one is of a newer format."""
-    try:
-        return ChunkKind(number)
-    except ValueError:
-        raise newer(f"chunk kind {number}", where) from None
+    if number not in _KINDS:
+        raise newer(f"chunk kind {number}", where)
+    return _KINDS[number]
 
 
 def frame_encoding(number: int, where: str = "") -> Encoding:
     """The encoding with this number; an unknown one is of a newer format."""
-    try:
-        return Encoding(number)
-    except ValueError:
-        raise newer(f"frame encoding {number}", where) from None
+    if number not in _ENCODINGS:
+        raise newer(f"frame encoding {number}", where)
+    return _ENCODINGS[number]

@@ -26,18 +26,24 @@ class Large:
 
 
 def encode_large(length: int, pieces: Sequence[ChunkId]) -> bytes:
+    """The list of these pieces. Raises what `parse_large` would raise for it."""
+    _check(len(pieces), length, "")
     return _HEAD.pack(len(pieces), length) + b"".join(pieces)
 
 
 def parse_large(data: bytes, where: str = "") -> Large:
     reader = Reader(data, where)
     count, length = reader.unpack(_HEAD)
-    if count > MAX_LARGE_PIECES:
-        raise over_limit(f"value of {count} pieces", where)
-    if length <= LARGE_VALUE_BYTES or count != -(-length // LARGE_VALUE_BYTES):
-        raise malformed("number of pieces does not fit the length", where)
+    _check(count, length, where)
     ids = reader.take(count * CHUNK_ID_BYTES)
     reader.finish()
     return Large(
         length, tuple(ChunkId(ids[at : at + CHUNK_ID_BYTES]) for at in range(0, len(ids), CHUNK_ID_BYTES))
     )
+
+
+def _check(count: int, length: int, where: str) -> None:
+    if count > MAX_LARGE_PIECES:
+        raise over_limit(f"value of {count} pieces", where)
+    if length <= LARGE_VALUE_BYTES or count != -(-length // LARGE_VALUE_BYTES):
+        raise malformed("number of pieces does not fit the length", where)

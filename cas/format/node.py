@@ -19,6 +19,7 @@ NODE_VERSION = 1
 _HEAD = struct.Struct("<BBBB")
 _HAS_COUNTS = 1
 _HAS_LARGE = 2
+MAX_RECORDS = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,14 @@ def encode_node(
     counts: Sequence[int] = (),
     large: Sequence[int] = (),
 ) -> bytes:
-    """The one encoding of these entries. Keys ascend strictly; the caller has seen to that."""
+    """The one encoding of these entries. Keys ascend strictly; the caller has seen to that.
+
+    CorruptData for a key that is too long to be read back.
+    """
     flags = (_HAS_COUNTS if counts else 0) | (_HAS_LARGE if large else 0)
     lengths = set(map(len, keys))
+    if lengths and max(lengths) > MAX_KEY_BYTES:
+        raise over_limit(f"key of {max(lengths)} bytes")
     width = lengths.pop() if len(lengths) == 1 else 0
     parts = [_HEAD.pack(NODE_VERSION, level, flags, 0), varint(len(keys)), varint(width)]
     if not width:
@@ -73,8 +79,12 @@ def parse_node(data: bytes, where: str = "") -> Node:
     version, level, flags, zero = reader.unpack(_HEAD)
     if version != NODE_VERSION:
         raise newer(f"node version {version}", where)
-    if level > MAX_TREE_HEIGHT or flags & ~(_HAS_COUNTS | _HAS_LARGE) or zero:
-        raise malformed("node header", where)
+    if flags & ~(_HAS_COUNTS | _HAS_LARGE):
+        raise newer(f"node features {flags:#x}", where)
+    if level > MAX_TREE_HEIGHT:
+        raise over_limit(f"node of level {level}", where)
+    if zero:
+        raise malformed("reserved byte of the node is not zero", where)
     size = reader.varint()
     if size > MAX_NODE_ENTRIES or len(data) > MAX_CHUNK_BYTES:
         raise over_limit(f"node of {size} entries and {len(data)} bytes", where)
@@ -87,6 +97,8 @@ def parse_node(data: bytes, where: str = "") -> Node:
         raise malformed("upper node without counts, with large entries, or empty", where)
     if (flags & _HAS_COUNTS and not counts) or 0 in counts:
         raise malformed("counts are missing or zero", where)
+    if sum(counts) > MAX_RECORDS:
+        raise over_limit("more records under a node than can be counted", where)
     return Node(level, keys, tuple(map(ChunkId, ids)), counts, large)
 
 

@@ -19,8 +19,15 @@ from blake3 import blake3
 from cas.format.frame import Encoding, Frame, check_frame, frame_encoding, frame_kind
 from cas.format.malformed import malformed, mismatch, newer, over_limit, truncated
 from cas.format.wire import Reader
-from cas.ids import CHUNK_ID_BYTES, SHORT_ID_BYTES, ChunkId
-from cas.limits import MAX_PACK_BYTES, MAX_PACK_CHUNKS, MAX_TRAILER_BYTES
+from cas.ids import CHUNK_ID_BYTES, SHORT_ID_BYTES, ChunkId, ChunkKind
+from cas.limits import (
+    LARGE_VALUE_BYTES,
+    MAX_CHUNK_BYTES,
+    MAX_DELTA_BASES,
+    MAX_PACK_BYTES,
+    MAX_PACK_CHUNKS,
+    MAX_TRAILER_BYTES,
+)
 
 MAGIC_HEADER = b"CASPACK\n"
 MAGIC_FOOTER = b"CASPEND\n"
@@ -32,10 +39,14 @@ _HEADER = struct.Struct("<8sHBB4s32s")
 _FOOTER = struct.Struct("<IIHBB4s")
 _COUNTS = struct.Struct("<IIII")
 _FRAME = struct.Struct("<BBBBIII")
+_BASE = struct.Struct(f"{CHUNK_ID_BYTES}s")
+_NATIVE_LITTLE = struct.pack("=I", 1) == struct.pack("<I", 1)
 HEADER_BYTES = _HEADER.size
 FOOTER_BYTES = _FOOTER.size + 32 + 8 + 8
 
 _ZEROS = bytes(4)
+_CUT_KINDS = frozenset((ChunkKind.RECORD, ChunkKind.PIECE))
+"""Kinds whose values are cut into pieces above LARGE_VALUE_BYTES, so that no chunk is longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,11 @@ class Trailer:
     @property
     def chunks(self) -> int:
         return len(self.lengths) // 4
+
+    @property
+    def frames_length(self) -> int:
+        """Stored bytes of all frames. They lie back to back from HEADER_BYTES on."""
+        return sum(frame.stored_length for frame in self.frames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +94,23 @@ def parse_header(data: bytes, where: str = "") -> bytes:
     magic, version, sealing, flags, zeros, salt = _HEADER.unpack(data[:HEADER_BYTES])
     if magic != MAGIC_HEADER:
         raise malformed("not a pack", where)
-    _check_version(version, sealing, where)
-    if flags or zeros != _ZEROS:
+    _check_version(version, sealing, flags, where)
+    if zeros != _ZEROS:
         raise malformed("reserved bytes of the header are not zero", where)
     return bytes(salt)
 
 
-def _check_version(version: int, sealing: int, where: str) -> None:
+def _check_version(version: int, sealing: int, flags: int, where: str) -> None:
     if version != FORMAT_VERSION:
         raise newer(f"pack format {version}", where)
     if sealing != UNSEALED:
         raise newer(f"sealing method {sealing}", where)
+    if flags:
+        raise newer(f"pack features {flags:#x}", where)
 
 
 def encode_end(frames: Sequence[Frame], short_ids: bytes, lengths: bytes) -> bytes:
-    """Trailer and footer, as they follow the frames."""
+    """Trailer and footer, as they follow the frames. Raises what `parse_end` would raise for them."""
     plain = _encode_tables(frames, short_ids, lengths)
     stored = zstandard.ZstdCompressor(level=3, write_content_size=True).compress(plain)
     fixed = _FOOTER.pack(len(stored), len(plain), FORMAT_VERSION, UNSEALED, 0, _ZEROS)
@@ -102,11 +120,13 @@ def encode_end(frames: Sequence[Frame], short_ids: bytes, lengths: bytes) -> byt
 
 def _encode_tables(frames: Sequence[Frame], short_ids: bytes, lengths: bytes) -> bytes:
     chunks = len(lengths) // 4
+    _check_counts(len(frames), chunks, "")
     if len(short_ids) != chunks * SHORT_ID_BYTES or sum(frame.chunks for frame in frames) != chunks:
         raise ValueError("the tables of a pack do not fit each other")
     bases: dict[ChunkId, int] = {}
     references = bytearray()
     rows = bytearray()
+    _check_lengths(frames, lengths, "")
     for frame in frames:
         check_frame(frame)
         for base in frame.bases:
@@ -132,16 +152,19 @@ def parse_footer(tail: bytes, where: str = "") -> Footer:
     if end[-8:] != MAGIC_FOOTER:
         raise truncated("pack without its footer", where)
     stored, plain, version, sealing, flags, zeros = _FOOTER.unpack(end[: _FOOTER.size])
-    _check_version(version, sealing, where)
-    if flags or zeros != _ZEROS or end[-16:-8] != bytes(8):
+    _check_version(version, sealing, flags, where)
+    if zeros != _ZEROS or end[-16:-8] != bytes(8):
         raise malformed("reserved bytes of the footer are not zero", where)
     if plain > MAX_TRAILER_BYTES or stored > MAX_PACK_BYTES:
         raise over_limit(f"trailer of {max(plain, stored)} bytes", where)
     return Footer(stored, plain, end[_FOOTER.size : _FOOTER.size + 32])
 
 
-def parse_end(tail: bytes, where: str = "") -> Trailer:
-    """The trailer from a pack's tail, which holds at least trailer and footer."""
+def parse_end(tail: bytes, where: str = "", *, size: int | None = None) -> Trailer:
+    """The trailer from a pack's tail, which holds at least trailer and footer.
+
+    size: the whole pack's size in bytes, where it is known; its parts must then fill it exactly.
+    """
     footer = parse_footer(tail, where)
     begin = len(tail) - FOOTER_BYTES - footer.stored_length
     if begin < 0:
@@ -150,7 +173,13 @@ def parse_end(tail: bytes, where: str = "") -> Trailer:
     fixed = tail[len(tail) - FOOTER_BYTES : len(tail) - FOOTER_BYTES + _FOOTER.size]
     if blake3(stored + fixed).digest() != footer.trailer_hash:
         raise mismatch("trailer does not fit its hash", where)
-    return _parse_tables(_decompress_tables(stored, footer.plain_length, where), where)
+    trailer = _parse_tables(_decompress_tables(stored, footer.plain_length, where), where)
+    filled = HEADER_BYTES + trailer.frames_length + footer.stored_length + FOOTER_BYTES
+    if filled > MAX_PACK_BYTES:
+        raise over_limit(f"pack of {filled} bytes", where)
+    if size is not None and filled != size:
+        raise malformed(f"pack of {size} bytes whose parts fill {filled}", where)
+    return trailer
 
 
 def _decompress_tables(stored: bytes, plain_length: int, where: str) -> bytes:
@@ -170,31 +199,41 @@ def _decompress_tables(stored: bytes, plain_length: int, where: str) -> bytes:
 def _parse_tables(plain: bytes, where: str) -> Trailer:
     reader = Reader(plain, where)
     frame_count, chunk_count, base_count, reference_count = reader.unpack(_COUNTS)
-    if chunk_count > MAX_PACK_CHUNKS or frame_count > chunk_count:
-        raise over_limit(f"pack of {chunk_count} chunks in {frame_count} frames", where)
+    _check_counts(frame_count, chunk_count, where)
+    if reference_count > frame_count * MAX_DELTA_BASES:
+        raise over_limit(f"{reference_count} bases of {frame_count} frames", where)
     rows = reader.take(frame_count * _FRAME.size)
     references = reader.take(reference_count * 4)
     base_bytes = reader.take(base_count * CHUNK_ID_BYTES)
     short_ids = reader.take(chunk_count * SHORT_ID_BYTES)
     lengths = reader.take(chunk_count * 4)
     reader.finish()
-    bases = [
-        ChunkId(base_bytes[at : at + CHUNK_ID_BYTES]) for at in range(0, len(base_bytes), CHUNK_ID_BYTES)
-    ]
-    frames = _parse_frames(rows, references, bases, where)
+    bases = [ChunkId(base) for (base,) in _BASE.iter_unpack(base_bytes)]
+    frames = _parse_frames(rows, numbers_of(references), bases, where)
     _check_lengths(frames, lengths, where)
     return Trailer(frames, short_ids, lengths)
 
 
-def _parse_frames(rows: bytes, references: bytes, bases: list[ChunkId], where: str) -> tuple[Frame, ...]:
-    numbers = [number for (number,) in struct.iter_unpack("<I", references)]
-    first_seen = list(dict.fromkeys(numbers))
-    if first_seen != list(range(len(bases))) or len(set(bases)) != len(bases):
+def _check_counts(frames: int, chunks: int, where: str) -> None:
+    if chunks > MAX_PACK_CHUNKS:
+        raise over_limit(f"pack of {chunks} chunks", where)
+    if not 1 <= frames <= chunks:
+        raise malformed(f"pack of {chunks} chunks in {frames} frames", where)
+
+
+def _parse_frames(
+    rows: bytes, references: Sequence[int], bases: list[ChunkId], where: str
+) -> tuple[Frame, ...]:
+    if (
+        max(references, default=-1) != len(bases) - 1
+        or list(dict.fromkeys(references)) != list(range(len(bases)))
+        or len(set(bases)) != len(bases)
+    ):
         raise malformed("bases are not listed once each in order of first use", where)
     frames: list[Frame] = []
     at = 0
     for kind, encoding, depth, count, chunks, stored, plain in _FRAME.iter_unpack(rows):
-        used = tuple(bases[number] for number in numbers[at : at + count])
+        used = tuple([bases[number] for number in references[at : at + count]]) if count else ()
         if len(used) != count:
             raise malformed("frame with more bases than are listed", where)
         at += count
@@ -202,25 +241,33 @@ def _parse_frames(rows: bytes, references: bytes, bases: list[ChunkId], where: s
             frame_kind(kind, where), frame_encoding(encoding, where), depth, chunks, stored, plain, used
         )
         frames.append(check_frame(frame, where))
-    if at != len(numbers):
+    if at != len(references):
         raise malformed("base references that no frame uses", where)
     return tuple(frames)
 
 
 def _check_lengths(frames: Sequence[Frame], lengths: bytes, where: str) -> None:
-    all_lengths = (
-        memoryview(lengths).cast("I") if _NATIVE_LITTLE else struct.unpack(f"<{len(lengths) // 4}I", lengths)
-    )
+    """The lengths of a frame's chunks add up to its own, and none is longer than its kind may be."""
+    numbers = numbers_of(lengths)
     at = 0
     for frame in frames:
-        if sum(all_lengths[at : at + frame.chunks]) != frame.plain_length:
+        own = numbers[at : at + frame.chunks]
+        if sum(own) != frame.plain_length:
             raise malformed("lengths of chunks do not add up to their frame's", where)
+        longest = LARGE_VALUE_BYTES if frame.kind in _CUT_KINDS else MAX_CHUNK_BYTES
+        if frame.plain_length > longest and max(own) > longest:
+            raise over_limit(f"chunk of {max(own)} bytes", where)
         at += frame.chunks
-    if at != len(all_lengths):
+    if at != len(numbers):
         raise malformed("chunks that no frame holds", where)
 
 
-_NATIVE_LITTLE = struct.pack("=I", 1) == struct.pack("<I", 1)
+def numbers_of(packed: bytes) -> Sequence[int]:
+    """The little-endian u32 numbers that lie packed in these bytes, without copying where possible."""
+    if _NATIVE_LITTLE:
+        return memoryview(packed).cast("I")
+    return struct.unpack(f"<{len(packed) // 4}I", packed)
+
 
 __all__ = [
     "FOOTER_BYTES",
@@ -230,6 +277,7 @@ __all__ = [
     "Trailer",
     "encode_end",
     "encode_header",
+    "numbers_of",
     "parse_end",
     "parse_footer",
     "parse_header",
