@@ -28,7 +28,7 @@ lint: setup  ## ruff, mypy, the floors
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-timing
+	$(BIN)/lint-imports --no-logo
 
 bench: setup  ## the figures, against peers (restic, borg, pg_dump); takes minutes
 	$(BIN)/python -m tests.bench

@@ -88,8 +88,8 @@ class Compressor:
     def compress(self, plains: Sequence[bytes], dictionary: Dictionary | None = None) -> list[bytes]:
         """One zstd frame for each plain."""
         context = self._context(dictionary)
-        if len(plains) == 1:
-            return [context.compress(plains[0])]
+        if len(plains) == 1 or not all(plains):
+            return [context.compress(plain) for plain in plains]
         result = context.multi_compress_to_buffer(list(plains), threads=self._threads)
         return [result[index].tobytes() for index in range(len(result))]
 
@@ -130,8 +130,9 @@ class Decompressor:
         where: str = "",
     ) -> list[bytes]:
         """As `decompress` for many frames; the GIL is released once for all."""
-        if len(stored) == 1:
-            return [self.decompress(stored[0], plain_lengths[0], dictionary, where)]
+        if len(stored) == 1 or not all(plain_lengths):
+            pairs = zip(stored, plain_lengths, strict=True)
+            return [self.decompress(data, length, dictionary, where) for data, length in pairs]
         for data, length in zip(stored, plain_lengths, strict=True):
             _check_declared(data, length, where)
         sizes = struct.pack(f"={len(plain_lengths)}Q", *plain_lengths)

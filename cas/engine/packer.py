@@ -11,7 +11,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from threading import Lock
 
-from cas.compression import Compressor, Decompressor, Dictionary, compress_delta
+from cas.engine.compression import Compressor, Decompressor, Dictionary, compress_delta
 from cas.errors import CorruptData
 from cas.format.frame import Encoding, Frame, check_frame
 from cas.format.pack import Trailer, encode_end, encode_header
@@ -237,5 +237,5 @@ def _wrong_bytes(chunk_id: ChunkId) -> CorruptData:
         "a compressed chunk did not decode to what it was",
         kind="hash-mismatch",
         where=f"chunk {chunk_id.hex()[:16]}",
-        hint="Nothing was stored. Memory or processor may be faulty; run again, on another machine if it recurs",
+        hint="Nothing was stored. Memory or processor may be faulty: try another machine",
     )

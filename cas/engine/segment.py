@@ -107,8 +107,8 @@ def write_segment(segment: Segment, path: Path) -> Segment:
     temporary = path.with_suffix(".tmp")
     rows = segment.rows
     parts = [memoryview(b"".join(bytes.fromhex(name) for name in segment.packs))]
-    for array in (rows.high, rows.low, rows.pack, rows.ordinal, rows.share):
-        parts.append(memoryview(np.ascontiguousarray(array)).cast("B"))
+    arrays = (rows.high, rows.low, rows.pack, rows.ordinal, rows.share)
+    parts.extend(np.ascontiguousarray(array).data.cast("B") for array in arrays)
     digest = blake3()
     for part in parts:
         digest.update(part)
@@ -132,7 +132,7 @@ def open_segment(path: Path) -> Segment:
             raise ValueError("not a whole segment")
         names = file.read(packs * 32)
     data = np.memmap(path, dtype=np.uint8, mode="r")
-    if blake3(data[_HEAD.size :]).digest() != digest:
+    if blake3(data[_HEAD.size :].data).digest() != digest:
         raise ValueError("segment does not fit its hash")
     at = _HEAD.size + packs * 32
     arrays = []

@@ -14,9 +14,7 @@ from threading import RLock
 import numpy as np
 import numpy.typing as npt
 
-from cas.format.pack import Trailer
-from cas.ids import PackName
-from cas.segment import (
+from cas.engine.segment import (
     U64,
     Segment,
     find,
@@ -27,6 +25,9 @@ from cas.segment import (
     short_ids_of,
     write_segment,
 )
+from cas.errors import CorruptData
+from cas.format.pack import Trailer
+from cas.ids import PackName
 
 MAX_SEGMENT_CHUNKS = 4_000_000
 """Merging stops here: a merge holds its rows in memory three times, 28 bytes each."""
@@ -43,6 +44,22 @@ class Places:
     ordinal: npt.NDArray[np.int64]
     share: npt.NDArray[np.int64]
     """Stored bytes that belong to each found chunk."""
+
+
+class View:
+    """A set of packs that count. Remembers per segment which of its packs are meant."""
+
+    def __init__(self, packs: Iterable[PackName]) -> None:
+        self.packs = frozenset(packs)
+        self._allowed: dict[int, tuple[Segment, npt.NDArray[np.bool_]]] = {}
+
+    def allowed(self, segment: Segment) -> npt.NDArray[np.bool_]:
+        """For each pack of the segment whether it counts."""
+        known = self._allowed.get(id(segment))
+        if known is None or known[0] is not segment:
+            flags = np.array([name in self.packs for name in segment.packs], dtype=np.bool_)
+            known = self._allowed[id(segment)] = (segment, flags)
+        return known[1]
 
 
 class ChunkIndex:
@@ -77,14 +94,16 @@ class ChunkIndex:
         """Rows, copies counted."""
         return sum(len(segment.rows) for segment in self._segments)
 
-    def sync(self, wanted: Iterable[PackName], fetch: FetchTrailer) -> int:
-        """Learn the packs that are not known yet, ascending by name. Returns how many. What `fetch`
-        raises goes through, and what was learned before it stays."""
-        learned = 0
+    def sync(self, wanted: Iterable[PackName], fetch: FetchTrailer) -> set[PackName]:
+        """Learn the packs that are not known yet, ascending by name. Returns those whose trailer is
+        missing or damaged; every other failure of `fetch` goes through."""
+        unreadable: set[PackName] = set()
         for name in sorted(set(wanted) - self.packs):
-            self.add(name, fetch(name))
-            learned += 1
-        return learned
+            try:
+                self.add(name, fetch(name))
+            except CorruptData:
+                unreadable.add(name)
+        return unreadable
 
     def add(self, name: PackName, trailer: Trailer) -> None:
         """Learn one pack."""
@@ -113,8 +132,8 @@ class ChunkIndex:
                 if old.path is not None:
                     old.path.unlink(missing_ok=True)
 
-    def locate(self, ids: Sequence[bytes], view: frozenset[PackName] | None = None) -> Places:
-        """The places of these chunks within the view (None: all that is known)."""
+    def locate(self, ids: Sequence[bytes], view: View) -> Places:
+        """The places of these chunks within the view."""
         with self._lock:
             segments = tuple(self._segments)
         high, low = halves(short_ids_of(ids)) if ids else _NOTHING
@@ -126,7 +145,7 @@ class ChunkIndex:
             left = np.flatnonzero(pack < 0)
             if not len(left):
                 break
-            allowed = np.array([view is None or name in view for name in segment.packs], dtype=np.bool_)
+            allowed = view.allowed(segment)
             if allowed.any():
                 rows = find(segment, high[left], low[left], allowed)
                 hit = rows >= 0

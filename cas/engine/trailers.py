@@ -1,0 +1,99 @@
+"""Pack trailers: fetched by one ranged read, kept on the local disk, laid out for finding frames."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import numpy.typing as npt
+
+from cas.errors import CorruptData
+from cas.format.names import pack_key
+from cas.format.pack import FOOTER_BYTES, HEADER_BYTES, Trailer, parse_end, parse_footer
+from cas.ids import PackName
+from cas.limits import KIB
+from cas.store.interface import ObjectMissing, Store
+
+FIRST_READ_BYTES = 64 * KIB
+"""A small pack's trailer comes with the first request; a full pack's needs a second one."""
+
+KEPT_LAYOUTS = 16
+"""Layouts in memory, up to 2 MiB each. A restore in key order uses a few packs at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where everything in a pack is. Index i of `first_chunk` and `offset` is frame i; `start` is by
+    chunk and counts plain bytes from the pack's first frame, with the total as last element."""
+
+    trailer: Trailer
+    first_chunk: npt.NDArray[np.int64]
+    offset: npt.NDArray[np.int64]
+    start: npt.NDArray[np.int64]
+
+
+def layout_of(trailer: Trailer) -> Layout:
+    """Sums over the trailer's tables."""
+    chunks = np.array([frame.chunks for frame in trailer.frames], dtype=np.int64)
+    stored = np.array([frame.stored_length for frame in trailer.frames], dtype=np.int64)
+    lengths = np.frombuffer(trailer.lengths, dtype="<u4").astype(np.int64)
+    return Layout(
+        trailer,
+        np.cumsum(chunks) - chunks,
+        np.cumsum(stored) - stored + HEADER_BYTES,
+        np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths))),
+    )
+
+
+class Trailers:
+    """The trailers of a store's packs. `directory` keeps their stored bytes; None keeps none."""
+
+    def __init__(self, store: Store, directory: Path | None) -> None:
+        self._store = store
+        self._directory = directory
+        self._layouts: OrderedDict[PackName, Layout] = OrderedDict()
+        self._lock = Lock()
+        if directory is not None:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def layout(self, name: PackName) -> Layout:
+        """The layout of a pack. CorruptData where pack or trailer is missing or damaged."""
+        with self._lock:
+            if name in self._layouts:
+                self._layouts.move_to_end(name)
+                return self._layouts[name]
+        layout = layout_of(self.trailer(name))
+        with self._lock:
+            self._layouts[name] = layout
+            while len(self._layouts) > KEPT_LAYOUTS:
+                self._layouts.popitem(last=False)
+        return layout
+
+    def trailer(self, name: PackName) -> Trailer:
+        """The trailer, from the disk where a whole one lies there, else from the store."""
+        kept = self._directory / name if self._directory else None
+        if kept is not None and kept.exists():
+            try:
+                return parse_end(kept.read_bytes(), name)
+            except CorruptData:
+                kept.unlink(missing_ok=True)
+        tail = self.fetch(name)
+        trailer = parse_end(tail, name)
+        if kept is not None:
+            temporary = kept.with_suffix(".tmp")
+            temporary.write_bytes(tail)
+            temporary.replace(kept)
+        return trailer
+
+    def fetch(self, name: PackName) -> bytes:
+        """Trailer and footer as they are in the store now, never from the disk."""
+        key = pack_key(name)
+        try:
+            tail = self._store.get_tail(key, FIRST_READ_BYTES)
+            needed = parse_footer(tail, name).stored_length + FOOTER_BYTES
+            if needed > len(tail):
+                tail = self._store.get_tail(key, needed)
+        except ObjectMissing as error:
+            raise CorruptData("a pack is missing", kind="missing", where=key) from error
+        return tail[-needed:]

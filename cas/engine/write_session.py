@@ -1,0 +1,338 @@
+"""Writing one version: reuse what is live, pack what is new, and the order that loses nothing.
+
+    begin      catalog: session, number, pin, view                      (crash: a failed version)
+    packs      register, put, for each                                  (crash: orphan packs)
+    prepare    catalog: session open, lease good                        (crash: orphan packs)
+    document   put create-only                                          (crash: orphan document)
+    handshake  list journals, look for the parent's document            (crash: orphan document)
+    commit     catalog, one transaction                                 (the version exists)
+
+Nothing here deletes anything but the document of a session that certainly failed.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from threading import Event, Thread
+
+from cas.catalog.interface import Catalog
+from cas.catalog.model import NewPack, NewVersion, SessionHandle, Version, VersionResult, VersionState
+from cas.engine.chunk_index import View
+from cas.engine.compression import DEFAULT_LEVEL, Compressor, Dictionary, train_dictionary
+from cas.engine.packer import ClosedPack, Packer
+from cas.engine.repository import Repository
+from cas.errors import CasError, Conflict
+from cas.format.document import PackRef, ValueRef, VersionDocument, encode_document
+from cas.format.large import encode_large
+from cas.format.names import dictionary_key, pack_key, version_key
+from cas.ids import ChunkId, ChunkKind
+from cas.limits import LARGE_VALUE_BYTES, SESSION_RENEW_SECONDS
+from cas.store.interface import ObjectExists, ObjectMissing
+
+NODES_AT_ONCE = 64
+"""Nodes that are looked up and packed together; about 170 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteSettings:
+    """How a session works. `threads` compress, beside the caller; `heartbeat` renews the lease by a
+    thread of its own (a simulation renews by itself)."""
+
+    level: int = DEFAULT_LEVEL
+    threads: int = 1
+    heartbeat: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of a batch of records. `large`: positions whose id is that of a LARGE chunk."""
+
+    ids: list[ChunkId]
+    large: list[int]
+    new: int
+
+
+class WriteSession:
+    """One version in the making. One caller thread. End it by `commit` or `abandon`."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        catalog: Catalog,
+        new: NewVersion,
+        settings: WriteSettings | None = None,
+        on_stored: Callable[[int], None] | None = None,
+    ) -> None:
+        """Begin. on_stored: told the stored bytes of each delivered pack, from another thread.
+
+        Conflict where the store knows versions or journals that the catalog does not: then the
+        catalog is older than the store and must be rebuilt first.
+        """
+        self._repository = repository
+        self._catalog = catalog
+        self._settings = settings or WriteSettings()
+        self._on_stored = on_stored or (lambda _: None)
+        _require_same_history(repository, catalog)
+        self.handle: SessionHandle = catalog.begin(new)
+        try:
+            self._start(new)
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    def _start(self, new: NewVersion) -> None:
+        self._parent = new.parent
+        listed = set(self._repository.packs())
+        reusable = set(self.handle.view) & listed
+        lost = self._repository.learn(reusable)
+        self.lost_packs = (set(self.handle.view) - listed) | lost
+        """Live packs that the store no longer has: their chunks are stored anew where they recur."""
+        self._view = View(reusable - lost)
+        self._own = View(())
+        self._packs: list[PackRef] = []
+        self._pending: set[bytes] = set()
+        self._waiting_nodes: dict[ChunkId, bytes] = {}
+        self.reused_bytes = 0
+        self._copies_bytes = 0
+        self._copies = 0
+        key = self._repository.config.id_key
+        self._hashers = {kind: key.hasher(kind) for kind in ChunkKind}
+        self._workers: Executor = ThreadPoolExecutor(self._settings.threads, thread_name_prefix="cas-pack")
+        self._uploads: Executor = ThreadPoolExecutor(1, thread_name_prefix="cas-put")
+        self._packer = Packer(
+            key,
+            Compressor(self._settings.level),
+            self._deliver,
+            workers=self._workers,
+            uploads=self._uploads,
+            entropy=self._repository.environment.entropy,
+        )
+        self._heartbeat = Heartbeat(lambda: self._catalog.renew(self.handle.id))
+        if self._settings.heartbeat:
+            self._heartbeat.start()
+
+    @property
+    def objects_written(self) -> int:
+        """Objects put so far, the document not counted."""
+        return len(self._packs) + self._copies
+
+    @property
+    def added_bytes(self) -> int:
+        """Stored bytes of what was put so far."""
+        return sum(pack.stored_bytes for pack in self._packs) + self._copies_bytes
+
+    def put_records(self, payloads: Sequence[bytes], dictionary: Dictionary | None = None) -> Stored:
+        """Store payloads that are not there yet; equal ones are stored once."""
+        if max(map(len, payloads), default=0) > LARGE_VALUE_BYTES:
+            return self._put_with_large(payloads, dictionary)
+        hasher = self._hashers[ChunkKind.RECORD]
+        ids = [hasher(payload) for payload in payloads]
+        return Stored(ids, [], self._store(ChunkKind.RECORD, ids, payloads, dictionary))
+
+    def _put_with_large(self, payloads: Sequence[bytes], dictionary: Dictionary | None) -> Stored:
+        hasher = self._hashers[ChunkKind.RECORD]
+        ids: list[ChunkId] = []
+        large: list[int] = []
+        new = 0
+        for position, payload in enumerate(payloads):
+            if len(payload) > LARGE_VALUE_BYTES:
+                large.append(position)
+                large_id, is_new = self._put_large(payload)
+                ids.append(large_id)
+                new += is_new
+            else:
+                ids.append(hasher(payload))
+        small = [position for position in range(len(payloads)) if position not in set(large)]
+        new += self._store(
+            ChunkKind.RECORD, [ids[at] for at in small], [payloads[at] for at in small], dictionary
+        )
+        return Stored(ids, large, new)
+
+    def _put_large(self, payload: bytes) -> tuple[ChunkId, int]:
+        pieces: list[ChunkId] = []
+        for begin in range(0, len(payload), LARGE_VALUE_BYTES):
+            piece = payload[begin : begin + LARGE_VALUE_BYTES]
+            piece_id = self._hashers[ChunkKind.PIECE](piece)
+            self._store(ChunkKind.PIECE, [piece_id], [piece], None)
+            pieces.append(piece_id)
+        plain = encode_large(len(payload), pieces)
+        large_id = self._hashers[ChunkKind.LARGE](plain)
+        return large_id, self._store(ChunkKind.LARGE, [large_id], [plain], None)
+
+    def put_value(self, kind: ChunkKind, plain: bytes) -> ValueRef:
+        """Store a document part, in pieces where it is large."""
+        if len(plain) > LARGE_VALUE_BYTES:
+            return ValueRef(self._put_large(plain)[0], is_large=True)
+        value_id = self._hashers[kind](plain)
+        self._store(kind, [value_id], [plain], None)
+        return ValueRef(value_id)
+
+    def put_node(self, plain: bytes) -> ChunkId:
+        """Store a tree node: the tree's NodeWriter."""
+        node_id = self._hashers[ChunkKind.NODE](plain)
+        self._waiting_nodes[node_id] = plain
+        if len(self._waiting_nodes) >= NODES_AT_ONCE:
+            self._store_nodes()
+        return node_id
+
+    def _store_nodes(self) -> None:
+        waiting, self._waiting_nodes = self._waiting_nodes, {}
+        self._store(ChunkKind.NODE, list(waiting), list(waiting.values()), None)
+
+    def train(self, samples: Sequence[bytes]) -> Dictionary | None:
+        """Train and store a dictionary for records like these; None where it would not pay.
+
+        A second copy goes under a name of its own, since a lost dictionary would lose an entity.
+        """
+        plain = train_dictionary(samples)
+        if plain is None:
+            return None
+        dictionary = Dictionary(self._hashers[ChunkKind.DICTIONARY](plain), plain)
+        if self._store(ChunkKind.DICTIONARY, [dictionary.id], [plain], None):
+            with suppress(ObjectExists):
+                self._repository.store.put(dictionary_key(dictionary.id), plain, create_only=True)
+                self._copies += 1
+                self._copies_bytes += len(plain)
+        return dictionary
+
+    def known_dictionary(self, dictionary_id: ChunkId) -> Dictionary | None:
+        """A dictionary of an earlier version, where it is still to be had within the view."""
+        if self._repository.index.locate((dictionary_id,), self._view).pack[0] < 0:
+            return None
+        with suppress(CasError):
+            return self._repository.reader_of(self._view).dictionary(dictionary_id)
+        return None
+
+    def _store(
+        self,
+        kind: ChunkKind,
+        ids: Sequence[ChunkId],
+        plains: Sequence[bytes],
+        dictionary: Dictionary | None,
+    ) -> int:
+        """Pack those that neither the view nor this session holds. Returns how many."""
+        if not ids:
+            return 0
+        index = self._repository.index
+        found = index.locate(ids, self._view)
+        self.reused_bytes += int(found.share.sum())
+        absent = (found.pack < 0).nonzero()[0].tolist()
+        if absent and self._own.packs:
+            mine = index.locate([ids[at] for at in absent], self._own)
+            absent = [at for at, pack in zip(absent, mine.pack.tolist(), strict=True) if pack < 0]
+        pending = self._pending
+        new_ids: list[ChunkId] = []
+        new_plains: list[bytes] = []
+        for at in absent:
+            chunk_id = ids[at]
+            if chunk_id[:16] not in pending:
+                pending.add(chunk_id[:16])
+                new_ids.append(chunk_id)
+                new_plains.append(plains[at])
+        self._packer.put(kind, new_ids, new_plains, dictionary)
+        return len(new_ids)
+
+    def _deliver(self, pack: ClosedPack) -> None:
+        """Register, put, learn: on the upload thread. The name is registered before the bytes go, so
+        that gc never takes a pack in flight for a stranger."""
+        chunks = pack.trailer.chunks
+        self._catalog.register_pack(
+            self.handle.id, NewPack(pack.name, len(pack.stored), chunks, pack.holds_nodes)
+        )
+        self._repository.store.put(pack_key(pack.name), pack.stored, create_only=True)
+        self._repository.index.add(pack.name, pack.trailer)
+        self._own = View(self._own.packs | {pack.name})
+        short_ids = pack.trailer.short_ids
+        self._pending.difference_update(short_ids[at : at + 16] for at in range(0, len(short_ids), 16))
+        self._packs.append(PackRef(pack.name, len(pack.stored), chunks, pack.holds_nodes))
+        self._on_stored(len(pack.stored))
+
+    def close_packs(self) -> tuple[PackRef, ...]:
+        """Everything that was put is durable when this returns."""
+        if self._waiting_nodes:
+            self._store_nodes()
+        self._packer.flush()
+        return tuple(sorted(self._packs, key=lambda pack: pack.name))
+
+    def commit(self, document: VersionDocument, result: VersionResult) -> Version:
+        """Make the version exist. On failure call `abandon`."""
+        self._catalog.prepare(self.handle.id)
+        store = self._repository.store
+        try:
+            store.put(version_key(document.number), encode_document(document), create_only=True)
+        except ObjectExists as error:
+            raise Conflict(
+                f"the store already holds a version {document.number}",
+                where=store.url,
+                hint="Another catalog writes to this store; `cas catalog rebuild` takes in what is there",
+            ) from error
+        journal = self._repository.journal()
+        if self._parent is not None:
+            self._require_parent(self._parent)
+        version = self._catalog.commit(self.handle.id, result, journal=journal)
+        self._stop()
+        return version
+
+    def _require_parent(self, parent: int) -> None:
+        try:
+            self._repository.store.size(version_key(parent))
+        except ObjectMissing as error:
+            raise Conflict(
+                f"version {parent}, on which this one builds, vanished from the store",
+                where=self._repository.store.url,
+                hint="Another catalog may delete from this store; run again",
+            ) from error
+
+    def abandon(self, error: BaseException) -> None:
+        """End without a version. The failure is listed; packs that were put are left to gc."""
+        self._packer.abandon()
+        self._stop()
+        self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        code = error.code if isinstance(error, CasError) else "INTERRUPTED"
+        text = str(error) or type(error).__name__
+        with suppress(CasError):
+            self._catalog.fail(self.handle.id, code, text)
+            if self._catalog.version(self.handle.number).state is VersionState.FAILED:
+                self._repository.store.delete(version_key(self.handle.number))
+
+    def _stop(self) -> None:
+        self._heartbeat.stop()
+        self._workers.shutdown(wait=True)
+        self._uploads.shutdown(wait=True)
+
+
+def _require_same_history(repository: Repository, catalog: Catalog) -> None:
+    """Rule 4 of the protocol: a store that knows more than the catalog must be taken in first."""
+    strangers = set(repository.numbers()) - catalog.known_numbers()
+    if strangers or repository.journal() > catalog.journal():
+        raise Conflict(
+            "the store holds versions or journals that the catalog does not know",
+            where=repository.store.url,
+            hint="The catalog is older than the store, or another one. `cas catalog rebuild` takes them in",
+        )
+
+
+class Heartbeat:
+    """Renews a lease now and then on a thread of its own, until stopped or fenced."""
+
+    def __init__(self, renew: Callable[[], None]) -> None:
+        self._renew = renew
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, name="cas-lease", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(SESSION_RENEW_SECONDS):
+            # A renewal that fails is repeated at the next beat; register_pack and commit decide.
+            with suppress(CasError):
+                self._renew()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
