@@ -4,6 +4,7 @@ It names everything that the version is made of by chunk id, and the packs that 
 catalog knows of a version is here too, so that the catalog can be rebuilt from the bucket.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -38,7 +39,8 @@ class ValueRef:
 
 @dataclass(frozen=True, slots=True)
 class PackRef:
-    """A pack that this version added. `holds_nodes`: tree nodes, dictionaries and definitions."""
+    """A pack that this version added. `holds_nodes`: everything but records and pieces of values.
+    A document lists them ascending by name."""
 
     name: PackName
     stored_bytes: int
@@ -208,8 +210,8 @@ def parse_document(data: bytes, where: str = "") -> VersionDocument:
     )
     fields.finish()
     _check_history(document, where)
-    if len({pack.name for pack in document.packs}) != len(document.packs):
-        raise malformed("pack named twice", where)
+    if any(left.name >= right.name for left, right in itertools.pairwise(document.packs)):
+        raise malformed("packs do not ascend", where)
     return document
 
 

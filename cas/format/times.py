@@ -1,7 +1,8 @@
 """Times in documents: text of one form, so that equal moments have equal bytes.
 
-RFC 3339 in UTC with six digits of a second, as `2026-01-31T23:59:59.000000Z`, years 1 to 9999. No
-leap seconds, since PostgreSQL and Python know none.
+RFC 3339 in UTC with six digits of a second, as `2026-01-31T23:59:59.000000+00:00`, which is what
+`isoformat(timespec="microseconds")` makes of a time in UTC. No leap seconds, since PostgreSQL and
+Python know none.
 """
 
 import re
@@ -9,12 +10,10 @@ import re
 from cas.format.malformed import malformed
 
 _FORM = re.compile(
-    r"(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3])(:[0-5]\d){2}\.\d{6}Z", re.ASCII
+    r"(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3])(:[0-5]\d){2}\.\d{6}\+00:00",
+    re.ASCII,
 )
 _DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
-"""For strftime of a time in UTC. Years before 1000 would lose their leading zeros; none are written."""
 
 
 def check_time(text: str, where: str = "") -> str:
