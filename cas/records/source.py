@@ -96,6 +96,9 @@ class SourceSnapshot(Protocol):
     def schema_items(self) -> Sequence[SchemaItem]:
         """The schema dump of the selected tables, in pg_dump's order."""
 
+    def roles(self) -> Sequence[str]:
+        """Names of roles that own or are granted something in the selected part; ascending."""
+
     def finish(self) -> None: ...
 
 

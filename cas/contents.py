@@ -1,0 +1,74 @@
+"""What a version holds, as the operations speak of it: entities by label, the schema's items."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cas.engine.chunk_reader import ChunkReader
+from cas.engine.repository import Repository
+from cas.errors import NotFound
+from cas.format.canonical import Json, encode_json, parse_json
+from cas.format.document import VersionDocument
+from cas.format.entities import EntityEntry, version_checksum
+from cas.format.malformed import malformed, mismatch
+from cas.ids import ChunkKind
+from cas.records.source import SchemaItem
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """An open version: its document, its entities, and the reader that gives its chunks."""
+
+    document: VersionDocument
+    entries: tuple[EntityEntry, ...]
+    reader: ChunkReader
+
+    def entry(self, label: str) -> EntityEntry:
+        """The entity with this label; the bare table name will do where only one schema has it."""
+        exact = [entry for entry in self.entries if entry.entity.label == label]
+        matches = exact or [entry for entry in self.entries if entry.entity.name == label]
+        if len(matches) == 1:
+            return matches[0]
+        labels = ", ".join(sorted(entry.entity.label for entry in matches or self.entries)[:8])
+        if matches:
+            raise NotFound(f"more than one entity is called {label}", hint=f"Name one of: {labels}")
+        raise NotFound(f"version {self.document.number} holds no entity {label}", hint=f"It holds: {labels}")
+
+
+def open_contents(repository: Repository, number: int, reader: ChunkReader | None = None) -> Contents:
+    """Open a version. NotFound; CorruptData where what it holds does not fit its checksum."""
+    document = repository.document(number)
+    chunks = reader or repository.reader()
+    entries = repository.entities(document, chunks)
+    if version_checksum(entries) != document.checksum:
+        raise mismatch("the entities do not fit the version's checksum", f"version {number}")
+    return Contents(document, entries, chunks)
+
+
+def schema_of(contents: Contents) -> tuple[SchemaItem, ...]:
+    """The schema's items; NotFound where the version holds data only."""
+    if contents.document.schema is None:
+        raise NotFound(
+            f"version {contents.document.number} holds no schema", hint="It was taken with --data-only"
+        )
+    return parse_schema(contents.reader.value(contents.document.schema, ChunkKind.DEFINITION))
+
+
+def encode_schema(items: Sequence[SchemaItem]) -> bytes:
+    """The schema's items as the value that FORMAT.md describes."""
+    return encode_json([[item.section, item.type, item.schema, item.name, item.sql] for item in items])
+
+
+def parse_schema(plain: bytes) -> tuple[SchemaItem, ...]:
+    """The items again. Anything else is malformed."""
+    rows = parse_json(plain, "schema")
+    if isinstance(rows, str) or not isinstance(rows, Sequence):
+        raise malformed("not a list of schema items", "schema")
+    return tuple(_parse_item(row) for row in rows)
+
+
+def _parse_item(row: Json) -> SchemaItem:
+    match row:
+        case [str(section), str(kind), str(schema), str(name), str(sql)]:
+            return SchemaItem(section, kind, schema, name, sql)
+        case _:
+            raise malformed("not a schema item", "schema")

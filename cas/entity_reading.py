@@ -1,0 +1,86 @@
+"""One entity on its way into the store: records to chunks, chunks to a tree."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from cas.bags import BagSorter
+from cas.engine.compression import Dictionary
+from cas.engine.write_session import Stored, WriteSession
+from cas.ids import ChunkId
+from cas.limits import MIB
+from cas.progress import Progress
+from cas.records.model import Entity, RecordBatch
+from cas.tree.boundary import Boundary
+from cas.tree.build import TreeBuilder
+from cas.tree.nodes import Root
+
+SAMPLE_BYTES = 8 * MIB
+"""Payload bytes that a dictionary is trained on: 32 times its size. Measured, more gains nothing."""
+
+MAX_SAMPLE_BYTES = MIB // 8
+"""Larger payloads are no samples: one would crowd out many."""
+
+
+class EntityReading:
+    """One entity on its way: its dictionary, and what was counted."""
+
+    def __init__(
+        self, session: WriteSession, entity: Entity, known: ChunkId | None, progress: Progress
+    ) -> None:
+        self.entity = entity
+        self._session = session
+        self._progress = progress
+        self.dictionary: Dictionary | None = session.known_dictionary(known) if known else None
+        self.records = 0
+        self.payload_bytes = 0
+        self.new_chunks = 0
+
+    def grow(self, batches: Iterator[RecordBatch], boundary: Boundary) -> Root:
+        """Store all records and give the root of their tree."""
+        builder = TreeBuilder(self._session, boundary, counted=self.entity.is_bag)
+        if self.entity.is_bag:
+            self._grow_bag(batches, builder)
+        else:
+            for batch in self._with_dictionary(batches):
+                stored = self._put(batch)
+                builder.add(batch.keys, stored.ids, (), stored.large)
+        return builder.finish()
+
+    def _grow_bag(self, batches: Iterator[RecordBatch], builder: TreeBuilder) -> None:
+        with BagSorter() as sorter:
+            for batch in self._with_dictionary(batches):
+                stored = self._put(batch)
+                sorter.add(stored.ids, stored.large)
+            entries = sorter.entries()
+            while run := list(islice(entries, 1024)):
+                ids = [chunk_id for chunk_id, _, _ in run]
+                large = [at for at, (_, _, is_large) in enumerate(run) if is_large]
+                builder.add(ids, ids, [count for _, count, _ in run], large)
+
+    def _with_dictionary(self, batches: Iterator[RecordBatch]) -> Iterator[RecordBatch]:
+        """The same batches, the first ones held back until a dictionary was trained on them."""
+        if self.dictionary is None:
+            held: list[RecordBatch] = []
+            size = 0
+            for batch in batches:
+                held.append(batch)
+                size += sum(map(len, batch.payloads))
+                if size >= SAMPLE_BYTES:
+                    break
+            self.dictionary = self._session.train(_samples(held))
+            yield from held
+        yield from batches
+
+    def _put(self, batch: RecordBatch) -> Stored:
+        stored = self._session.put_records(batch.payloads, self.dictionary)
+        size = sum(map(len, batch.payloads))
+        self.records += len(batch.payloads)
+        self.payload_bytes += size
+        self.new_chunks += stored.new
+        self._progress.advance(self.entity.label, len(batch.payloads), size)
+        return stored
+
+
+def _samples(batches: Sequence[RecordBatch]) -> list[bytes]:
+    """Payloads for training: all but the large ones, which would crowd out the others."""
+    return [payload for batch in batches for payload in batch.payloads if len(payload) <= MAX_SAMPLE_BYTES]

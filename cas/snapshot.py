@@ -1,0 +1,356 @@
+"""Taking a version: one consistent moment of a platform becomes chunks, trees and a document."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC
+
+from blake3 import blake3
+
+from cas.catalog.interface import Catalog
+from cas.catalog.model import (
+    EntitySummary,
+    NewVersion,
+    Trigger,
+    Version,
+    VersionKind,
+    VersionResult,
+    VersionState,
+)
+from cas.contents import encode_schema
+from cas.engine.compression import DEFAULT_LEVEL
+from cas.engine.repository import Repository
+from cas.engine.write_session import WriteSession, WriteSettings
+from cas.entity_reading import EntityReading
+from cas.errors import CasError, InsufficientSpace, InvalidInput, SourceChanged
+from cas.format.document import EntityRead, SourceFacts, ValueRef, VersionDocument, encode_document
+from cas.format.entities import (
+    EntityEntry,
+    encode_definition,
+    encode_entities,
+    entity_order,
+    version_checksum,
+)
+from cas.ids import ChunkId, ChunkKind
+from cas.limits import MIB
+from cas.progress import Progress, Silent
+from cas.records.model import Entity
+from cas.records.source import Selection, Source, SourceSnapshot
+
+ATTEMPTS = 3
+"""How often a version is begun when the platform's schema moves under it."""
+
+SPARE_BYTES = 64 * MIB
+"""Room that a version needs in any case: packs in flight and the catalog's own growth."""
+
+FIRST_VERSION_RATIO = 0.5
+"""Stored bytes expected for each byte of a table that was never stored; product data needs 0.4."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRequest:
+    """What to take and what to call it."""
+
+    selection: Selection = field(default_factory=Selection)
+    with_schema: bool = True
+    with_data: bool = True
+    trigger: Trigger = Trigger.MANUAL
+    reason: str = ""
+    name: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    created_by: str = ""
+    protected: bool = False
+    allow_incomplete: bool = False
+    level: int = DEFAULT_LEVEL
+    threads: int = 1
+
+    @property
+    def kind(self) -> VersionKind:
+        """Selected tables make a selected version, whatever parts of them are taken."""
+        if not self.selection.is_everything:
+            return VersionKind.SELECTED
+        if not self.with_data:
+            return VersionKind.SCHEMA_ONLY
+        return VersionKind.FULL if self.with_schema else VersionKind.DATA_ONLY
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotReceipt:
+    """A committed version, and what a person should know about how it came to be."""
+
+    version: Version
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """One entity in this version: what the document, the catalog and the receipt say of it."""
+
+    entry: EntityEntry
+    read: EntityRead
+
+
+def take_version(
+    repository: Repository,
+    catalog: Catalog,
+    source: Source,
+    request: SnapshotRequest,
+    progress: Progress | None = None,
+) -> SnapshotReceipt:
+    """Take a version and commit it. Whatever goes wrong, the version is listed as failed with its
+    reason, and nothing that was there before has changed."""
+    if not (request.with_schema or request.with_data):
+        raise InvalidInput("neither schema nor data were asked for", hint="Drop one of the two options")
+    watcher = progress or Silent()
+    watcher.phase("begin")
+    parent = catalog.latest()
+    session = WriteSession(
+        repository,
+        catalog,
+        _new_version(request, source.url, parent.number if parent else None),
+        WriteSettings(request.level, request.threads),
+        on_stored=watcher.stored,
+    )
+    try:
+        return _Taking(repository, session, request, parent, watcher).run(catalog, source)
+    except BaseException as error:
+        session.abandon(error)
+        raise
+
+
+def _new_version(request: SnapshotRequest, source_url: str, parent: int | None) -> NewVersion:
+    return NewVersion(
+        trigger=request.trigger,
+        kind=request.kind,
+        reason=request.reason,
+        name=request.name,
+        description=request.description,
+        tags=request.tags,
+        metadata=request.metadata,
+        created_by=request.created_by,
+        protected=request.protected,
+        source_url=source_url,
+        included=request.selection.tables,
+        excluded=request.selection.exclude,
+        included_schemas=request.selection.schemas,
+        parent=parent,
+    )
+
+
+class _Taking:
+    """The steps of one version, over one session."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        session: WriteSession,
+        request: SnapshotRequest,
+        parent: Version | None,
+        progress: Progress,
+    ) -> None:
+        self._repository = repository
+        self._session = session
+        self._request = request
+        self._progress = progress
+        self._parent = parent
+        self._source_url = ""
+        self._previous: bytes | None = None
+        self._dictionaries: dict[tuple[str, str, str], ChunkId] = {}
+        self.retries = 0
+        self._warnings: list[str] = []
+
+    def run(self, catalog: Catalog, source: Source) -> SnapshotReceipt:
+        self._source_url = source.url
+        if self._parent is not None:
+            self._look_at_parent(self._parent.number)
+        while True:
+            try:
+                version = self._attempt(catalog, source)
+                break
+            except SourceChanged:
+                self.retries += 1
+                if self.retries == ATTEMPTS:
+                    raise
+        if self._session.lost_packs:
+            self._warnings.append(
+                f"{len(self._session.lost_packs)} packs are missing or unreadable in the store; records of"
+                " this version were stored anew. Run `cas check` for the older versions"
+            )
+        return SnapshotReceipt(version, tuple(self._warnings))
+
+    def _look_at_parent(self, number: int) -> None:
+        """The hash of the parent's document for the chain, and its dictionaries for reuse. A damaged
+        parent costs compression, not the version."""
+        try:
+            document, self._previous, _ = self._repository.stored_document(number)
+            entries = self._repository.entities(document, self._repository.reader())
+        except CasError as error:
+            self._warnings.append(f"version {number} could not be used as a base: {error}")
+            return
+        self._dictionaries = {
+            entity_order(entry.entity): entry.dictionary for entry in entries if entry.dictionary
+        }
+
+    def _attempt(self, catalog: Catalog, source: Source) -> Version:
+        self._progress.phase("connect")
+        request = self._request
+        with source.snapshot(request.selection, allow_incomplete=request.allow_incomplete) as snapshot:
+            identity = snapshot.identity
+            catalog.describe_source(
+                self._session.handle.id,
+                identity.database,
+                identity.server_version,
+                identity.system_identifier,
+            )
+            self._require_space(snapshot)
+            self._progress.phase("read")
+            entities = sorted(snapshot.entities, key=entity_order)
+            taken = [self._take(snapshot, entity) for entity in entities]
+            schema = None
+            if request.with_schema:
+                self._progress.phase("schema")
+                items = encode_schema(snapshot.schema_items())
+                schema = self._session.put_value(ChunkKind.DEFINITION, items)
+            snapshot.finish()
+            return self._commit(catalog, snapshot, taken, schema)
+
+    def _require_space(self, snapshot: SourceSnapshot) -> None:
+        """Say before the start what would fail in the middle."""
+        free = self._repository.store.free_bytes()
+        if free is None:
+            return
+        expected = SPARE_BYTES
+        if self._parent is None and self._request.with_data:
+            tables = sum(snapshot.estimate(entity).bytes for entity in snapshot.entities)
+            expected += int(tables * FIRST_VERSION_RATIO)
+        if free < expected:
+            raise InsufficientSpace(
+                f"about {expected // MIB} MiB are needed and {free // MIB} MiB are free",
+                where=self._repository.store.url,
+                hint="Free some space, or choose another store",
+            )
+
+    def _take(self, snapshot: SourceSnapshot, entity: Entity) -> _Taken:
+        session = self._session
+        definition = session.put_value(ChunkKind.DEFINITION, encode_definition(entity)).id
+        if not self._request.with_data:
+            entry = EntityEntry(entity, definition, None, 0, 0)
+            return _Taken(entry, EntityRead(entity.label, "none", "schema only", 0, 0))
+        estimate = snapshot.estimate(entity)
+        self._progress.entity(entity.label, estimate.records, estimate.bytes)
+        known = self._dictionaries.get(entity_order(entity))
+        reading = EntityReading(session, entity, known, self._progress)
+        root = reading.grow(snapshot.batches(entity), self._repository.boundary)
+        entry = EntityEntry(
+            entity,
+            definition,
+            root.id,
+            reading.records,
+            reading.payload_bytes,
+            reading.dictionary.id if reading.dictionary else None,
+        )
+        why = "first version" if self._parent is None else "every row is read"
+        return _Taken(entry, EntityRead(entity.label, "scan", why, reading.records, reading.new_chunks))
+
+    def _commit(
+        self,
+        catalog: Catalog,
+        snapshot: SourceSnapshot,
+        taken: Sequence[_Taken],
+        schema: ValueRef | None,
+    ) -> Version:
+        self._progress.phase("store")
+        session = self._session
+        entries = [one.entry for one in taken]
+        listing = session.put_value(ChunkKind.ENTITIES, encode_entities(entries))
+        packs = session.close_packs()
+        failures = [omission for omission in snapshot.omissions if omission.is_failure]
+        state = VersionState.INCOMPLETE if failures else VersionState.COMPLETE
+        document = VersionDocument(
+            repository_id=self._repository.id,
+            number=session.handle.number,
+            parent=self._parent.number if self._parent else None,
+            previous=self._previous,
+            created_at=session.handle.created_at.astimezone(UTC).isoformat(timespec="microseconds"),
+            finished_at=catalog.now().astimezone(UTC).isoformat(timespec="microseconds"),
+            state=state.value,
+            trigger=self._request.trigger.value,
+            kind=self._request.kind.value,
+            reason=self._request.reason,
+            name=self._request.name,
+            description=self._request.description,
+            tags=self._request.tags,
+            metadata=self._request.metadata,
+            created_by=self._request.created_by,
+            protected=self._request.protected,
+            source=_facts(snapshot, self._source_url),
+            included=self._request.selection.tables,
+            excluded=self._request.selection.exclude,
+            included_schemas=self._request.selection.schemas,
+            omissions=tuple((omission.name, omission.reason) for omission in snapshot.omissions),
+            entities=listing,
+            schema=schema,
+            records=sum(entry.records for entry in entries),
+            original_bytes=sum(entry.payload_bytes for entry in entries),
+            added_bytes=session.added_bytes,
+            checksum=version_checksum(entries),
+            read=tuple(one.read for one in taken),
+            packs=packs,
+        )
+        self._progress.phase("commit")
+        return session.commit(document, _result(document, session, _summaries(taken), self.retries))
+
+
+def _summaries(taken: Sequence[_Taken]) -> tuple[EntitySummary, ...]:
+    """The catalog's rows of the entities."""
+    return tuple(
+        EntitySummary(
+            label=one.read.label,
+            kind=one.entry.entity.kind.value,
+            root=one.entry.root or ChunkId(b""),
+            records=one.entry.records,
+            payload_bytes=one.entry.payload_bytes,
+            checksum=one.entry.checksum,
+            read_by=one.read.read_by,
+            read_reason=one.read.reason,
+            rows_read=one.read.rows,
+            new_chunks=one.read.new_chunks,
+        )
+        for one in taken
+    )
+
+
+def _result(
+    document: VersionDocument, session: WriteSession, entities: tuple[EntitySummary, ...], retries: int
+) -> VersionResult:
+    """What the catalog keeps of a finished version."""
+    stored = encode_document(document)
+    added = document.added_bytes + len(stored)
+    return VersionResult(
+        state=VersionState(document.state),
+        entities=entities,
+        omissions=document.omissions,
+        records=document.records,
+        original_bytes=document.original_bytes,
+        added_bytes=added,
+        stored_bytes=session.reused_bytes + added,
+        objects_written=session.objects_written + 1,
+        checksum=document.checksum,
+        document_hash=blake3(stored).digest(),
+        retries=retries,
+    )
+
+
+def _facts(snapshot: SourceSnapshot, url: str) -> SourceFacts:
+    identity = snapshot.identity
+    return SourceFacts(
+        url=url,
+        database=identity.database,
+        server_version=identity.server_version,
+        system_identifier=identity.system_identifier,
+        encoding=identity.encoding,
+        locale=identity.locale,
+        extensions=identity.extensions,
+        roles=tuple(snapshot.roles()),
+    )
