@@ -72,7 +72,8 @@ class VersionDocument:
     number: int
     parent: int | None
     previous: bytes | None
-    """BLAKE3-256 of the parent's document as stored: a chain that shows a missing newest document."""
+    """BLAKE3-256 of the parent's document as stored: a chain that shows a document exchanged or gone.
+    None where there is no parent, or its document could not be read."""
     created_at: str
     finished_at: str
     state: str
@@ -216,11 +217,11 @@ def parse_document(data: bytes, where: str = "") -> VersionDocument:
 
 
 def _check_history(document: VersionDocument, where: str) -> None:
-    """Numbers grow, and a parent is named by number and by hash or not at all."""
+    """Numbers grow, and there is no hash of a document that is not named."""
     if not 1 <= document.number <= MAX_VERSION_NUMBER:
         raise malformed(f"version number {document.number}", where)
-    if (document.parent is None) != (document.previous is None):
-        raise malformed("parent without the hash of its document, or the hash alone", where)
+    if document.previous is not None and document.parent is None:
+        raise malformed("hash of a document without its number", where)
     if document.parent is not None and not 1 <= document.parent < document.number:
         raise malformed(f"parent {document.parent} of version {document.number}", where)
 

@@ -183,10 +183,12 @@ def parse_end(tail: bytes, where: str = "", *, size: int | None = None) -> Trail
 
 
 def _decompress_tables(stored: bytes, plain_length: int, where: str) -> bytes:
+    """Declared size and window are compared first: python-zstandard allocates what the frame declares."""
     try:
-        if zstandard.frame_content_size(stored) != plain_length:
-            raise malformed("trailer's declared size is not the footer's", where)
-        plain = zstandard.ZstdDecompressor(max_window_size=MAX_PACK_BYTES).decompress(
+        declared = zstandard.get_frame_parameters(stored)
+        if declared.content_size != plain_length or declared.window_size > MAX_TRAILER_BYTES:
+            raise malformed("trailer's declared size is not the footer's, or its window is too large", where)
+        plain = zstandard.ZstdDecompressor().decompress(
             stored, max_output_size=plain_length, allow_extra_data=False
         )
     except zstandard.ZstdError as error:
