@@ -1,0 +1,126 @@
+"""`python -m tests.bench`: build the platform, measure ours and the peers, print, write, draw."""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from cas.demo.platform import build
+from tests.bench import chart, machine, report
+from tests.bench.figures import Summaries, figures
+from tests.bench.ours import Cas
+from tests.bench.peers import BareCopy, Borg, CompressedDump, CustomDump, Restic
+from tests.bench.rounds import Results, Schedule
+from tests.bench.samples import summarise
+from tests.bench.server import SETTINGS, BenchServer
+from tests.bench.tools import Stage, Tool
+from tests.demo.reading import KEYS
+
+QUERIES = tuple(f"SELECT * FROM {table} ORDER BY {key}" for table, key in KEYS.items())
+SEED = 1
+
+
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--records", type=int, default=1_000_000, help="products; default 1,000,000")
+    parser.add_argument("--runs", type=int, default=3, help="rounds, of which medians are taken; default 3")
+    parser.add_argument("--only", nargs="+", metavar="TOOL", help="dump, zstd, restic, borg, cas")
+    parser.add_argument("--peers-only", action="store_true", help="leave our own program out")
+    parser.add_argument("--directory", type=Path, help="where databases and repositories lie meanwhile")
+    parser.add_argument("--output", type=Path, default=Path("bench-results"), help="where results go")
+    return parser.parse_args(words)
+
+
+def main(options: argparse.Namespace, console: Console) -> report.Report:
+    """One whole run. Everything it made is gone afterwards, but for the results."""
+    with tempfile.TemporaryDirectory(prefix="cas-bench-", dir=options.directory) as name:
+        directory = Path(name)
+        server = BenchServer(directory / "server")
+        try:
+            found = measured(options, directory, server, console)
+        finally:
+            server.stop()
+    report.show(found, console)
+    options.output.mkdir(parents=True, exist_ok=True)
+    stem = options.output / f"bench-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    stem.with_suffix(".json").write_text(json.dumps(report.document(found), indent=1) + "\n")
+    stem.with_suffix(".svg").write_text(chart.svg(found))
+    console.print(f"Written: {stem}.json and {stem}.svg")
+    return found
+
+
+def measured(
+    options: argparse.Namespace, directory: Path, server: BenchServer, console: Console
+) -> report.Report:
+    floor = BareCopy(server.programs, QUERIES)
+    tools, left_out = chosen(options, server.programs)
+    server_notes = ", ".join(f"{name}={value}" for name, value in SETTINGS.items())
+    load = machine.description()
+    console.print(f"Building {options.records:,} products ...")
+    counts = build(server.fresh("bench"), records=options.records, seed=SEED).counts
+    schedule = Schedule(server, "bench", QUERIES, directory, floor, tools, console.print)
+    results = schedule.run(options.runs)
+    quarter: Summaries = {}
+    ours = [tool for tool in tools if tool.name == "cas"]
+    if ours and options.records >= 4:
+        build(server.fresh("bench_quarter"), records=options.records // 4, seed=SEED)
+        smaller = Schedule(server, "bench_quarter", QUERIES, directory, floor, ours, console.print)
+        quarter = medians(smaller.run(options.runs, [Stage.FIRST]), only="cas")
+    full = medians(results)
+    return report.Report(
+        records=options.records,
+        counts=counts,
+        machine={**load, "server": server_notes},
+        versions={tool.name: tool.version() for tool in (floor, *tools)},
+        left_out=left_out,
+        tools=(floor, *tools),
+        results=results,
+        full=full,
+        quarter=quarter,
+        figures=figures(full, quarter),
+    )
+
+
+def chosen(options: argparse.Namespace, programs: Path) -> tuple[list[Tool], dict[str, str]]:
+    """The tools to measure, and those left out with the reason."""
+    every: list[Tool] = [
+        CustomDump(programs),
+        CompressedDump(programs),
+        Restic(programs),
+        Borg(programs),
+        Cas(),
+    ]
+    if options.only is not None:
+        unknown = set(options.only) - {tool.name for tool in every}
+        if unknown:
+            sys.exit(f"no such tool: {', '.join(sorted(unknown))}")
+    tools, left_out = [], {}
+    for tool in every:
+        if options.peers_only and tool.name == "cas":
+            left_out[tool.name] = "peers only, as asked"
+        elif options.only is not None and tool.name not in options.only:
+            left_out[tool.name] = "not asked for"
+        elif reason := tool.missing():
+            left_out[tool.name] = reason
+        else:
+            tools.append(tool)
+    return tools, left_out
+
+
+def medians(results: Results, *, only: str | None = None) -> Summaries:
+    return {
+        key: summarise(samples)
+        for key, samples in results.samples.items()
+        if samples and (only is None or key[0] == only)
+    }
+
+
+if __name__ == "__main__":
+    terminal = Console() if sys.stdout.isatty() else Console(width=120)
+    outcome = main(arguments(), terminal).results
+    sys.exit(0 if not outcome.failures and all(outcome.restored_equal.values()) else 1)

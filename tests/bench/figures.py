@@ -1,0 +1,81 @@
+"""The figures to reach, computed from what was measured. What was not measured is said, not guessed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tests.bench.samples import Summary
+from tests.bench.tools import Stage
+
+Summaries = Mapping[tuple[str, Stage], Summary]
+
+MOST_MEMORY_BYTES = 350_000_000
+OBJECT_BYTES = 8 << 20
+EXTRA_OBJECTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One promise. `reached` is empty and `met` None where a part was not measured."""
+
+    name: str
+    limit: str
+    reached: str
+    met: bool | None
+
+
+def figures(full: Summaries, quarter: Summaries) -> list[Figure]:
+    """`quarter` holds the first version of ours at a quarter of the records; it may be empty."""
+    return [
+        _ratio("first version, seconds: cas / restic", full, ("cas", "restic"), Stage.FIRST, "seconds", 1.3),
+        _ratio(
+            "first version, stored: cas / restic", full, ("cas", "restic"), Stage.FIRST, "stored_bytes", 1.5
+        ),
+        _ratio(
+            "second version, added: cas / restic", full, ("cas", "restic"), Stage.SECOND, "stored_bytes", 0.01
+        ),
+        _ratio(
+            "restore, seconds: cas / pg_restore -j2", full, ("cas", "dump"), Stage.RESTORE, "seconds", 1.3
+        ),
+        _memory(full),
+        _steady_memory(full, quarter),
+        *(_objects(full, stage) for stage in (Stage.FIRST, Stage.SECOND)),
+    ]
+
+
+def _ratio(
+    name: str, full: Summaries, tools: tuple[str, str], stage: Stage, quantity: str, most: float
+) -> Figure:
+    ours, theirs = (full.get((tool, stage)) for tool in tools)
+    limit = f"at most {most:g}"
+    if ours is None or theirs is None or not getattr(theirs, quantity):
+        return Figure(name, limit, "", None)
+    ratio = getattr(ours, quantity) / getattr(theirs, quantity)
+    return Figure(name, limit, f"{ratio:.4f}" if most < 0.1 else f"{ratio:.2f}", ratio <= most)
+
+
+def _memory(full: Summaries) -> Figure:
+    peaks = [summary.peak_bytes for (tool, _), summary in full.items() if tool == "cas"]
+    limit = f"at most {MOST_MEMORY_BYTES / 1e6:.0f} MB"
+    if not peaks:
+        return Figure("peak memory of any step", limit, "", None)
+    return Figure(
+        "peak memory of any step", limit, f"{max(peaks) / 1e6:.0f} MB", max(peaks) <= MOST_MEMORY_BYTES
+    )
+
+
+def _steady_memory(full: Summaries, quarter: Summaries) -> Figure:
+    name, limit = "peak memory, first version: all / a quarter of the records", "0.8 to 1.2"
+    large, small = full.get(("cas", Stage.FIRST)), quarter.get(("cas", Stage.FIRST))
+    if large is None or small is None:
+        return Figure(name, limit, "", None)
+    ratio = large.peak_bytes / small.peak_bytes
+    return Figure(name, limit, f"{ratio:.2f}", 0.8 <= ratio <= 1.2)
+
+
+def _objects(full: Summaries, stage: Stage) -> Figure:
+    name, limit = f"{stage} version, objects written", "1 per 8 MiB stored + 3"
+    ours = full.get(("cas", stage))
+    if ours is None:
+        return Figure(name, limit, "", None)
+    most = ours.stored_bytes / OBJECT_BYTES + EXTRA_OBJECTS
+    return Figure(name, limit, f"{ours.objects} of {most:.1f}", ours.objects <= most)

@@ -1,0 +1,52 @@
+"""Our own program, driven by its command line as anybody would."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.bench.measure import Pipeline
+from tests.bench.tools import Place, Stage
+
+
+class Cas:
+    """`cas init`, `cas snapshot`, `cas restore`: a local store, the catalog on the measured server."""
+
+    name = "cas"
+    stages: Mapping[Stage, str] = {
+        Stage.FIRST: "cas snapshot",
+        Stage.RESTORE: "cas restore",
+        Stage.SECOND: "cas snapshot",
+    }
+
+    def __init__(self) -> None:
+        self._cas = str(Path(sys.executable).with_name("cas"))
+
+    def missing(self) -> str:
+        try:
+            done = subprocess.run([self._cas, "--help"], capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            return "no program 'cas' beside this Python"
+        return "" if done.returncode == 0 else "`cas --help` fails"
+
+    def version(self) -> str:
+        words = "import importlib.metadata as m; print('cas', m.version('cas-backup'))"
+        return subprocess.run([sys.executable, "-c", words], capture_output=True, text=True).stdout.strip()
+
+    def prepare(self, place: Place) -> Pipeline:
+        return Pipeline([[self._cas, "init", place.repository.as_uri()]], self._environment(place))
+
+    def pipeline(self, stage: Stage, place: Place) -> Pipeline:
+        if stage is Stage.RESTORE:
+            command = [self._cas, "restore", "1", "--into", place.target, "--yes", "--json"]
+        else:
+            command = [self._cas, "snapshot", "--reason", f"bench, {stage}", "--json"]
+        return Pipeline([command], self._environment(place), place.scratch / f"{stage}.json")
+
+    def _environment(self, place: Place) -> dict[str, str]:
+        return {
+            "CAS_STORE": place.repository.as_uri(),
+            "CAS_CATALOG": place.catalog,
+            "CAS_SOURCE": place.source,
+            "CAS_HOME": str(place.scratch / "home"),
+        }

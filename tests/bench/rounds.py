@@ -1,0 +1,136 @@
+"""The schedule: rounds in which every tool does every stage, each round starting with another tool."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from shutil import rmtree
+
+from cas.demo.platform import mutate
+from cas.postgres.demo_platform import vacuum
+from tests.bench import measure
+from tests.bench.samples import Sample, rotated
+from tests.bench.server import BenchServer
+from tests.bench.tools import Place, Stage, Tool
+
+CHANGED_SHARE = 0.001
+"""Of the products, at random, between the first version and the second."""
+
+_BACKEND_EXIT_SECONDS = 0.2
+"""A server's process outlives its client a little; its CPU time counts when it has ended."""
+
+
+@dataclass(slots=True)
+class Results:
+    """All samples of a run. `noise` are the seconds of the bare COPY: start, middle, end of rounds."""
+
+    samples: dict[tuple[str, Stage], list[Sample]] = field(default_factory=lambda: defaultdict(list))
+    noise: list[float] = field(default_factory=list)
+    restored_equal: dict[str, bool] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What is measured against which database. `queries` read every table in the order of its key."""
+
+    server: BenchServer
+    database: str
+    queries: Sequence[str]
+    directory: Path
+    floor: Tool
+    tools: Sequence[Tool]
+    tell: Callable[[str], None]
+
+    def run(self, rounds: int, stages: Sequence[Stage] = tuple(Stage)) -> Results:
+        """All rounds. A tool whose step fails is left out from then on, and named in `failures`."""
+        results = Results()
+        out: set[str] = set()
+        for number in range(rounds):
+            places = {tool.name: self._place(tool, number) for tool in self.tools}
+            self.server.fresh("bench_catalog")
+            self._probe(results, number)
+            for stage in Stage:
+                if stage not in stages:
+                    continue
+                if stage is Stage.SECOND:
+                    self._probe(results, number)
+                    self._change(number)
+                for tool in rotated(self.tools, number):
+                    if stage in tool.stages and tool.name not in out:
+                        try:
+                            self._step(tool, stage, places[tool.name], results, number)
+                        except measure.StepFailed as failure:
+                            out.add(tool.name)
+                            results.failures.append(f"{tool.stages[stage]}, {stage}: {failure}")
+                            self.tell(results.failures[-1])
+            for tool in self.tools:
+                rmtree(places[tool.name].scratch.parent)
+        self._probe(results, rounds)
+        return results
+
+    def _place(self, tool: Tool, number: int) -> Place:
+        directory = self.directory / f"{number}-{tool.name}"
+        place = Place(
+            repository=directory / "repository",
+            scratch=directory / "scratch",
+            source=self.server.url(self.database),
+            catalog=self.server.url("bench_catalog"),
+            target=self.server.url("bench_target"),
+        )
+        place.repository.mkdir(parents=True)
+        place.scratch.mkdir()
+        return place
+
+    def _step(self, tool: Tool, stage: Stage, place: Place, results: Results, number: int) -> None:
+        if stage is Stage.FIRST:
+            preparation = tool.prepare(place)
+            if preparation is not None:
+                measure.run(preparation, errors=place.scratch / "errors")
+        if stage is Stage.RESTORE:
+            self.server.fresh("bench_target")
+        sample = self._measured(tool, stage, place)
+        results.samples[tool.name, stage].append(sample)
+        self.tell(
+            f"round {number + 1}, {stage}: {tool.stages[stage]}: {sample.seconds:.1f} s,"
+            f" {sample.stored_bytes / 1e6:.1f} MB, {sample.peak_bytes / 1e6:.0f} MB of memory"
+        )
+        if stage is Stage.RESTORE:
+            if tool.name not in results.restored_equal:
+                restored = self.server.digest("bench_target", self.queries)
+                original = self.server.digest(self.database, self.queries)
+                results.restored_equal[tool.name] = restored == original
+            self.server.drop("bench_target")
+
+    def _measured(self, tool: Tool, stage: Stage, place: Place) -> Sample:
+        before = measure.stored(place.repository)
+        self.server.settle()
+        server_before = self.server.cpu_seconds()
+        cost = measure.run(tool.pipeline(stage, place), errors=place.scratch / "errors")
+        time.sleep(_BACKEND_EXIT_SECONDS)
+        server_after = self.server.cpu_seconds()
+        after = measure.stored(place.repository)
+        server = None if server_before is None or server_after is None else server_after - server_before
+        return Sample(
+            seconds=cost.seconds,
+            cpu_seconds=cost.cpu_seconds,
+            server_cpu_seconds=server,
+            peak_bytes=cost.peak_bytes,
+            stored_bytes=after.bytes - before.bytes,
+            objects=after.written_since(before),
+        )
+
+    def _probe(self, results: Results, number: int) -> None:
+        """The bare COPY once more: what the machine itself varies by."""
+        place = self._place(self.floor, number)
+        sample = self._measured(self.floor, Stage.FIRST, place)
+        rmtree(place.scratch.parent)
+        results.noise.append(sample.seconds)
+        results.samples[self.floor.name, Stage.FIRST].append(sample)
+        self.tell(f"bare COPY: {sample.seconds:.2f} s")
+
+    def _change(self, number: int) -> None:
+        changed = mutate(self.server.url(self.database), fraction=CHANGED_SHARE, seed=1000 + number)
+        vacuum(self.server.url(self.database))
+        self.tell(f"{changed:,} products changed")
