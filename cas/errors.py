@@ -98,3 +98,9 @@ class Unsupported(CasError):
     """A newer format, a server version, a type of table that this program does not know."""
 
     code = "UNSUPPORTED"
+
+
+class VerificationFailed(CasError):
+    """What was written, read again, is not what it should be. The target must not be used."""
+
+    code = "VERIFICATION_FAILED"

@@ -112,4 +112,5 @@ class Source(Protocol):
     def snapshot(
         self, selection: Selection, *, allow_incomplete: bool = False
     ) -> AbstractContextManager[SourceSnapshot]:
-        """Open one consistent moment. With `allow_incomplete`, tables that may not be read become omissions."""
+        """Open one consistent moment. With `allow_incomplete`, tables that may not be read become
+        omissions."""

@@ -1,0 +1,83 @@
+"""The records of one entity of a version, ascending by key, in batches of proven bytes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cas.engine.chunk_reader import ChunkReader
+from cas.format.entities import EntityEntry
+from cas.format.node import Node
+from cas.ids import ChunkId, ChunkKind
+from cas.tree.nodes import Leaf
+from cas.tree.reading import leaves
+
+BATCH_RECORDS = 2048
+"""Records read together: some sixty frames, about 1 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """Consecutive records. `counts` is empty unless the entity is a bag; a bag's keys are chunk ids."""
+
+    keys: list[bytes]
+    payloads: list[bytes]
+    counts: list[int]
+
+
+def read_records(
+    reader: ChunkReader, entry: EntityEntry, start: bytes | None = None, stop: bytes | None = None
+) -> Iterator[StoredBatch]:
+    """All records with start <= key < stop. An entity without data has none."""
+    if entry.root is None:
+        return
+    waiting = _Waiting()
+    for node in leaves(reader, entry.root, start, stop):
+        waiting.take(node, start, stop)
+        if len(waiting.keys) >= BATCH_RECORDS:
+            yield waiting.read(reader)
+            waiting = _Waiting()
+    if waiting.keys:
+        yield waiting.read(reader)
+
+
+class _Waiting:
+    """Entries of some leaves whose payloads are still to be read."""
+
+    def __init__(self) -> None:
+        self.keys: list[bytes] = []
+        self._ids: list[ChunkId] = []
+        self._counts: list[int] = []
+        self._large: list[int] = []
+
+    def take(self, node: Node, start: bytes | None, stop: bytes | None) -> None:
+        inside = [
+            at
+            for at, key in enumerate(node.keys)
+            if (start is None or key >= start) and (stop is None or key < stop)
+        ]
+        marks = frozenset(node.large)
+        for at in inside:
+            if at in marks:
+                self._large.append(len(self._ids) + at - inside[0])
+        first, last = (inside[0], inside[-1] + 1) if inside else (0, 0)
+        self.keys.extend(node.keys[first:last])
+        self._ids.extend(node.ids[first:last])
+        self._counts.extend(node.counts[first:last])
+
+    def read(self, reader: ChunkReader) -> StoredBatch:
+        if not self._large:
+            return StoredBatch(self.keys, reader.read(ChunkKind.RECORD, self._ids), self._counts)
+        marks = frozenset(self._large)
+        small = [chunk_id for at, chunk_id in enumerate(self._ids) if at not in marks]
+        plains = iter(reader.read(ChunkKind.RECORD, small))
+        payloads = [
+            b"".join(reader.pieces(chunk_id)) if at in marks else next(plains)
+            for at, chunk_id in enumerate(self._ids)
+        ]
+        return StoredBatch(self.keys, payloads, self._counts)
+
+
+def read_payload(reader: ChunkReader, leaf: Leaf) -> bytes:
+    """The payload of one record."""
+    if leaf.is_large:
+        return b"".join(reader.pieces(leaf.id))
+    return reader.read(ChunkKind.RECORD, (leaf.id,))[0]

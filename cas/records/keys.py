@@ -1,0 +1,62 @@
+"""Key bytes from the texts that a person types, and the texts from a record."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from cas.errors import InvalidInput
+from cas.records.model import Entity, KeyPart
+from cas.records.payload import fields
+
+_INTEGER_OFFSET = 1 << 63
+
+
+def encode_integer(number: int) -> bytes:
+    """Eight bytes that sort as the numbers do. ValueError outside of 64 bits."""
+    if not -_INTEGER_OFFSET <= number < _INTEGER_OFFSET:
+        raise ValueError(f"{number} does not fit into 64 bits")
+    return (number + _INTEGER_OFFSET).to_bytes(8, "big")
+
+
+def encode_key(entity: Entity, texts: Sequence[bytes]) -> bytes:
+    """The key bytes of one record, from the texts of its key columns in the server's encoding."""
+    if len(texts) != len(entity.key):
+        names = ", ".join(name for name, _ in entity.key)
+        raise InvalidInput(
+            f"the key of {entity.label} has {len(entity.key)} columns, {len(texts)} were given",
+            hint=f"Give the values of: {names}",
+        )
+    return b"".join(
+        _encode_part(entity, name, part, text) for (name, part), text in zip(entity.key, texts, strict=True)
+    )
+
+
+def _encode_part(entity: Entity, name: str, part: KeyPart, text: bytes) -> bytes:
+    where = f"{entity.label}.{name}"
+    try:
+        match part:
+            case KeyPart.INTEGER:
+                return encode_integer(int(text.decode("ascii")))
+            case KeyPart.UUID:
+                return UUID(text.decode("ascii")).bytes
+            case KeyPart.TEXT:
+                return _encode_text(text)
+    except ValueError as error:
+        raise InvalidInput(
+            f"not a key of type {part.value}: {text[:40].decode('ascii', 'replace')}", where=where
+        ) from error
+
+
+def _encode_text(text: bytes) -> bytes:
+    if b"\0" in text:
+        raise ValueError("text with a zero byte")
+    return text + b"\0"
+
+
+def key_texts(entity: Entity, payload: bytes) -> tuple[bytes, ...] | None:
+    """The texts of a record's key columns; None where the key is not among the stored columns (a
+    generated column) or the entity is a bag."""
+    positions = {column.name: at for at, column in enumerate(entity.columns)}
+    if entity.is_bag or any(name not in positions for name, _ in entity.key):
+        return None
+    values = fields(payload, len(entity.columns))
+    return tuple(values[positions[name]] or b"" for name, _ in entity.key)
