@@ -71,6 +71,6 @@ def short(chunk_id: ChunkId) -> ShortId:
     return ShortId(chunk_id[:SHORT_ID_BYTES])
 
 
-def pack_name(stored: bytes) -> PackName:
+def pack_name(stored: bytes | memoryview) -> PackName:
     """The name of a pack with these stored bytes."""
     return PackName(blake3(stored).hexdigest())

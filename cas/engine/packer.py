@@ -27,8 +27,8 @@ from cas.limits import (
 MAX_WAITING_JOBS = 4
 """Jobs between the caller and the compressor; each holds one batch, about half a MiB of records."""
 
-MAX_WAITING_PACKS = 2
-"""Closed packs that wait for the store; 16 MiB each."""
+MAX_WAITING_PACKS = 1
+"""Closed packs on their way to the store, beside the one that is being filled; 16 MiB each."""
 
 _DATA_KINDS = frozenset((ChunkKind.RECORD, ChunkKind.PIECE))
 
@@ -38,7 +38,7 @@ class ClosedPack:
     """A finished pack, ready to be registered and put."""
 
     name: PackName
-    stored: bytes
+    stored: memoryview
     trailer: Trailer
     holds_nodes: bool
 
@@ -76,7 +76,7 @@ class _OpenPack:
     def close(self, holds_nodes: bool) -> ClosedPack:
         short_ids, lengths = bytes(self.short_ids), bytes(self.lengths)
         self.stored += encode_end(self.frames, short_ids, lengths)
-        stored = bytes(self.stored)
+        stored = memoryview(self.stored).toreadonly()
         return ClosedPack(
             pack_name(stored), stored, Trailer(tuple(self.frames), short_ids, lengths), holds_nodes
         )

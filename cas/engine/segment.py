@@ -85,21 +85,23 @@ def rows_of_pack(trailer: Trailer, pack: int = 0) -> Rows:
 
 
 def merge(segments: Sequence[Segment]) -> Segment:
-    """One segment with the rows of all."""
-    names: list[PackName] = []
-    shifted: list[Rows] = []
-    for segment in segments:
-        rows = segment.rows
-        shifted.append(Rows(rows.high, rows.low, rows.pack + np.uint32(len(names)), rows.ordinal, rows.share))
-        names.extend(segment.packs)
-    joined = Rows(
-        np.concatenate([rows.high for rows in shifted]),
-        np.concatenate([rows.low for rows in shifted]),
-        np.concatenate([rows.pack for rows in shifted]),
-        np.concatenate([rows.ordinal for rows in shifted]),
-        np.concatenate([rows.share for rows in shifted]),
+    """One segment with the rows of all. Column by column, so that few are in memory twice."""
+    names = [name for segment in segments for name in segment.packs]
+    first_pack = np.cumsum([0] + [len(segment.packs) for segment in segments[:-1]])
+    order = np.argsort(np.concatenate([segment.rows.high for segment in segments]), kind="stable")
+    packs = [
+        segment.rows.pack + np.uint32(shift) for segment, shift in zip(segments, first_pack, strict=True)
+    ]
+    return Segment(
+        tuple(names),
+        Rows(
+            np.concatenate([segment.rows.high for segment in segments])[order],
+            np.concatenate([segment.rows.low for segment in segments])[order],
+            np.concatenate(packs)[order],
+            np.concatenate([segment.rows.ordinal for segment in segments])[order],
+            np.concatenate([segment.rows.share for segment in segments])[order],
+        ),
     )
-    return Segment(tuple(names), joined.take(np.argsort(joined.high, kind="stable")))
 
 
 def write_segment(segment: Segment, path: Path) -> Segment:
