@@ -232,6 +232,12 @@ class MemoryCatalog:
             for name in names:
                 self._packs[name].state = PackState.CONDEMNED
 
+    def begin_deleting(self, names: Iterable[PackName]) -> None:
+        """Condemned packs that nobody may bring back any more."""
+        with self._lock:
+            for name in names:
+                self._packs[name].state = PackState.DELETING
+
     def _end(self, session: _Session, state: str, code: str, text: str) -> None:
         session.state = state
         version = self._versions[session.number]
