@@ -1,10 +1,12 @@
-"""Fixtures that several parts share: PostgreSQL clusters for the session, databases for a test."""
+"""Fixtures that several parts share: PostgreSQL clusters and an S3 server for the session, databases
+for a test."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.servers.postgres import DEBIAN_15, Cluster, Databases, debian_cluster, embedded_cluster
+from tests.servers.s3 import S3Server, seaweedfs
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +40,11 @@ def database(cluster: Cluster) -> Iterator[Databases]:
         yield databases
     finally:
         databases.drop_all()
+
+
+@pytest.fixture(scope="session")
+def seaweedfs_server() -> Iterator[S3Server]:
+    """A real S3 server with one empty bucket, for the whole session. Put its `environment` into the
+    environment of whatever uses it."""
+    with seaweedfs() as running:
+        yield running

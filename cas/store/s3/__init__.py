@@ -1,0 +1,6 @@
+"""A store in an S3 bucket, by boto3, which is imported nowhere else."""
+
+from cas.store.s3.connection import S3Address
+from cas.store.s3.store import S3Store
+
+__all__ = ["S3Address", "S3Store"]

@@ -1,0 +1,121 @@
+"""Where a bucket is, and a client for it: time-outs, trust, addressing; no retries of botocore's own."""
+
+import ipaddress
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote, urlencode, urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+
+from cas.errors import InvalidInput
+from cas.store.options import StoreOptions
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+NO_REGION = "us-east-1"
+"""What signatures carry for an endpoint of its own when nobody names a region; most servers expect it."""
+
+
+@dataclass(frozen=True, slots=True)
+class S3Address:
+    """A place in a bucket. `prefix` is empty or ends in a slash. Empty texts mean the default.
+
+    endpoint: base URL of a server that is not Amazon's. addressing: `path` or `virtual`; the default
+    is path for an endpoint of its own. allow_http: unencrypted to other machines, too.
+    """
+
+    bucket: str
+    prefix: str = ""
+    endpoint: str = ""
+    addressing: Literal["", "path", "virtual"] = ""
+    allow_http: bool = False
+
+    def url(self, **extra: str) -> str:
+        """The address as `s3://...`, with `extra` parameters. There are no secrets in it."""
+        known = {
+            "endpoint": self.endpoint,
+            "addressing": self.addressing,
+            "allow_http": "true" if self.allow_http else "",
+            **extra,
+        }
+        query = urlencode({name: value for name, value in known.items() if value}, safe="/:")
+        path = quote(f"{self.bucket}/{self.prefix}".rstrip("/"))
+        return f"s3://{path}?{query}" if query else f"s3://{path}"
+
+
+def connect(address: S3Address, options: StoreOptions) -> "S3Client":
+    """A client. Nothing is sent yet.
+
+    Raises InvalidInput for a profile, CA file, endpoint or region that cannot work, and for plain
+    http to another machine without `allow_http`, wherever the endpoint was configured.
+    """
+    _check_ca(options.ca)
+    style: Literal["path", "virtual", "auto"] = address.addressing or ("path" if address.endpoint else "auto")
+    config = Config(
+        connect_timeout=options.connect_timeout_seconds,
+        read_timeout=options.read_timeout_seconds,
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        max_pool_connections=options.connections,
+        tcp_keepalive=True,
+        s3={"addressing_style": style},
+    )
+    try:
+        session = boto3.session.Session(
+            profile_name=options.profile or None, region_name=options.region or None
+        )
+        region = session.region_name or NO_REGION
+        client: S3Client = session.client(
+            "s3",
+            region_name=region,
+            endpoint_url=address.endpoint or None,
+            verify=options.ca or None,
+            config=config,
+        )
+    except (BotoCoreError, ValueError) as error:
+        said = str(error)[:200]
+        raise InvalidInput(f"the S3 settings do not work: {said}", where=address.url()) from error
+    _check_transport(client.meta.endpoint_url, address)
+    return client
+
+
+def is_amazon(client: "S3Client") -> bool:
+    """Whether the server is Amazon's, whose listings are in the byte order of keys by documentation."""
+    host = urlsplit(client.meta.endpoint_url).hostname or ""
+    return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+
+
+def _check_ca(path: str) -> None:
+    if not path:
+        return
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:  # ssl.SSLError is one
+        raise InvalidInput(
+            "not a file of certificates in PEM form", where=path, hint="Correct the setting `ca`"
+        ) from error
+
+
+def _check_transport(endpoint: str, address: S3Address) -> None:
+    parts = urlsplit(endpoint)
+    if parts.scheme == "https" or address.allow_http or _is_loopback(parts.hostname or ""):
+        return
+    raise InvalidInput(
+        "plain http would send data and signatures unprotected",
+        where=address.url(),
+        hint="Use https, or add allow_http=true to the store's URL if the network is trusted",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
