@@ -30,7 +30,10 @@ from cas.format.pack import Trailer
 from cas.ids import PackName
 
 MAX_SEGMENT_CHUNKS = 4_000_000
-"""Merging stops here: a merge holds its rows in memory three times, 28 bytes each."""
+"""Merging stops here: a merge holds its rows in memory about twice, 28 bytes each."""
+
+MERGED_WHILE_WRITING = 250_000
+"""Merges beyond this size wait until no packs are under construction beside them."""
 
 FetchTrailer = Callable[[PackName], Trailer]
 
@@ -51,15 +54,15 @@ class View:
 
     def __init__(self, packs: Iterable[PackName]) -> None:
         self.packs = frozenset(packs)
-        self._allowed: dict[int, tuple[Segment, npt.NDArray[np.bool_]]] = {}
+        self._allowed: dict[tuple[PackName, ...], npt.NDArray[np.bool_]] = {}
 
     def allowed(self, segment: Segment) -> npt.NDArray[np.bool_]:
         """For each pack of the segment whether it counts."""
-        known = self._allowed.get(id(segment))
-        if known is None or known[0] is not segment:
-            flags = np.array([name in self.packs for name in segment.packs], dtype=np.bool_)
-            known = self._allowed[id(segment)] = (segment, flags)
-        return known[1]
+        known = self._allowed.get(segment.packs)
+        if known is None:
+            known = np.array([name in self.packs for name in segment.packs], dtype=np.bool_)
+            self._allowed[segment.packs] = known
+        return known
 
 
 class ChunkIndex:
@@ -103,6 +106,8 @@ class ChunkIndex:
                 self.add(name, fetch(name))
             except CorruptData:
                 unreadable.add(name)
+        with self._lock:
+            self._merge_small(MAX_SEGMENT_CHUNKS)
         return unreadable
 
     def add(self, name: PackName, trailer: Trailer) -> None:
@@ -112,22 +117,24 @@ class ChunkIndex:
                 return
             self._segments.append(self._keep(Segment((name,), rows_of_pack(trailer))))
             self._known.add(name)
-            self._merge_small()
+            self._merge_small(MERGED_WHILE_WRITING)
 
     def _keep(self, segment: Segment) -> Segment:
         if self._directory is None:
             return segment
         return write_segment(segment, self._directory / f"{secrets.token_hex(8)}.segment")
 
-    def _merge_small(self) -> None:
+    def _merge_small(self, limit: int) -> None:
         """Keep the sizes geometric: the number of segments grows with the logarithm of the chunks."""
+        self._segments.sort(key=lambda segment: -len(segment.rows))
         while len(self._segments) > 1:
             last, before = self._segments[-1], self._segments[-2]
             total = len(last.rows) + len(before.rows)
-            if len(before.rows) > 2 * len(last.rows) or total > MAX_SEGMENT_CHUNKS:
+            if len(before.rows) > 2 * len(last.rows) or total > limit:
                 return
             merged = self._keep(merge((before, last)))
             self._segments[-2:] = [merged]
+            self._segments.sort(key=lambda segment: -len(segment.rows))
             for old in (before, last):
                 if old.path is not None:
                     old.path.unlink(missing_ok=True)
