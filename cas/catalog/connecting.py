@@ -111,15 +111,28 @@ def public_url(url: str) -> str:
     except (psycopg.ProgrammingError, UnicodeError):
         # libpq's own words may quote a piece of the password.
         raise InvalidInput("the catalog's URL cannot be read", where="CAS_CATALOG", hint=_ESCAPE) from None
-    host = str(parts.get("host") or parts.get("hostaddr") or "")
-    if "@" in host.lstrip("@") or "\x00" in url:
-        raise InvalidInput("the catalog's URL has a malformed host", where="CAS_CATALOG", hint=_ESCAPE)
-    user = f"{quote(str(parts['user']), safe='')}@" if "user" in parts else ""
-    port = f":{parts['port']}" if "port" in parts else ""
-    database = f"/{quote(str(parts['dbname']), safe='')}" if "dbname" in parts else ""
+    host, port = (str(parts.get(name) or "") for name in ("host", "port"))
+    host = host or str(parts.get("hostaddr") or "")
+    user, database = (str(parts.get(name) or "") for name in ("user", "dbname"))
+    # With a bare @ or / in the password libpq takes its rest for a host, a port or a database.
+    misread = "@" in database and "%40" not in url and "://" in url
+    if "@" in host.lstrip("@") or not set(port) <= set("0123456789,") or misread or "\x00" in url:
+        raise InvalidInput("the catalog's URL cannot be read", where="CAS_CATALOG", hint=_ESCAPE)
+    login = f"{quote(user, safe='')}@" if user else ""
+    path = f"/{quote(database, safe='')}" if database else ""
     if host.startswith(("/", "@")):
-        return f"postgresql://{user}{database or '/'}?host={host}" + port.replace(":", "&port=")
-    return f"postgresql://{user}{host}{port}{database}"
+        return f"postgresql://{login}{path or '/'}?host={host}" + (f"&port={port}" if port else "")
+    return f"postgresql://{login}{_hosts(host, port)}{path}"
+
+
+def _hosts(host: str, port: str) -> str:
+    """`h1:1,h2:2` from 'h1,h2' and '1,2' (or one port for all)."""
+    names = [f"[{name}]" if ":" in name else name for name in host.split(",")]
+    ports = port.split(",")
+    ports = ports * len(names) if len(ports) == 1 else ports
+    return ",".join(
+        f"{name}:{number}" if number else name for name, number in zip(names, ports, strict=False)
+    )
 
 
 _ESCAPE = "In a URL, write special characters of user and password as %XX"
@@ -143,6 +156,9 @@ def _configure(connection: Connection) -> None:
         SELECT set_config(name, value, false) FROM (VALUES
             ('search_path', 'pg_catalog'),
             ('timezone', 'UTC'),
+            ('datestyle', 'ISO'),
+            ('bytea_output', 'hex'),
+            ('extra_float_digits', '1'),
             ('statement_timeout', %s),
             ('lock_timeout', '0'),
             ('idle_in_transaction_session_timeout', %s)) pins (name, value)

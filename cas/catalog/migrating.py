@@ -95,14 +95,18 @@ def _missing(connection: Connection, migrations: Sequence[Migration], *, create:
 
 def _ledger(connection: Connection) -> Mapping[int, tuple[str, str]] | None:
     """Name and checksum by number; None where there is no schema of ours."""
+    # By a query and not by to_regnamespace, whose cache may not know yet what was made while we
+    # waited for the advisory lock.
     found = connection.execute(
-        "SELECT to_regnamespace('cas') IS NOT NULL, to_regclass('cas.migrations') IS NOT NULL"
+        """
+        SELECT c.oid IS NOT NULL FROM pg_catalog.pg_namespace n
+        LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = 'migrations'
+        WHERE n.nspname = 'cas'
+        """
     ).fetchone()
-    assert found is not None
-    schema, table = found
-    if not schema:
+    if found is None:
         return None
-    if not table:
+    if not found[0]:
         raise Conflict(
             "the database has a schema 'cas' that is not a catalog",
             hint="Give the catalog a database of its own",

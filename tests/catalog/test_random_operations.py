@@ -1,0 +1,147 @@
+"""Random sequences of operations give equal outcomes and equal listings on every implementation."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cas.catalog.model import SessionHandle, Trigger, Version, VersionFilter, VersionKind, VersionState
+from cas.errors import CasError
+from tests.catalog.conftest import postgres_stage_on
+from tests.catalog.stages import MemoryStage, PostgresStage, Stage
+from tests.catalog.values import adopted, new_version, pack, result
+from tests.servers.postgres import Cluster
+
+SOME_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+
+small = st.integers(min_value=0, max_value=5)
+words = st.sampled_from(["", "import", "Größe", "50%", "nightly run"])
+tags = st.lists(st.sampled_from(["a", "b", "c"]), max_size=3).map(tuple)
+
+
+@dataclass
+class Run:
+    """One stage and the sessions that were begun on it, in order."""
+
+    stage: Stage
+    sessions: list[SessionHandle] = field(default_factory=list)
+
+    def session(self, turn: int) -> UUID:
+        return self.sessions[turn % len(self.sessions)].id if self.sessions else UUID(int=2**127 + turn)
+
+    def live(self, count: int) -> list[Any]:
+        return sorted(self.stage.catalog.live_packs())[:count]
+
+
+Operation = Callable[[Run], object]
+
+
+@st.composite
+def begins(draw: st.DrawFn) -> Operation:
+    new = new_version(
+        draw(words),
+        trigger=draw(st.sampled_from(Trigger)),
+        kind=draw(st.sampled_from(VersionKind)),
+        name=draw(words),
+        description=draw(words),
+        tags=draw(tags),
+        parent=draw(st.none() | st.integers(1, 6)),
+    )
+
+    def begin(run: Run) -> object:
+        session = run.stage.catalog.begin(new)
+        run.sessions.append(session)
+        return session.number, session.epoch, session.view
+
+    return begin
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> Operation:
+    """One step of a session, of the collector, or of a rebuild."""
+    turn, seed, number = draw(small), draw(st.integers(1, 12)), draw(st.integers(1, 8))
+    state = draw(st.sampled_from([VersionState.COMPLETE, VersionState.INCOMPLETE]))
+    choices: list[Operation] = [
+        lambda run: run.stage.catalog.register_pack(run.session(turn), pack(seed)),
+        lambda run: run.stage.catalog.prepare(run.session(turn)),
+        lambda run: run.stage.catalog.renew(run.session(turn)),
+        lambda run: run.stage.catalog.commit(run.session(turn), result(seed, state=state), journal=seed % 2),
+        lambda run: run.stage.catalog.commit(run.session(turn), result(seed, state=state), journal=0),
+        lambda run: run.stage.catalog.fail(run.session(turn), "TIMEOUT", f"because of {seed}"),
+        lambda run: run.stage.catalog.describe_source(run.session(turn), f"db{seed % 2}", "18", "s"),
+        lambda run: run.stage.catalog.adopt([adopted(number, seed, seed + 1)], journal=seed % 3),
+        lambda run: run.stage.lapse(),
+        lambda run: run.stage.condemn(run.live(1)),
+        lambda run: run.stage.fence(run.session(turn)) if run.sessions else None,
+    ]
+    return draw(st.sampled_from(choices))
+
+
+@st.composite
+def filters(draw: st.DrawFn) -> VersionFilter:
+    return VersionFilter(
+        states=tuple(draw(st.lists(st.sampled_from(VersionState), max_size=2))),
+        triggers=tuple(draw(st.lists(st.sampled_from(Trigger), max_size=2))),
+        kinds=tuple(draw(st.lists(st.sampled_from(VersionKind), max_size=2))),
+        tags=draw(tags),
+        text=draw(words | st.sampled_from(["GRÖSSE", "%", "2", "run"])),
+        limit=draw(st.integers(1, 4)),
+        before=draw(st.none() | st.integers(1, 8)),
+    )
+
+
+def without_times(value: object) -> object:
+    """Times differ between two catalogs; whether there is one, and all else, must not."""
+    if not isinstance(value, Version):
+        return value
+    return replace(
+        value,
+        created_at=SOME_TIME,
+        finished_at=None if value.finished_at is None else SOME_TIME,
+        duration_seconds=None if value.duration_seconds is None else 0.0,
+        error_text=re.sub(r"[\d-]+ [\d:]+ UTC", "then", value.error_text),
+    )
+
+
+def outcome(operation: Operation, run: Run) -> object:
+    try:
+        return without_times(operation(run))
+    except CasError as error:
+        return type(error)
+
+
+def seen(run: Run, asked: list[VersionFilter]) -> list[object]:
+    """All that can be asked of a catalog."""
+    catalog = run.stage.catalog
+    numbers = sorted(catalog.known_numbers())
+    whole = [without_times(catalog.version(number)) for number in numbers]
+    moments = [catalog.version(number).created_at for number in numbers]
+    pages = [*asked, VersionFilter()]
+    pages += [VersionFilter(since=moment) for moment in moments] + [VersionFilter(until=m) for m in moments]
+    listed = [[without_times(version) for version in catalog.versions(page)] for page in pages]
+    newest = [without_times(catalog.latest(*source)) for source in ((), ("s",), ("s", "db1"), ("", "db0"))]
+    return [numbers, whole, listed, newest, catalog.live_packs(), catalog.journal()]
+
+
+@pytest.fixture(scope="module")
+def lasting_stage(cluster: Cluster) -> Iterator[PostgresStage]:
+    with postgres_stage_on(cluster) as made:
+        yield made
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(begins() | steps() | steps(), min_size=3, max_size=14), st.lists(filters(), max_size=3))
+def test_memory_and_postgresql_agree(
+    lasting_stage: PostgresStage, operations: list[Operation], asked: list[VersionFilter]
+) -> None:
+    lasting_stage.empty()
+    in_memory, in_postgres = Run(MemoryStage()), Run(lasting_stage)
+    for operation in operations:
+        assert outcome(operation, in_memory) == outcome(operation, in_postgres)
+    assert seen(in_memory, asked) == seen(in_postgres, asked)
