@@ -1,0 +1,16 @@
+"""One file a command; here they are put together."""
+
+import typer
+
+from cli.commands.diff import add_diff
+from cli.commands.get import add_get
+from cli.commands.init import add_init
+from cli.commands.show import add_show
+from cli.commands.snapshot import add_snapshot
+from cli.commands.versions import add_versions
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Register every command, in the order in which `cas --help` lists them."""
+    for add in (add_init, add_snapshot, add_versions, add_show, add_diff, add_get):
+        add(app)

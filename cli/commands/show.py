@@ -1,0 +1,101 @@
+"""`cas show`: the receipt of one version."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from cas.catalog.model import Version, VersionKind
+from cli.commanding import command
+from cli.exit_codes import ExitCode
+from cli.session import Session
+from cli.tables import STATE_STYLES, cells, facts, table
+from cli.words import duration, moment, number, plain, saved, size
+
+SHORT_CHECKSUM = 12
+"""Hex digits of an entity's checksum in the table; JSON has all of them."""
+
+VersionArgument = Annotated[str, typer.Argument(metavar="V", help="A version's number, or latest.")]
+
+
+def add_show(app: typer.Typer) -> None:
+    command(app, "show", examples=["cas show 12", "cas show latest --json"])(show)
+
+
+def show(cas: Session, version: VersionArgument) -> ExitCode:
+    """Show one version: how each entity was read, what it holds, what it costs."""
+    found = cas.catalog.version(cas.number(version))
+    cas.terminal.result(found, human=Group(*_receipt(found)))
+    return ExitCode.OK
+
+
+def _receipt(version: Version) -> Iterator[RenderableType]:
+    yield Text.assemble(
+        (f"Version {version.number}", "bold"),
+        "  ",
+        (version.state.value, STATE_STYLES[version.state]),
+        f"  {version.trigger.value}  {version.kind.value}",
+        ("  protected" if version.protected else ""),
+    )
+    yield facts(_about(version))
+    if version.entities:
+        yield Text()
+        yield Padding(_entities(version), (0, 0, 0, 2))
+    if version.omissions:
+        yield Text()
+        yield Text("  Left out", style="yellow")
+        yield facts((plain(name), reason) for name, reason in version.omissions)
+    if version.original_bytes is not None and version.kind is not VersionKind.SCHEMA_ONLY:
+        yield Text()
+        yield facts(_sizes(version))
+
+
+def _about(version: Version) -> Iterator[tuple[str, str]]:
+    yield "name", version.name
+    yield "reason", version.reason
+    yield "description", version.description
+    yield "tags", ", ".join(version.tags)
+    yield "metadata", ", ".join(f"{key}={value}" for key, value in version.metadata.items())
+    yield "error", f"{version.error_code}: {version.error_text}" if version.error_code else ""
+    took = f", in {duration(version.duration_seconds)}" if version.duration_seconds is not None else ""
+    yield "taken", f"{moment(version.created_at)}{took}"
+    yield "by", version.created_by
+    server = f", PostgreSQL {version.source_server_version}" if version.source_server_version else ""
+    yield "source", f"{version.source_url}{server}"
+    yield "tables", ", ".join(version.included)
+    yield "schemas", ", ".join(version.included_schemas)
+    yield "without", ", ".join(version.excluded)
+    yield "built on", f"version {version.parent}" if version.parent else ""
+    yield "hold", version.hold
+    yield "expires", f"{moment(version.expires_at)} ({version.expiry_rule})" if version.expires_at else ""
+    yield "begun again", f"{version.retries} times, because the platform changed" if version.retries else ""
+    yield "checksum", version.checksum.hex() if version.checksum else ""
+
+
+def _entities(version: Version) -> Table:
+    listing = table("entity", "read by", "why", ">rows", ">new", ">bytes", "checksum")
+    for entity in version.entities:
+        row = [
+            entity.label,
+            entity.read_by,
+            entity.read_reason,
+            number(entity.rows_read),
+            number(entity.new_chunks),
+            size(entity.payload_bytes),
+            entity.checksum.hex()[:SHORT_CHECKSUM],
+        ]
+        listing.add_row(*cells(row))
+    return listing
+
+
+def _sizes(version: Version) -> Iterator[tuple[str, str]]:
+    original = version.original_bytes
+    yield "records", f"{number(version.records)}, {size(original)}"
+    for name, stored in (("added", version.added_bytes), ("whole version", version.stored_bytes)):
+        less = saved(original, stored)
+        yield name, f"{size(stored)}" + (f", {less} less" if less else "")
+    yield "objects", number(version.objects_written)

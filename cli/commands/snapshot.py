@@ -1,0 +1,154 @@
+"""`cas snapshot`: take a version."""
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from cas.catalog.model import VersionState
+from cas.errors import InvalidInput
+from cas.records.source import Selection
+from cas.snapshot import SnapshotReceipt, SnapshotRequest, take_version
+from cli.commanding import command
+from cli.exit_codes import ExitCode
+from cli.session import Session, whoami
+from cli.watching import Announced
+from cli.watching_faces import watching
+from cli.words import counted, duration, plain, saved, size
+
+_WHAT = "What to take"
+_LABEL = "What to call it"
+
+
+def add_snapshot(app: typer.Typer) -> None:
+    examples = [
+        'cas snapshot --source postgresql://reader@db/shop --reason "before the import"',
+        "cas snapshot --table products --table 'supplier*'",
+        "cas snapshot --schema-only --name 'schema of 2.4' --protect",
+    ]
+    command(app, "snapshot", examples=examples)(snapshot)
+
+
+def snapshot(
+    cas: Session,
+    source: Annotated[
+        str | None, typer.Option(metavar="URL", help="The database to read. \\[CAS_SOURCE]")
+    ] = None,
+    schema: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this schema; may be repeated.", rich_help_panel=_WHAT),
+    ] = None,
+    table: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Only tables like schema.table, table, or with *; repeatable.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN", help="Not these tables; wins over the others.", rich_help_panel=_WHAT
+        ),
+    ] = None,
+    schema_only: Annotated[
+        bool, typer.Option("--schema-only", help="Definitions without records.", rich_help_panel=_WHAT)
+    ] = False,
+    data_only: Annotated[
+        bool, typer.Option("--data-only", help="Records without definitions.", rich_help_panel=_WHAT)
+    ] = False,
+    allow_incomplete: Annotated[
+        bool,
+        typer.Option(
+            "--allow-incomplete",
+            help="Leave out what may not be read; the version is incomplete, the exit code 20.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = False,
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why it is taken.", rich_help_panel=_LABEL)
+    ] = "",
+    name: Annotated[str, typer.Option(metavar="TEXT", help="A name for it.", rich_help_panel=_LABEL)] = "",
+    description: Annotated[
+        str, typer.Option(metavar="TEXT", help="More about it.", rich_help_panel=_LABEL)
+    ] = "",
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="WORD", help="A tag; may be repeated.", rich_help_panel=_LABEL)
+    ] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="A pair of your own; repeatable.", rich_help_panel=_LABEL),
+    ] = None,
+    protect: Annotated[
+        bool, typer.Option("--protect", help="Retention never removes it.", rich_help_panel=_LABEL)
+    ] = False,
+    compression: Annotated[
+        int | None, typer.Option(metavar="1..19", help="zstd level: fast to small. \\[CAS_COMPRESSION]")
+    ] = None,
+) -> ExitCode:
+    """Take a version: one consistent moment of the database, every new record stored once."""
+    cas.set(source=source, compression=compression)
+    if schema_only and data_only:
+        raise InvalidInput(
+            "neither schema nor data would be taken",
+            where="--schema-only --data-only",
+            hint="Drop one of them",
+        )
+    request = SnapshotRequest(
+        selection=Selection(tuple(schema or ()), tuple(table or ()), tuple(exclude or ())),
+        with_schema=not data_only,
+        with_data=not schema_only,
+        reason=reason,
+        name=name,
+        description=description,
+        tags=tuple(dict.fromkeys(tag or ())),
+        metadata=parse_metadata(metadata or ()),
+        created_by=whoami(),
+        protected=protect,
+        allow_incomplete=allow_incomplete,
+        level=cas.settings.compression,
+        threads=cas.settings.threads,
+    )
+    platform = cas.source(cas.source_url)
+    repository, catalog = cas.repository, cas.catalog
+    cas.if_stopped = "The version is listed as failed; the versions before it are untouched"
+    with watching(cas.terminal, "snapshot") as counters:
+        receipt = take_version(repository, catalog, Announced(platform, counters), request, counters)
+    for warning in receipt.warnings:
+        cas.terminal.warn(warning)
+    cas.terminal.result(receipt, human=_told(receipt))
+    return ExitCode.OK if receipt.version.state is VersionState.COMPLETE else ExitCode.INCOMPLETE
+
+
+def parse_metadata(pairs: list[str] | tuple[str, ...]) -> dict[str, str]:
+    """`KEY=VALUE` texts as a mapping; InvalidInput for a text without a key, or a key given twice."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not key or not equals or key in found:
+            raise InvalidInput(
+                f"not a pair, or given twice: {pair[:40]}",
+                where="--metadata",
+                hint="Write --metadata KEY=VALUE",
+            )
+        found[key] = value
+    return found
+
+
+def _told(receipt: SnapshotReceipt) -> Text:
+    version = receipt.version
+    style = "bold green" if version.state is VersionState.COMPLETE else "bold yellow"
+    less = saved(version.original_bytes, version.added_bytes)
+    told = Text.assemble(
+        (f"Version {version.number} is {version.state.value}", style),
+        f": {counted(version.records or 0, 'record')}, {size(version.original_bytes)}",
+        f", in {duration(version.duration_seconds)}\n",
+        f"  {counted(sum(entity.new_chunks for entity in version.entities), 'new record')}",
+        f", {size(version.added_bytes)} added to the store",
+        (f" ({less} less than the records)" if less else ""),
+    )
+    for name, reason in version.omissions:
+        told.append(f"\n  left out: {plain(name)}: {plain(reason)}", style="yellow")
+    told.append(f"\n  See it: cas show {version.number}", style="dim")
+    return told

@@ -1,0 +1,126 @@
+"""`cas versions`: the list of versions, whatever became of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from cas.catalog.model import Trigger, Version, VersionFilter, VersionKind, VersionState
+from cli.commanding import command
+from cli.dates import parse_time
+from cli.exit_codes import ExitCode
+from cli.session import Session
+from cli.tables import cells, state, table
+from cli.words import minute, number, size
+
+_WHICH = "Which versions"
+
+WIDE = 110
+"""Columns from which on the kind and the size of the whole version find room."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionsPage:
+    """Newest first. `before` is the cursor of the next page; None on the last one."""
+
+    versions: Sequence[Version]
+    before: int | None
+
+
+def add_versions(app: typer.Typer) -> None:
+    examples = [
+        "cas versions",
+        "cas versions --state complete --since 7d",
+        "cas versions --tag release --text import --json",
+    ]
+    command(app, "versions", examples=examples)(versions)
+
+
+def versions(
+    cas: Session,
+    states: Annotated[
+        list[VersionState] | None, typer.Option("--state", help="In this state.", rich_help_panel=_WHICH)
+    ] = None,
+    triggers: Annotated[
+        list[Trigger] | None,
+        typer.Option("--trigger", case_sensitive=False, help="Taken on this behalf.", rich_help_panel=_WHICH),
+    ] = None,
+    kinds: Annotated[
+        list[VersionKind] | None, typer.Option("--kind", help="Of this kind.", rich_help_panel=_WHICH)
+    ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WORD", help="With this tag; all of them where repeated.", rich_help_panel=_WHICH
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Taken at or after: 2026-03-01, 24h, 7d.", rich_help_panel=_WHICH),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Taken before.", rich_help_panel=_WHICH)
+    ] = None,
+    text: Annotated[
+        str, typer.Option(help="In number, name, reason or description.", rich_help_panel=_WHICH)
+    ] = "",
+    limit: Annotated[int, typer.Option(help="Versions on one page.", rich_help_panel=_WHICH)] = 20,
+    before: Annotated[
+        int | None, typer.Option(help="Only numbers below: the next page.", rich_help_panel=_WHICH)
+    ] = None,
+) -> ExitCode:
+    """List versions, newest first; failed ones with their reason."""
+    where = VersionFilter(
+        states=tuple(states or ()),
+        triggers=tuple(triggers or ()),
+        kinds=tuple(kinds or ()),
+        tags=tuple(tag or ()),
+        since=parse_time(since, "--since") if since else None,
+        until=parse_time(until, "--until") if until else None,
+        text=text,
+        limit=limit,
+        before=before,
+    )
+    found = cas.catalog.versions(where)
+    page = VersionsPage(found, found[-1].number if len(found) == limit and found[-1].number > 1 else None)
+    cas.terminal.result(page, human=_listed(found, cas.terminal.out.width))
+    if page.before is not None:
+        cas.terminal.note(f"There may be more: add --before {page.before}", style="dim")
+    return ExitCode.OK
+
+
+def _listed(found: Sequence[Version], width: int) -> Table | Text:
+    if not found:
+        return Text("No version matches. Take one with: cas snapshot", style="dim")
+    is_wide = width >= WIDE
+    head = [">#", "taken", "state", "by", *(["kind"] if is_wide else []), ">records", ">size", ">added"]
+    listing = table(*head, *([">whole"] if is_wide else []), "name and reason")
+    for position in (1, 2, 3):
+        listing.columns[position].no_wrap = True
+    for version in found:
+        row: list[str | Text] = [
+            str(version.number),
+            minute(version.created_at),
+            state(version.state),
+            version.trigger.value,
+            *([version.kind.value] if is_wide else []),
+            number(version.records),
+            size(version.original_bytes),
+            size(version.added_bytes),
+            *([size(version.stored_bytes)] if is_wide else []),
+            _remarks(version, is_wide=is_wide),
+        ]
+        listing.add_row(*cells(row))
+    return listing
+
+
+def _remarks(version: Version, *, is_wide: bool) -> str:
+    parts = [version.name, version.reason]
+    parts += [] if is_wide or version.kind is VersionKind.FULL else [version.kind.value]
+    parts += [f"#{tag}" for tag in version.tags]
+    parts += ["protected"] if version.protected else []
+    parts += [f"{version.error_code}: {version.error_text}"] if version.error_code else []
+    return " · ".join(part for part in parts if part)

@@ -1,0 +1,62 @@
+"""The command `cas`: all commands together, and the ways out that are not theirs."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+import cas
+from cli.commands import add_commands
+from cli.exit_codes import ExitCode
+from cli.faults import Failure
+from cli.stopping import Stopped, Stopping
+from cli.terminal import Terminal
+
+_CODES = " · ".join(f"{code.value} {code.name.lower().replace('_', ' ')}" for code in ExitCode)
+EPILOG = (
+    "[bold]Settings[/] come from flags, then CAS_STORE, CAS_SOURCE, CAS_CATALOG, CAS_HOME and other CAS_* "
+    "variables, then cas.toml in the current directory and in CAS_HOME.\n\n"
+    f"[bold]Exit codes[/]  {_CODES}"
+)
+
+app = typer.Typer(
+    name="cas",
+    help="Versions of the records of a PostgreSQL database: take, compare, bring back.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+add_commands(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"cas {cas.__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Versions of the records of a PostgreSQL database: take, compare, bring back."""
+
+
+def run() -> None:
+    """The entry point."""
+    Stopping().install()
+    arguments = sys.argv[1:]
+    try:
+        code = app(arguments, prog_name="cas", standalone_mode=False)
+    except typer.TyperException as error:
+        hint = "See `cas --help`, and `cas COMMAND --help`"
+        failure = Failure("USAGE", error.format_message().rstrip("."), "", hint, ExitCode.INVALID)
+        Terminal(as_json="--json" in arguments).fail(failure)
+        code = failure.exit_code
+    except Stopped as stop:
+        code = stop.exit_code
+    sys.exit(code if isinstance(code, int) else ExitCode.OK)

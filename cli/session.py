@@ -1,0 +1,211 @@
+"""What a command works with: settings, terminal, repository, catalog, source; closed at its end."""
+
+import getpass
+import socket
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from urllib.parse import quote
+
+from cas.catalog.model import Version, VersionFilter, VersionState
+from cas.catalog.postgres import PostgresCatalog
+from cas.engine.repository import Repository
+from cas.errors import InvalidInput, NotFound
+from cas.postgres.connecting import ConnectionOptions
+from cas.postgres.embedded import EmbeddedServer
+from cas.postgres.reading import PostgresSource, SourceOptions
+from cas.store.opening import StoreOptions, open_store
+from cas.store.retrying import Retry, RetryingStore
+from cli.operating_system import faults_of_files
+from cli.settings import Settings, load_settings
+from cli.terminal import Terminal
+from cli.words import duration
+
+LATEST = "latest"
+"""Stands for the newest complete version, wherever a version is asked for."""
+
+
+class Session:
+    """One run of one command. Everything is opened when first asked for."""
+
+    def __init__(self, terminal: Terminal, flags: Mapping[str, object]) -> None:
+        self.terminal = terminal
+        self.if_stopped = "Nothing was changed"
+        """What a person should know who stops the command now."""
+        self._flags = dict(flags)
+        self._open = ExitStack()
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def set(self, **flags: object) -> None:
+        """Flags of one command that are settings too. Before the settings are first used."""
+        self._flags.update(flags)
+
+    @cached_property
+    def settings(self) -> Settings:
+        return load_settings(self._flags)
+
+    @cached_property
+    def home(self) -> Path:
+        """CAS_HOME, which exists and can be written."""
+        home = self.settings.home
+        with faults_of_files(home, hint="Set CAS_HOME to a directory of your own"):
+            home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return home
+
+    @property
+    def store_url(self) -> str:
+        """As open_store wants it: a path becomes a file URL."""
+        given = self.settings.store
+        if not given:
+            raise InvalidInput(
+                "no repository is named",
+                where="CAS_STORE",
+                hint='Give --store URL, set CAS_STORE, or write store = "URL" in cas.toml',
+            )
+        if given.startswith("memory:"):
+            raise InvalidInput(
+                "a store in memory ends with this command", where=given, hint="Name a directory or a bucket"
+            )
+        return given if "://" in given else Path(given).expanduser().absolute().as_uri()
+
+    def store(self, *, create: bool = False) -> RetryingStore:
+        """The store. `create`: make the directory of a local one."""
+        store = open_store(self.store_url, self.store_options, create=create, on_retry=self._tell_retry)
+        self._open.callback(store.close)
+        return store
+
+    @property
+    def store_options(self) -> StoreOptions:
+        settings = self.settings
+        return StoreOptions(
+            attempts=settings.store_attempts,
+            connect_timeout_seconds=settings.connect_timeout,
+            read_timeout_seconds=settings.store_timeout,
+            region=settings.s3_region,
+            profile=settings.s3_profile,
+            sse=settings.s3_sse,
+            kms_key=settings.s3_kms_key,
+            ca=settings.s3_ca,
+        )
+
+    @cached_property
+    def repository(self) -> Repository:
+        return self.repository_in(self.store())
+
+    def repository_in(self, store: RetryingStore) -> Repository:
+        """The repository in an open store."""
+        repository = Repository(store, self.home / "cache")
+        self._open.callback(repository.close)
+        return repository
+
+    @cached_property
+    def catalog(self) -> PostgresCatalog:
+        """The catalog, attached to the repository."""
+        return self.attached(self.repository)
+
+    def attached(self, repository: Repository, *, create: bool = False) -> PostgresCatalog:
+        """The repository's catalog; `create` claims an unclaimed one."""
+        catalog = PostgresCatalog(self.catalog_url(repository.id))
+        self._open.callback(catalog.close)
+        catalog.attach(repository.id, repository.store.url, create=create)
+        return catalog
+
+    def catalog_url(self, repository_id: str) -> str:
+        """CAS_CATALOG, or the repository's database in the embedded PostgreSQL."""
+        given = self.settings.catalog.get_secret_value()
+        if given:
+            return with_authority(given, self.settings.postgres_ca)
+        return self.embedded.ensure_database(f"cas_{repository_id[:12]}")
+
+    @cached_property
+    def embedded(self) -> EmbeddedServer:
+        """The PostgreSQL in CAS_HOME; it stops with the last process that uses it."""
+        server = EmbeddedServer(self.home / "postgres")
+        self._open.callback(server.stop)
+        return server
+
+    @property
+    def source_url(self) -> str:
+        """CAS_SOURCE; may hold a password."""
+        url = self.settings.source.get_secret_value()
+        if not url:
+            raise InvalidInput(
+                "no database is named",
+                where="CAS_SOURCE",
+                hint="Give --source postgresql://user@host/database, set CAS_SOURCE, or write it in cas.toml",
+            )
+        return url
+
+    def source(self, url: str) -> PostgresSource:
+        """A platform database as it is read."""
+        program = self.settings.pg_dump
+        return PostgresSource(
+            url,
+            SourceOptions(self.connection_options, pg_dump=Path(program).expanduser() if program else None),
+        )
+
+    @property
+    def connection_options(self) -> ConnectionOptions:
+        settings = self.settings
+        parameters = {"sslrootcert": settings.postgres_ca} if settings.postgres_ca else {}
+        return ConnectionOptions(
+            connect_timeout=settings.connect_timeout,
+            statement_timeout=settings.command_timeout,
+            parameters=parameters,
+        )
+
+    def number(self, text: str) -> int:
+        """The version that a person means: a number, or `latest`."""
+        if text == LATEST:
+            newest = self.catalog.versions(VersionFilter(states=(VersionState.COMPLETE,), limit=1))
+            if not newest:
+                raise NotFound("there is no complete version yet", hint="Take one with `cas snapshot`")
+            return newest[0].number
+        if not text.isascii() or not text.isdigit() or len(text) > 10 or int(text) < 1:
+            raise InvalidInput(
+                f"{text[:40]} is no version", hint="Give a number of `cas versions`, or the word latest"
+            )
+        return int(text)
+
+    def committed(self, text: str) -> Version:
+        """The version that a person means, where it can be read from; NotFound says why not."""
+        version = self.catalog.version(self.number(text))
+        if version.state not in (VersionState.COMPLETE, VersionState.INCOMPLETE):
+            reason = f": {version.error_text}" if version.error_text else ""
+            raise NotFound(
+                f"version {version.number} is {version.state.value}{reason}",
+                hint="Choose a complete one: `cas versions --state complete`",
+            )
+        return version
+
+    def _tell_retry(self, retry: Retry) -> None:
+        wait = duration(retry.wait_seconds)
+        self.terminal.warn(f"the store failed at {retry.call} ({retry.fault.what}); next try in {wait}")
+
+
+def with_authority(url: str, ca: str) -> str:
+    """A connection URL or string that trusts this certificate authority, unless it names its own."""
+    if not ca or "sslrootcert" in url:
+        return url
+    if "://" not in url:
+        escaped = ca.replace("\\", "\\\\").replace("'", "\\'")
+        return f"{url} sslrootcert='{escaped}'"
+    return f"{url}{'&' if '?' in url else '?'}sslrootcert={quote(ca, safe='')}"
+
+
+def whoami() -> str:
+    """Who runs this program, as versions keep it."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"

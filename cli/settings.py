@@ -1,0 +1,122 @@
+"""What a person may set, from flags, the environment and `cas.toml`, in this order of precedence.
+
+Every setting has one name: `compression` is `--compression` where a command has that flag,
+`CAS_COMPRESSION` in the environment, and `compression` in a file. Files are `cas.toml` in the current
+directory and in CAS_HOME; for each setting the first one that has it counts.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from cas.engine.compression import DEFAULT_LEVEL
+from cas.errors import InvalidInput
+from cli.settings_files import FILE_NAME, read_files
+
+PREFIX = "CAS_"
+
+DEFAULT_HOME = Path("~/.local/share/cas")
+"""Where what belongs to this user lies: the embedded catalog, the cache, a cas.toml."""
+
+Seconds = Annotated[int, Field(ge=0, le=7 * 24 * 3600)]
+
+
+class Settings(BaseSettings):
+    """All settings with their defaults. URLs of databases may hold passwords and are never printed."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    store: str = Field("", description="URL or directory of the repository")
+    source: SecretStr = Field(SecretStr(""), description="URL of the platform's database")
+    catalog: SecretStr = Field(SecretStr(""), description="URL of the catalog; unset: an embedded PostgreSQL")
+    home: Path = Field(DEFAULT_HOME, description="directory of the cache, the embedded catalog, cas.toml")
+
+    connect_timeout: Seconds = Field(30, description="seconds until a connection counts as failed")
+    command_timeout: Seconds = Field(3600, description="seconds that one statement may take; 0: any time")
+    parallelism: int = Field(0, ge=0, le=64, description="threads and connections; 0: one a core, at most 4")
+    compression: int = Field(DEFAULT_LEVEL, ge=1, le=19, description="zstd level, 1 (fast) to 19 (small)")
+
+    store_attempts: int = Field(8, ge=1, le=100, description="tries of one call to the store")
+    store_timeout: Seconds = Field(60, description="seconds of a silent store until a call has failed")
+    s3_region: str = Field("", description="region; unset: what the AWS configuration says")
+    s3_profile: str = Field("", description="profile of the AWS configuration")
+    s3_sse: Literal["", "AES256", "aws:kms"] = Field("", description="server-side encryption")
+    s3_kms_key: str = Field("", description="key of aws:kms")
+    s3_ca: str = Field("", description="PEM file of a private certificate authority of the store")
+    postgres_ca: str = Field("", description="PEM file of a private certificate authority of PostgreSQL")
+    pg_dump: str = Field("", description="path of pg_dump; unset: the best one found")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings, env_settings, _Files(settings_cls))
+
+    @property
+    def threads(self) -> int:
+        """How many threads or connections work at once."""
+        return self.parallelism or min(
+            4, len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count() or 1
+        )
+
+
+_HAS_AFFINITY = hasattr(os, "sched_getaffinity")
+
+HOME_IS_ELSEWHERE = ("home",)
+"""Settings that no file may hold: where the second file lies depends on it."""
+
+
+class _Files(PydanticBaseSettingsSource):
+    """The files, once it is known from flags and environment where CAS_HOME is."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[object, str, bool]:
+        raise NotImplementedError("the files are read as a whole")
+
+    def __call__(self) -> dict[str, object]:
+        home = Path(str(self.current_state.get("home", DEFAULT_HOME))).expanduser()
+        known = [name for name in self.settings_cls.model_fields if name not in HOME_IS_ELSEWHERE]
+        return read_files([Path.cwd() / FILE_NAME, home / FILE_NAME], known)
+
+
+def load_settings(flags: Mapping[str, object]) -> Settings:
+    """The settings for a command with these flags; None stands for a flag that was not given.
+
+    Reads the environment and the files: to be called by an entry point only. InvalidInput names the
+    setting and where its value comes from, and never repeats the value.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        settings = Settings(**given)  # type: ignore[arg-type]  # checked by pydantic, that is the point
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        name = str(first["loc"][0])
+        raise InvalidInput(
+            f"{name}: {first['msg'][:1].lower()}{first['msg'][1:]}",
+            where=_origin(name, given),
+            hint=_meaning(name),
+        ) from None
+    return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
+
+
+def _origin(name: str, flags: Mapping[str, object]) -> str:
+    variable = PREFIX + name.upper()
+    if name in flags:
+        return f"--{name.replace('_', '-')}"
+    return variable if os.environ.get(variable) else FILE_NAME
+
+
+def _meaning(name: str) -> str:
+    field = Settings.model_fields.get(name)
+    return f"It is the {field.description}" if field and field.description else ""

@@ -1,0 +1,43 @@
+"""Ctrl-C and SIGTERM: the first ends the work in good order, the third ends it at once."""
+
+import signal
+from types import FrameType
+
+from cli.exit_codes import ExitCode
+
+_SIGNALS = {
+    signal.SIGINT: ("stopped by Ctrl-C", ExitCode.INTERRUPTED),
+    signal.SIGTERM: ("stopped by SIGTERM", ExitCode.TERMINATED),
+}
+
+PATIENCE = 3
+"""Signals after which the program ends without tidying up. What it leaves behind is listed as failed
+when its lease has run out."""
+
+
+class Stopped(KeyboardInterrupt):
+    """Somebody wants us to end. Its text is kept as the reason of a version that did not come to be."""
+
+    def __init__(self, what: str, exit_code: ExitCode) -> None:
+        super().__init__(what)
+        self.exit_code = exit_code
+
+
+class Stopping:
+    """The handler of both signals."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def install(self) -> None:
+        for number in _SIGNALS:
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self._count += 1
+        if self._count == 1:
+            raise Stopped(*_SIGNALS[signal.Signals(number)])
+        if self._count >= PATIENCE:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)

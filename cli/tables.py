@@ -1,0 +1,57 @@
+"""How tables and lists of facts look, everywhere alike."""
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from cas.catalog.model import VersionState
+from cli.words import plain
+
+STATE_STYLES = {
+    VersionState.COMPLETE: "green",
+    VersionState.INCOMPLETE: "yellow",
+    VersionState.FAILED: "red",
+    VersionState.RUNNING: "cyan",
+    VersionState.PENDING: "cyan",
+}
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """A table without lines but one below the head. A column's name that begins with `>` is a number's."""
+    made = Table(
+        box=box.SIMPLE_HEAD,
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        pad_edge=False,
+        show_edge=False,
+    )
+    for name in columns:
+        is_number = name.startswith(">")
+        made.add_column(name.lstrip(">"), justify="right" if is_number else "left", no_wrap=is_number)
+    return made
+
+
+def facts(pairs: Iterable[tuple[str, str | Text]]) -> Padding:
+    """Names and values below each other; a pair without a value is left out."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in pairs:
+        if value:
+            grid.add_row(name, value if isinstance(value, Text) else Text(plain(value)))
+    return Padding(grid, (0, 0, 0, 2))
+
+
+def cells(values: Sequence[str | Text]) -> list[Text]:
+    """Cells of a row; texts from elsewhere can neither recolour the screen nor be taken for markup."""
+    return [value if isinstance(value, Text) else Text(plain(value)) for value in values]
+
+
+def state(value: VersionState) -> Text:
+    """A version's state in its colour."""
+    return Text(value.value, style=STATE_STYLES[value])
