@@ -5,11 +5,14 @@ decides alone what exists: a caller asks within a view, the set of packs that co
 """
 
 import secrets
+import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +28,7 @@ from cas.engine.segment import (
     short_ids_of,
     write_segment,
 )
-from cas.errors import CorruptData
+from cas.errors import CorruptData, Unsupported
 from cas.format.pack import Trailer
 from cas.ids import PackName
 
@@ -35,14 +38,42 @@ MAX_SEGMENT_CHUNKS = 4_000_000
 MERGED_WHILE_WRITING = 250_000
 """Merges beyond this size wait until no packs are under construction beside them."""
 
+LEFT_OVER_SECONDS = 3600
+"""Temporary files that are older were left by a process that died; writing one takes seconds."""
+
 FetchTrailer = Callable[[PackName], Trailer]
+
+
+class PackNames(Sequence[PackName]):
+    """The packs of several segments, one after another, without copying them: there may be a million."""
+
+    def __init__(self, runs: Sequence[tuple[PackName, ...]]) -> None:
+        self._runs = runs
+        self._ends: list[int] = []
+        end = 0
+        for run in runs:
+            end += len(run)
+            self._ends.append(end)
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @overload
+    def __getitem__(self, number: int) -> PackName: ...
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[PackName]: ...
+    def __getitem__(self, number: int | slice) -> PackName | Sequence[PackName]:
+        if isinstance(number, slice):
+            return [self[at] for at in range(*number.indices(len(self)))]
+        run = bisect_right(self._ends, number)
+        return self._runs[run][number - (self._ends[run - 1] if run else 0)]
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
     """Where the asked chunks lie. `pack[i]` indexes `packs` and is -1 where the i-th was not found."""
 
-    packs: tuple[PackName, ...]
+    packs: PackNames
     pack: npt.NDArray[np.int64]
     ordinal: npt.NDArray[np.int64]
     share: npt.NDArray[np.int64]
@@ -54,19 +85,25 @@ class View:
 
     def __init__(self, packs: Iterable[PackName]) -> None:
         self.packs = frozenset(packs)
-        self._allowed: dict[tuple[PackName, ...], npt.NDArray[np.bool_]] = {}
+        self._allowed: dict[int, tuple[tuple[PackName, ...], npt.NDArray[np.bool_]]] = {}
 
     def allowed(self, segment: Segment) -> npt.NDArray[np.bool_]:
         """For each pack of the segment whether it counts."""
-        known = self._allowed.get(segment.packs)
-        if known is None:
-            known = np.array([name in self.packs for name in segment.packs], dtype=np.bool_)
-            self._allowed[segment.packs] = known
-        return known
+        # By identity: the hash of a million names costs more than the search. The names are kept and
+        # not the segment, whose file may have been merged away meanwhile.
+        known = self._allowed.get(id(segment.packs))
+        if known is None or known[0] is not segment.packs:
+            flags = np.array([name in self.packs for name in segment.packs], dtype=np.bool_)
+            known = self._allowed[id(segment.packs)] = (segment.packs, flags)
+        return known[1]
 
 
 class ChunkIndex:
-    """Segments in one directory, or in memory only where `directory` is None. Thread-safe."""
+    """Segments in one directory, or in memory only where `directory` is None. Thread-safe.
+
+    Several processes may share the directory: files are immutable, and one that another process
+    merged away stays readable for who has mapped it.
+    """
 
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory
@@ -78,14 +115,20 @@ class ChunkIndex:
             self._load(directory)
 
     def _load(self, directory: Path) -> None:
+        found = []
         for path in sorted(directory.glob("*.segment")):
             try:
-                segment = open_segment(path)
+                found.append((path, open_segment(path)))
             except (ValueError, OSError):
+                path.unlink(missing_ok=True)
+        # The largest first: two processes that learned the same packs leave the same rows twice.
+        for path, segment in sorted(found, key=lambda pair: -len(pair[1].packs)):
+            if self._known.issuperset(segment.packs):
                 path.unlink(missing_ok=True)
                 continue
             self._segments.append(segment)
             self._known.update(segment.packs)
+        _remove_left_over(directory)
 
     @property
     def packs(self) -> frozenset[PackName]:
@@ -97,14 +140,34 @@ class ChunkIndex:
         """Rows, copies counted."""
         return sum(len(segment.rows) for segment in self._segments)
 
+    def frozen(self) -> "ChunkIndex":
+        """The same rows, which nobody adds to or merges: places found in it stay comparable."""
+        copy = ChunkIndex(None)
+        with self._lock:
+            copy._segments, copy._known = list(self._segments), set(self._known)
+        return copy
+
+    def first_rows(self) -> npt.NDArray[np.int64]:
+        """For each pack, in the order of `Places.packs`, a number that with a chunk's ordinal added
+        gives every row of the index one of its own, 0 to len(self) - 1."""
+        counts = [np.bincount(segment.rows.pack, minlength=len(segment.packs)) for segment in self._segments]
+        joined = np.concatenate([np.zeros(0, np.int64), *counts]).astype(np.int64)
+        return np.cumsum(joined) - joined
+
+    @property
+    def pack_names(self) -> PackNames:
+        """The names that `Places.packs` has, whatever is asked."""
+        with self._lock:
+            return PackNames([segment.packs for segment in self._segments])
+
     def sync(self, wanted: Iterable[PackName], fetch: FetchTrailer) -> set[PackName]:
         """Learn the packs that are not known yet, ascending by name. Returns those whose trailer is
-        missing or damaged; every other failure of `fetch` goes through."""
+        missing, damaged or of a newer format; every other failure of `fetch` goes through."""
         unreadable: set[PackName] = set()
         for name in sorted(set(wanted) - self.packs):
             try:
                 self.add(name, fetch(name))
-            except CorruptData:
+            except (CorruptData, Unsupported):  # one flipped bit makes a newer format
                 unreadable.add(name)
         with self._lock:
             self._merge_small(MAX_SEGMENT_CHUNKS)
@@ -122,7 +185,13 @@ class ChunkIndex:
     def _keep(self, segment: Segment) -> Segment:
         if self._directory is None:
             return segment
-        return write_segment(segment, self._directory / f"{secrets.token_hex(8)}.segment")
+        path = self._directory / f"{secrets.token_hex(8)}.segment"
+        try:
+            return write_segment(segment, path)
+        except OSError:  # a cache that cannot be written (full, read-only) must not fail the work
+            with suppress(OSError):
+                path.with_suffix(".tmp").unlink()
+            return segment
 
     def _merge_small(self, limit: int) -> None:
         """Keep the sizes geometric: the number of segments grows with the logarithm of the chunks."""
@@ -144,7 +213,8 @@ class ChunkIndex:
         with self._lock:
             segments = tuple(self._segments)
         high, low = halves(short_ids_of(ids)) if ids else _NOTHING
-        packs: list[PackName] = []
+        packs = PackNames([segment.packs for segment in segments])
+        first = 0
         pack = np.full(len(ids), -1, dtype=np.int64)
         ordinal = np.zeros(len(ids), dtype=np.int64)
         share = np.zeros(len(ids), dtype=np.int64)
@@ -157,11 +227,11 @@ class ChunkIndex:
                 rows = find(segment, high[left], low[left], allowed)
                 hit = rows >= 0
                 found, queries = rows[hit], left[hit]
-                pack[queries] = segment.rows.pack[found].astype(np.int64) + len(packs)
+                pack[queries] = segment.rows.pack[found].astype(np.int64) + first
                 ordinal[queries] = segment.rows.ordinal[found]
                 share[queries] = segment.rows.share[found]
-            packs.extend(segment.packs)
-        return Places(tuple(packs), pack, ordinal, share)
+            first += len(segment.packs)
+        return Places(packs, pack, ordinal, share)
 
     def clear(self) -> None:
         """Forget everything, on the disk too."""
@@ -171,6 +241,13 @@ class ChunkIndex:
             for path in paths:
                 with suppress(OSError):
                     path.unlink()
+
+
+def _remove_left_over(directory: Path) -> None:
+    for path in directory.glob("*.tmp"):
+        with suppress(OSError):
+            if path.stat().st_mtime < time.time() - LEFT_OVER_SECONDS:
+                path.unlink()
 
 
 _NOTHING: tuple[U64, U64] = (np.empty(0, np.uint64), np.empty(0, np.uint64))

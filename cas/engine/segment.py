@@ -86,6 +86,7 @@ def rows_of_pack(trailer: Trailer, pack: int = 0) -> Rows:
 
 def merge(segments: Sequence[Segment]) -> Segment:
     """One segment with the rows of all. Column by column, so that few are in memory twice."""
+    segments = _without_repeated(segments)
     names = [name for segment in segments for name in segment.packs]
     first_pack = np.cumsum([0] + [len(segment.packs) for segment in segments[:-1]])
     order = np.argsort(np.concatenate([segment.rows.high for segment in segments]), kind="stable")
@@ -104,9 +105,26 @@ def merge(segments: Sequence[Segment]) -> Segment:
     )
 
 
+def _without_repeated(segments: Sequence[Segment]) -> list[Segment]:
+    """Each pack only in the first segment that has it: two processes may have learned it both."""
+    seen: set[PackName] = set()
+    kept: list[Segment] = []
+    for segment in segments:
+        fresh = np.array([name not in seen for name in segment.packs], dtype=np.bool_)
+        if not fresh.all():
+            number = (np.cumsum(fresh) - 1).astype(np.uint32)
+            rows = segment.rows.take(np.flatnonzero(fresh[segment.rows.pack]))
+            rows = Rows(rows.high, rows.low, number[rows.pack], rows.ordinal, rows.share)
+            names = tuple(name for name in segment.packs if name not in seen)
+            segment = Segment(names, rows)  # the same segment, less what is known
+        seen.update(segment.packs)
+        kept.append(segment)
+    return kept
+
+
 def write_segment(segment: Segment, path: Path) -> Segment:
     """Write the file under a temporary name, rename it, and open it. A torn file is never seen."""
-    temporary = path.with_suffix(".tmp")
+    temporary = path.with_suffix(".tmp")  # unique as the path is
     rows = segment.rows
     parts = [memoryview(b"".join(bytes.fromhex(name) for name in segment.packs))]
     arrays = (rows.high, rows.low, rows.pack, rows.ordinal, rows.share)

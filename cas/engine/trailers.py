@@ -1,6 +1,8 @@
 """Pack trailers: fetched by one ranged read, kept on the local disk, laid out for finding frames."""
 
+import secrets
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -8,7 +10,7 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 
-from cas.errors import CorruptData
+from cas.errors import CorruptData, Unsupported
 from cas.format.names import pack_key
 from cas.format.pack import FOOTER_BYTES, HEADER_BYTES, Trailer, parse_end, parse_footer
 from cas.ids import PackName
@@ -58,7 +60,8 @@ class Trailers:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def layout(self, name: PackName) -> Layout:
-        """The layout of a pack. CorruptData where pack or trailer is missing or damaged."""
+        """The layout of a pack. CorruptData where pack or trailer is missing or damaged, Unsupported
+        where it is of a newer format."""
         with self._lock:
             if name in self._layouts:
                 self._layouts.move_to_end(name)
@@ -72,19 +75,28 @@ class Trailers:
 
     def trailer(self, name: PackName) -> Trailer:
         """The trailer, from the disk where a whole one lies there, else from the store."""
-        kept = self._directory / name if self._directory else None
-        if kept is not None and kept.exists():
-            try:
-                return parse_end(kept.read_bytes(), name)
-            except CorruptData:
-                kept.unlink(missing_ok=True)
+        if self._directory is not None:
+            kept = self._directory / name
+            with suppress(OSError):  # there is none yet, or another process threw it away
+                try:
+                    return parse_end(kept.read_bytes(), name)
+                except (CorruptData, Unsupported):
+                    kept.unlink()
         tail = self.fetch(name)
         trailer = parse_end(tail, name)
-        if kept is not None:
-            temporary = kept.with_suffix(".tmp")
-            temporary.write_bytes(tail)
-            temporary.replace(kept)
+        self.keep(name, tail)
         return trailer
+
+    def keep(self, name: PackName, tail: bytes) -> None:
+        """Put a proven tail into the local cache. A cache that cannot be written fails nobody's work."""
+        if self._directory is not None:
+            temporary = self._directory / f"{secrets.token_hex(8)}.tmp"
+            try:
+                temporary.write_bytes(tail)
+                temporary.replace(self._directory / name)
+            except OSError:
+                with suppress(OSError):
+                    temporary.unlink()
 
     def fetch(self, name: PackName) -> bytes:
         """Trailer and footer as they are in the store now, never from the disk."""
