@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
 import boto3
+import botocore.loaders
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 NO_REGION = "us-east-1"
 """What signatures carry for an endpoint of its own when nobody names a region; most servers expect it."""
+
+_LOADER = botocore.loaders.create_loader()
+"""botocore's description of S3, read once: 80 ms for the first client of the process, 8 for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +71,9 @@ def connect(address: S3Address, options: StoreOptions) -> "S3Client":
         s3={"addressing_style": style},
     )
     try:
-        session = boto3.session.Session(
-            profile_name=options.profile or None, region_name=options.region or None
-        )
+        core = botocore.session.Session(profile=options.profile or None)
+        core.register_component("data_loader", _LOADER)
+        session = boto3.session.Session(botocore_session=core, region_name=options.region or None)
         region = session.region_name or NO_REGION
         client: S3Client = session.client(
             "s3",
