@@ -1,0 +1,107 @@
+"""Which of a database's tables and sequences a selection means."""
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from cas.errors import InvalidInput
+from cas.postgres.obstacles import as_omission
+from cas.postgres.shapes import Obstacle, Table, Tables
+from cas.postgres.shapes import Sequence as DatabaseSequence
+from cas.records.source import Omission, Selection
+
+Name = tuple[str, str]
+"""Schema and table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The tables of a version: those that can be read, and those that cannot."""
+
+    tables: tuple[Table, ...]
+    refused: tuple[Table, ...]
+    """What should be read and cannot; each has its obstacle."""
+    unwanted: tuple[Table, ...]
+    """Tables that the selection does not mean."""
+    omissions: tuple[Omission, ...]
+    """What is no entity anyway: foreign tables and the like, as far as the selection means them."""
+
+    @property
+    def oids(self) -> frozenset[int]:
+        """The chosen tables and their partitions."""
+        return frozenset(oid for table in self.tables for oid in table.relations)
+
+    @property
+    def refusals(self) -> list[tuple[str, Obstacle]]:
+        """(label, why) of what cannot be read."""
+        return [(t.entity.label, t.obstacle) for t in self.refused if t.obstacle is not None]
+
+
+def choose(tables: Tables, selection: Selection) -> Chosen:
+    """Divide a database's tables. InvalidInput where a pattern or schema matches nothing at all."""
+    names: list[Name] = [(t.entity.schema, t.entity.name) for t in tables.tables]
+    wanted = wanted_names([*names, *(name for name, _ in tables.left_out)], selection)
+    meant = [t for t in tables.tables if (t.entity.schema, t.entity.name) in wanted]
+    return Chosen(
+        tables=tuple(t for t in meant if t.obstacle is None),
+        refused=tuple(t for t in meant if t.obstacle is not None),
+        unwanted=tuple(t for t in tables.tables if (t.entity.schema, t.entity.name) not in wanted),
+        omissions=tuple(omission for name, omission in tables.left_out if name in wanted),
+    )
+
+
+def wanted_names(names: Sequence[Name], selection: Selection) -> set[Name]:
+    """Those (schema, table) that the selection means."""
+    _require_schemas({schema for schema, _ in names}, selection.schemas)
+    wanted = {name for name in names if not selection.schemas or name[0] in selection.schemas}
+    if selection.tables:
+        wanted &= set().union(*(_matches(pattern, names) for pattern in selection.tables))
+    for pattern in selection.exclude:
+        wanted -= _matches(pattern, names)
+    return wanted
+
+
+def choose_sequences(
+    sequences: Iterable[DatabaseSequence], selection: Selection, chosen: Chosen
+) -> tuple[DatabaseSequence, ...]:
+    """The sequences of a version: with selected tables, those that belong to one or give it defaults;
+    with selected schemas, also the free ones there; else all but those of excluded tables."""
+    oids = chosen.oids
+    unwanted = {oid for table in chosen.unwanted for oid in table.relations}
+
+    def is_wanted(sequence: DatabaseSequence) -> bool:
+        if not oids.isdisjoint(sequence.tables):
+            return True
+        if selection.tables or sequence.owner in unwanted:
+            return False
+        return not selection.schemas or sequence.schema in selection.schemas
+
+    return tuple(sequence for sequence in sequences if is_wanted(sequence))
+
+
+def holds_large_objects(selection: Selection) -> bool:
+    """Large objects belong to no table: they are left out with selected tables or schemas."""
+    return not (selection.schemas or selection.tables)
+
+
+def refused_omissions(refused: Iterable[tuple[str, Obstacle]]) -> list[Omission]:
+    """What the caller allowed to be missing."""
+    return [as_omission(name, obstacle) for name, obstacle in refused]
+
+
+def _matches(pattern: str, names: Iterable[Name]) -> set[Name]:
+    """Names whose `schema.table` or whose `table` the pattern matches; only `*` is special in it."""
+    regex = re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL)
+    found = {name for name in names if regex.fullmatch(f"{name[0]}.{name[1]}") or regex.fullmatch(name[1])}
+    if not found:
+        raise InvalidInput(
+            f"no table matches {pattern!r}",
+            hint="Patterns are schema.table, table, or with *; a partition is chosen through its root",
+        )
+    return found
+
+
+def _require_schemas(known: Collection[str], wanted: Iterable[str]) -> None:
+    for schema in wanted:
+        if schema not in known:
+            raise InvalidInput(f"there is no schema {schema!r} with tables")
