@@ -12,19 +12,20 @@ from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
+import numpy.typing as npt
 
 from cas.engine.chunk_index import ChunkIndex, View
 from cas.engine.compression import Decompressor, Dictionary
 from cas.engine.trailers import Layout, Trailers
-from cas.errors import CorruptData
+from cas.errors import CorruptData, Unsupported
 from cas.format.document import ValueRef
 from cas.format.frame import Encoding, Frame
 from cas.format.large import parse_large
-from cas.format.malformed import malformed
+from cas.format.malformed import malformed, over_limit
 from cas.format.names import dictionary_key, pack_key
 from cas.format.node import Node, parse_node
 from cas.ids import ChunkId, ChunkKind, IdKey, PackName
-from cas.limits import KIB, MAX_DELTA_DEPTH, MIB
+from cas.limits import KIB, MAX_DELTA_BASE_BYTES, MAX_DELTA_DEPTH, MIB
 from cas.store.interface import ObjectMissing, Store
 
 CACHE_BYTES = 16 * MIB
@@ -35,6 +36,10 @@ RANGE_BYTES = 4 * MIB
 
 GAP_BYTES = 64 * KIB
 """Unwanted bytes that cost less to fetch than another request."""
+
+FRAMES_AT_ONCE_BYTES = 32 * MIB
+"""Plain bytes of the frames that one call holds beside the cache, whatever the trailers of a hostile
+store say: a frame of 16 MiB may lie in 2 KiB."""
 
 KEPT_DICTIONARIES = 4
 
@@ -52,11 +57,12 @@ class _Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where one chunk's plain bytes lie within its frame."""
+    """Where one chunk's plain bytes lie within its frame, and how long the whole frame is."""
 
     key: FrameKey
     start: int
     length: int
+    frame_length: int
 
 
 class ChunkReader:
@@ -113,15 +119,17 @@ class ChunkReader:
 
     def _read(self, kind: ChunkKind, ids: Sequence[ChunkId], depth: int) -> list[bytes]:
         places = self._places(ids, self._view)
-        frames = self._load({place.key for place in places}, kind, depth)
         chunk_id = self._hashers[kind]
-        plains = []
-        for expected, place in zip(ids, places, strict=True):
-            frame = frames.get(place.key)
-            plain = b"" if frame is None else frame[place.start : place.start + place.length]
-            if frame is None or chunk_id(plain) != expected:
-                plain = self._other_copy(kind, expected, place, depth)
-            plains.append(plain)
+        plains = [b""] * len(ids)
+        for run in _bounded(places):
+            frames = self._load({places[at].key for at in run}, kind, depth)
+            for at in run:
+                place = places[at]
+                frame = frames.get(place.key)
+                plain = b"" if frame is None else frame[place.start : place.start + place.length]
+                if frame is None or chunk_id(plain) != ids[at]:
+                    plain = self._other_copy(kind, ids[at], place, depth)
+                plains[at] = plain
         return plains
 
     def _places(self, ids: Sequence[ChunkId], view: View) -> list[_Place]:
@@ -130,19 +138,15 @@ class ChunkReader:
         if len(missing):
             raise _missing(ids[int(missing[0])], len(missing))
         result: list[_Place | None] = [None] * len(ids)
-        for number in np.unique(found.pack):
+        for number in np.unique(found.pack).tolist():
             name = found.packs[number]
-            layout = self._trailers.layout(name)
             mine = np.flatnonzero(found.pack == number)
-            ordinals = found.ordinal[mine]
-            if int(ordinals.max(initial=0)) >= len(layout.start) - 1:
-                raise malformed("the index and the trailer disagree", name)
-            frames = np.searchsorted(layout.first_chunk, ordinals, side="right") - 1
-            starts = layout.start[ordinals] - layout.start[layout.first_chunk[frames]]
-            lengths = layout.start[ordinals + 1] - layout.start[ordinals]
-            rows = zip(mine.tolist(), frames.tolist(), starts.tolist(), lengths.tolist(), strict=True)
-            for at, frame, start, length in rows:
-                result[at] = _Place((name, frame), start, length)
+            try:
+                places = _places_in(name, self._trailers.layout(name), found.ordinal[mine])
+            except (CorruptData, Unsupported):  # the pack went or was damaged since the view was made
+                places = self._places([ids[at] for at in mine.tolist()], View(view.packs - {name}))
+            for at, place in zip(mine.tolist(), places, strict=True):
+                result[at] = place
         return [place for place in result if place is not None]
 
     def _load(self, keys: set[FrameKey], kind: ChunkKind, depth: int) -> dict[FrameKey, bytes]:
@@ -188,6 +192,7 @@ class ChunkReader:
         decoded: dict[FrameKey, bytes] = {}
         for (encoding, bases), wants in by_base.items():
             parts = [stored[w.offset - begin : w.offset - begin + w.frame.stored_length] for w in wants]
+            plains: Sequence[bytes | None]
             try:
                 plains = self._decode_alike(encoding, bases, wants, parts)
             except CorruptData:
@@ -198,13 +203,20 @@ class ChunkReader:
                     self._remember(want.key, plain)
         return decoded
 
+    def decode(self, name: PackName, number: int, frame: Frame, stored: bytes) -> bytes:
+        """The plain bytes of one frame of a pack, by what its entry says. They are not proven: whoever
+        asks recomputes the ids. CorruptData where it cannot be decoded."""
+        want = _Wanted((name, number), frame, 0)
+        (plain,) = self._decode_alike(frame.encoding, frame.bases, (want,), (stored,))
+        return plain
+
     def _decode_alike(
         self,
         encoding: Encoding,
         bases: tuple[ChunkId, ...],
         wants: Sequence[_Wanted],
         parts: Sequence[bytes],
-    ) -> Sequence[bytes | None]:
+    ) -> Sequence[bytes]:
         lengths = [want.frame.plain_length for want in wants]
         where = wants[0].key[0]
         match encoding:
@@ -216,7 +228,11 @@ class ChunkReader:
                 dictionary = self.dictionary(bases[0])
                 return self._decompressor.decompress_many(parts, lengths, dictionary, where)
             case Encoding.ZSTD_DELTA:
-                depth = max(want.frame.depth for want in wants)
+                length = sum(place.length for place in self._places(bases, self._view))
+                if length > MAX_DELTA_BASE_BYTES:
+                    raise over_limit(f"delta on {length} bytes", where)
+                # The bases of all must be of lesser depth than the shallowest: no endless loop.
+                depth = min(want.frame.depth for want in wants)
                 base = b"".join(self._read(wants[0].frame.kind, bases, depth))
                 return [
                     self._decompressor.decompress_delta(part, length, base, where)
@@ -273,8 +289,14 @@ class ChunkReader:
                 _, dropped = self._frames.popitem(last=False)
                 self._frame_bytes -= len(dropped)
 
+    def _forget(self, key: FrameKey) -> None:
+        """A frame that failed may have been damaged on the way only: the next read fetches it anew."""
+        with self._lock:
+            self._frame_bytes -= len(self._frames.pop(key, b""))
+
     def _other_copy(self, kind: ChunkKind, chunk_id: ChunkId, bad: _Place, depth: int) -> bytes:
         """The chunk from another pack of the view, after the copy in `bad` failed."""
+        self._forget(bad.key)
         packs = self._view.packs - {bad.key[0]}
         while packs:
             found = self._index.locate((chunk_id,), View(packs))
@@ -293,6 +315,40 @@ class ChunkReader:
             where=f"{pack_key(bad.key[0])}, frame {bad.key[1]}",
             hint="Run `cas check --level bytes` to see which versions need it",
         )
+
+
+def _places_in(name: PackName, layout: Layout, ordinals: npt.NDArray[np.int64]) -> list[_Place]:
+    """The places of these chunks of one pack."""
+    if int(ordinals.max(initial=0)) >= len(layout.start) - 1:
+        raise malformed("the index and the trailer disagree", name)
+    frames = np.searchsorted(layout.first_chunk, ordinals, side="right") - 1
+    starts = layout.start[ordinals] - layout.start[layout.first_chunk[frames]]
+    lengths = layout.start[ordinals + 1] - layout.start[ordinals]
+    entries = layout.trailer.frames
+    return [
+        _Place((name, frame), start, length, entries[frame].plain_length)
+        for frame, start, length in zip(frames.tolist(), starts.tolist(), lengths.tolist(), strict=True)
+    ]
+
+
+def _bounded(places: Sequence[_Place]) -> Iterator[Sequence[int]]:
+    """Positions of places, in runs whose frames together are no larger than may be held at once."""
+    if sum({place.key: place.frame_length for place in places}.values()) <= FRAMES_AT_ONCE_BYTES:
+        yield range(len(places))
+        return
+    run: list[int] = []
+    held = 0
+    last: FrameKey | None = None
+    for at in sorted(range(len(places)), key=lambda at: places[at].key):
+        place = places[at]
+        if place.key != last:
+            if run and held + place.frame_length > FRAMES_AT_ONCE_BYTES:
+                yield run
+                run, held = [], 0
+            held += place.frame_length
+            last = place.key
+        run.append(at)
+    yield run
 
 
 def _ranges(wanted: Sequence[_Wanted]) -> Iterator[list[list[_Wanted]]]:
