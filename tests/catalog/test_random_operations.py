@@ -63,6 +63,22 @@ def begins(draw: st.DrawFn) -> Operation:
 
 
 @st.composite
+def whole_versions(draw: st.DrawFn) -> Operation:
+    """From begin to commit, so that there is something to list, to build on and to condemn."""
+    begin, seed = draw(begins()), draw(st.integers(1, 12))
+
+    def take(run: Run) -> object:
+        catalog = run.stage.catalog
+        begin(run)
+        session = run.sessions[-1].id
+        catalog.describe_source(session, f"db{seed % 2}", "18", f"s{seed % 3}")
+        catalog.register_pack(session, pack(100 + len(run.sessions)))
+        return without_times(catalog.commit(session, result(seed), journal=0))
+
+    return take
+
+
+@st.composite
 def steps(draw: st.DrawFn) -> Operation:
     """One step of a session, of the collector, or of a rebuild."""
     turn, seed, number = draw(small), draw(st.integers(1, 12)), draw(st.integers(1, 8))
@@ -125,7 +141,7 @@ def seen(run: Run, asked: list[VersionFilter]) -> list[object]:
     pages = [*asked, VersionFilter()]
     pages += [VersionFilter(since=moment) for moment in moments] + [VersionFilter(until=m) for m in moments]
     listed = [[without_times(version) for version in catalog.versions(page)] for page in pages]
-    newest = [without_times(catalog.latest(*source)) for source in ((), ("s",), ("s", "db1"), ("", "db0"))]
+    newest = [without_times(catalog.latest(*source)) for source in ((), ("s1",), ("s2", "db1"), ("", "db0"))]
     return [numbers, whole, listed, newest, catalog.live_packs(), catalog.journal()]
 
 
@@ -136,7 +152,10 @@ def lasting_stage(cluster: Cluster) -> Iterator[PostgresStage]:
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(begins() | steps() | steps(), min_size=3, max_size=14), st.lists(filters(), max_size=3))
+@given(
+    st.lists(begins() | whole_versions() | steps() | steps(), min_size=3, max_size=14),
+    st.lists(filters(), max_size=3),
+)
 def test_memory_and_postgresql_agree(
     lasting_stage: PostgresStage, operations: list[Operation], asked: list[VersionFilter]
 ) -> None:
