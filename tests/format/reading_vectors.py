@@ -1,0 +1,162 @@
+"""How the product reads a vector: the parser for each kind of bytes, and the value as a vector states it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, is_dataclass
+from typing import cast
+
+from cas.engine.compression import Decompressor, Dictionary
+from cas.errors import CasError, CorruptData, Unsupported
+from cas.format.config import encode_config, parse_config
+from cas.format.document import encode_document, parse_document
+from cas.format.entities import EntityRow, encode_definition, parse_definition, parse_entities
+from cas.format.frame import Encoding, Frame, check_frame
+from cas.format.large import encode_large, parse_large
+from cas.format.malformed import mismatch
+from cas.format.node import encode_node, parse_node
+from cas.format.pack import encode_header, numbers_of, parse_end, parse_header
+from cas.format.schema import encode_schema, parse_schema
+from cas.ids import SHORT_ID_BYTES, ChunkId, ChunkKind, IdKey
+from tests.vectors.model import Json, Vector, dumps
+from tests.vectors.primitives import canonical
+
+
+def read_vector(vector: Vector) -> Json:
+    """What the product makes of the bytes; None where they are their own value. Raises CasError."""
+    return READERS[vector.of](vector)
+
+
+def expectation_of(error: CasError) -> str:
+    """The word of a vector for what was raised."""
+    if isinstance(error, Unsupported):
+        return "unsupported"
+    assert isinstance(error, CorruptData), f"{type(error).__name__} is no refusal of a reader"
+    return error.kind
+
+
+def plain_value(value: object) -> Json:
+    """Values as JSON, bytes in hex."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain_value(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain_value(one) for key, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain_value(one) for one in value]
+    assert value is None or isinstance(value, bool | int | str)
+    return value
+
+
+def _config(vector: Vector) -> None:
+    assert encode_config(parse_config(vector.data)) == vector.data
+
+
+def _document(vector: Vector) -> None:
+    assert encode_document(parse_document(vector.data)) == vector.data
+
+
+def _entities(vector: Vector) -> None:
+    assert canonical([_row(row) for row in parse_entities(vector.data)]) == vector.data
+
+
+def _row(row: EntityRow) -> Json:
+    return plain_value(row)
+
+
+def _definition(vector: Vector) -> None:
+    assert encode_definition(parse_definition(vector.data)) == vector.data
+
+
+def _schema(vector: Vector) -> None:
+    assert encode_schema(parse_schema(vector.data)) == vector.data
+
+
+def _node(vector: Vector) -> Json:
+    node = parse_node(vector.data)
+    assert encode_node(node.level, node.keys, node.ids, node.counts, node.large) == vector.data
+    return plain_value(node)
+
+
+def _large(vector: Vector) -> Json:
+    large = parse_large(vector.data)
+    assert encode_large(large.length, large.pieces) == vector.data
+    return plain_value(large)
+
+
+def _header(vector: Vector) -> Json:
+    salt = parse_header(vector.data)
+    assert encode_header(salt) == vector.data
+    return {"salt": salt.hex()}
+
+
+def _trailer(vector: Vector) -> Json:
+    trailer = parse_end(vector.data)
+    ids = trailer.short_ids
+    return {
+        "frames": [plain_value(frame) for frame in trailer.frames],
+        "lengths": list(numbers_of(trailer.lengths)),
+        "short_ids": [ids[at : at + SHORT_ID_BYTES].hex() for at in range(0, len(ids), SHORT_ID_BYTES)],
+    }
+
+
+def _frame(vector: Vector) -> Json:
+    row = cast(Mapping[str, int], vector.given["frame"])
+    base_ids = [
+        ChunkId(bytes.fromhex(text)) for text in cast(Mapping[str, list[str]], vector.given["frame"])["bases"]
+    ]
+    frame = check_frame(
+        Frame(
+            ChunkKind(row["kind"]),
+            Encoding(row["encoding"]),
+            row["depth"],
+            row["chunks"],
+            row["stored_length"],
+            row["plain_length"],
+            tuple(base_ids),
+        )
+    )
+    plain = _decoded(frame, vector)
+    chunk_id = IdKey(bytes.fromhex(cast(str, vector.given["id_key"]))).hasher(frame.kind)
+    chunks, at = [], 0
+    for expected, length in zip(
+        cast(list[str], vector.given["ids"]), cast(list[int], vector.given["lengths"]), strict=True
+    ):
+        chunks.append(plain[at : at + length])
+        at += length
+        if chunk_id(chunks[-1]).hex() != expected:
+            raise mismatch("chunk is not what its id says")
+    return plain_value(chunks)
+
+
+def _decoded(frame: Frame, vector: Vector) -> bytes:
+    bases = cast(Mapping[str, str], vector.given["bases"])
+    missing = [base for base in frame.bases if base.hex() not in bases]
+    if missing:
+        raise CorruptData("base is missing", kind="missing", where=missing[0].hex())
+    plains = [bytes.fromhex(bases[base.hex()]) for base in frame.bases]
+    decompressor, stored = Decompressor(), vector.data
+    match frame.encoding:
+        case Encoding.RAW:
+            return stored
+        case Encoding.ZSTD:
+            return decompressor.decompress(stored, frame.plain_length)
+        case Encoding.ZSTD_DICTIONARY:
+            return decompressor.decompress(stored, frame.plain_length, Dictionary(frame.bases[0], plains[0]))
+        case Encoding.ZSTD_DELTA:
+            return decompressor.decompress_delta(stored, frame.plain_length, b"".join(plains))
+
+
+READERS: Mapping[str, Callable[[Vector], Json]] = {
+    "config": _config,
+    "definition": _definition,
+    "document": _document,
+    "entities": _entities,
+    "frame": _frame,
+    "header": _header,
+    "large": _large,
+    "node": _node,
+    "schema": _schema,
+    "trailer": _trailer,
+}
+
+__all__ = ["READERS", "dumps", "expectation_of", "plain_value", "read_vector"]

@@ -1,0 +1,82 @@
+"""The reference reader, written from FORMAT.md alone, reads every golden vector as it is stated."""
+
+import ast
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from blake3 import blake3
+
+from tests import reference_reader as reference
+from tests.format.reading_vectors import plain_value
+from tests.vectors.model import Json, Vector, all_vectors, stated
+from tests.vectors.primitives import canonical, envelope
+
+
+def _same_text(parse: Callable[[bytes], Any], wrap: Callable[[bytes], bytes]) -> Callable[[Vector], None]:
+    def read(vector: Vector) -> None:
+        assert wrap(canonical(parse(vector.data))) == vector.data
+
+    return read
+
+
+def _value(parse: Callable[[bytes], Any]) -> Callable[[Vector], Json]:
+    return lambda vector: plain_value(parse(vector.data))
+
+
+def _frame(vector: Vector) -> Json:
+    given = cast(Mapping[str, Any], vector.given)
+    frame, chunks, at = given["frame"], [], 0
+    known = given["bases"]
+    for base in frame["bases"]:
+        reference.require(base in known, "base", "missing")
+    plain = reference.decode_frame(
+        frame, vector.data, [bytes.fromhex(known[base]) for base in frame["bases"]]
+    )
+    key = reference.chunk_keys(bytes.fromhex(given["id_key"]))[frame["kind"]]
+    for chunk_id, length in zip(given["ids"], given["lengths"], strict=True):
+        chunks.append(plain[at : at + length])
+        at += length
+        proof = blake3(chunks[-1], key=key).hexdigest()
+        reference.require(proof == chunk_id, "chunk", "hash-mismatch")
+    return plain_value(chunks)
+
+
+READERS: Mapping[str, Callable[[Vector], Json]] = {
+    "config": _same_text(reference.parse_config, envelope),
+    "definition": _same_text(reference.parse_definition, bytes),
+    "document": _same_text(reference.parse_document, envelope),
+    "entities": _same_text(reference.parse_entities, bytes),
+    "frame": _frame,
+    "header": _value(reference.parse_header),
+    "large": _value(reference.parse_large),
+    "node": _value(reference.parse_node),
+    "schema": _same_text(reference.parse_schema, bytes),
+    "trailer": _value(reference.parse_end),
+}
+
+
+@pytest.mark.parametrize("vector", all_vectors(), ids=lambda vector: f"{vector.of}-{vector.name}")
+def test_the_reference_reader_reads_the_vector_as_stated(vector: Vector) -> None:
+    if vector.expect == "success":
+        value = READERS[vector.of](vector)
+        assert vector.value == (None if value is None else stated(value))
+        return
+    with pytest.raises(reference.Refused) as caught:
+        READERS[vector.of](vector)
+    assert caught.value.kind == vector.expect, str(caught.value)
+
+
+def test_the_reference_reader_imports_nothing_of_the_product() -> None:
+    tree = ast.parse(Path(reference.__file__).read_text())
+    imports = {
+        name.split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (
+            [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+        )
+    }
+    assert imports - sys.stdlib_module_names == {"blake3", "xxhash", "zstandard"}

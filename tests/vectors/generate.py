@@ -1,0 +1,29 @@
+"""Write all vectors: `python -m tests.vectors.generate`. A test holds the files equal to what this makes."""
+
+from collections.abc import Iterator
+
+from tests.vectors import documents, frames, nodes, packs
+from tests.vectors.model import HOME, Vector, to_text
+
+
+def scenarios() -> Iterator[Vector]:
+    yield from documents.vectors()
+    yield from nodes.vectors()
+    yield from packs.vectors()
+    yield from frames.vectors()
+
+
+def main() -> None:
+    for old in HOME.glob("*/*.vector"):
+        old.unlink()
+    count = 0
+    for vector in scenarios():
+        path = HOME / vector.of / f"{vector.name}.vector"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(to_text(vector))
+        count += 1
+    print(f"{count} vectors")
+
+
+if __name__ == "__main__":
+    main()
