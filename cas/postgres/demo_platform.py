@@ -4,24 +4,17 @@ The words and the story are in `cas.demo`; here is what needs a connection.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import psycopg
 from psycopg import errors, sql
-from psycopg.conninfo import conninfo_to_dict
 
-from cas.errors import Conflict, ConnectionFailed, InsufficientSpace, NotFound, PermissionDenied, TimedOut
+from cas.errors import Conflict, NotFound
+from cas.postgres.connecting import ConnectionOptions, connect, shown_url
+from cas.postgres.faults import faults_of
 
 TABLES = ("custom_fields", "price_history", "product_custom_values", "products", "suppliers", "tree_nodes")
 """The platform's tables; partitions are counted with their root."""
-
-_PINS = (
-    "SET client_encoding = 'UTF8'",
-    "SET TimeZone = 'UTC'",
-    "SET DateStyle = 'ISO, YMD'",
-    "SET search_path = public",
-    "SET statement_timeout = 0",
-)
 
 _CHANGE_PRODUCTS = """
 UPDATE products p
@@ -143,37 +136,25 @@ class DemoDatabase:
 def demo_database(url: str) -> Iterator[DemoDatabase]:
     """One transaction, committed at the end of the block.
 
-    Raises ConnectionFailed, PermissionDenied, InsufficientSpace, TimedOut, and NotFound where the
-    database holds no demo platform.
+    Raises what `connect` raises, PermissionDenied, InsufficientSpace, TimedOut, and NotFound where
+    the database holds no demo platform.
     """
-    with _faults(url), psycopg.connect(url) as connection:
-        for pin in _PINS:
-            connection.execute(pin)
+    with closing(connect(url, ConnectionOptions())) as connection, _faults(url), connection.transaction():
+        connection.execute("SET search_path = public")
         yield DemoDatabase(connection)
 
 
 def vacuum(url: str) -> None:
     """Statistics and visibility, so that what is measured next does not pay for the build."""
-    with _faults(url), psycopg.connect(url, autocommit=True) as connection:
+    with closing(connect(url, ConnectionOptions())) as connection, _faults(url):
         connection.execute("VACUUM (ANALYZE)")
 
 
 @contextmanager
 def _faults(url: str) -> Iterator[None]:
-    where = str(conninfo_to_dict(url).get("dbname", ""))
-    try:
-        yield
-    except errors.UndefinedTable as error:
-        raise NotFound("there is no demo platform in this database", where=where) from error
-    except errors.InsufficientPrivilege as error:
-        raise PermissionDenied(_words(error), where=where) from error
-    except errors.DiskFull as error:
-        raise InsufficientSpace(_words(error), where=where) from error
-    except errors.QueryCanceled as error:
-        raise TimedOut(_words(error), where=where) from error
-    except psycopg.OperationalError as error:
-        raise ConnectionFailed(_words(error), where=where, hint="Check the URL and the server") from error
-
-
-def _words(error: psycopg.Error) -> str:
-    return (error.diag.message_primary or str(error)).strip().splitlines()[0]
+    where = shown_url(url)
+    with faults_of(where):
+        try:
+            yield
+        except errors.UndefinedTable as error:
+            raise NotFound("there is no demo platform in this database", where=where) from error

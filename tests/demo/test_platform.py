@@ -139,7 +139,7 @@ def test_a_count_out_of_range_is_refused(records: int) -> None:
 def test_no_server_is_one_clear_error() -> None:
     with pytest.raises(ConnectionFailed) as failure:
         build("postgresql://nobody:secret@127.0.0.1:1/none", records=10)
-    assert failure.value.where == "none"
+    assert failure.value.where == "postgresql://nobody@127.0.0.1:1/none"
     assert "secret" not in str(failure.value)
 
 
