@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cas.catalog.model import EntitySummary
 from cas.engine.chunk_reader import ChunkReader
 from cas.engine.repository import Repository
 from cas.errors import NotFound
 from cas.format.canonical import Json, encode_json, parse_json
-from cas.format.document import VersionDocument
+from cas.format.document import EntityRead, VersionDocument
 from cas.format.entities import EntityEntry, version_checksum
 from cas.format.malformed import malformed, mismatch
-from cas.ids import ChunkKind
+from cas.ids import CHUNK_ID_BYTES, ChunkId, ChunkKind
 from cas.records.source import SchemaItem
 
 
@@ -42,6 +43,22 @@ def open_contents(repository: Repository, number: int, reader: ChunkReader | Non
     if version_checksum(entries) != document.checksum:
         raise mismatch("the entities do not fit the version's checksum", f"version {number}")
     return Contents(document, entries, chunks)
+
+
+def summary_of(entry: EntityEntry, read: EntityRead) -> EntitySummary:
+    """What the catalog keeps of an entity of a version."""
+    return EntitySummary(
+        label=read.label,
+        kind=entry.entity.kind.value,
+        root=entry.root or ChunkId(bytes(CHUNK_ID_BYTES)),
+        records=entry.records,
+        payload_bytes=entry.payload_bytes,
+        checksum=entry.checksum,
+        read_by=read.read_by,
+        read_reason=read.reason,
+        rows_read=read.rows,
+        new_chunks=read.new_chunks,
+    )
 
 
 def schema_of(contents: Contents) -> tuple[SchemaItem, ...]:

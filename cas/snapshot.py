@@ -16,7 +16,7 @@ from cas.catalog.model import (
     VersionResult,
     VersionState,
 )
-from cas.contents import encode_schema
+from cas.contents import encode_schema, summary_of
 from cas.engine.compression import DEFAULT_LEVEL
 from cas.engine.repository import Repository
 from cas.engine.write_session import WriteSession, WriteSettings
@@ -233,7 +233,7 @@ class _Taking:
 
     def _take(self, snapshot: SourceSnapshot, entity: Entity) -> _Taken:
         session = self._session
-        definition = session.put_value(ChunkKind.DEFINITION, encode_definition(entity)).id
+        definition = session.put_chunk(ChunkKind.DEFINITION, encode_definition(entity))
         if not self._request.with_data:
             entry = EntityEntry(entity, definition, None, 0, 0)
             return _Taken(entry, EntityRead(entity.label, "none", "schema only", 0, 0))
@@ -299,26 +299,8 @@ class _Taking:
             packs=packs,
         )
         self._progress.phase("commit")
-        return session.commit(document, _result(document, session, _summaries(taken), self.retries))
-
-
-def _summaries(taken: Sequence[_Taken]) -> tuple[EntitySummary, ...]:
-    """The catalog's rows of the entities."""
-    return tuple(
-        EntitySummary(
-            label=one.read.label,
-            kind=one.entry.entity.kind.value,
-            root=one.entry.root or ChunkId(b""),
-            records=one.entry.records,
-            payload_bytes=one.entry.payload_bytes,
-            checksum=one.entry.checksum,
-            read_by=one.read.read_by,
-            read_reason=one.read.reason,
-            rows_read=one.read.rows,
-            new_chunks=one.read.new_chunks,
-        )
-        for one in taken
-    )
+        summaries = tuple(summary_of(one.entry, one.read) for one in taken)
+        return session.commit(document, _result(document, session, summaries, self.retries))
 
 
 def _result(

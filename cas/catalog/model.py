@@ -99,6 +99,7 @@ class EntitySummary:
     label: str
     kind: str
     root: ChunkId
+    """32 zero bytes where the version holds no data of it."""
     records: int
     payload_bytes: int
     """Sum of the payloads' lengths."""

@@ -7,7 +7,8 @@
     handshake  list journals, look for the parent's document            (crash: orphan document)
     commit     catalog, one transaction                                 (the version exists)
 
-Nothing here deletes anything but the document of a session that certainly failed.
+Nothing here deletes anything. A document whose session then failed stays: whoever rebuilds or collects
+may have taken it in already, and under the same number may lie the document of another catalog.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from threading import Event, Thread
 
 from cas.catalog.interface import Catalog
-from cas.catalog.model import NewPack, NewVersion, SessionHandle, Version, VersionResult, VersionState
+from cas.catalog.model import NewPack, NewVersion, SessionHandle, Version, VersionResult
 from cas.engine.chunk_index import View
 from cas.engine.compression import DEFAULT_LEVEL, Compressor, Dictionary, train_dictionary
 from cas.engine.packer import ClosedPack, Packer
@@ -25,10 +26,11 @@ from cas.engine.repository import Repository
 from cas.errors import CasError, Conflict
 from cas.format.document import PackRef, ValueRef, VersionDocument, encode_document
 from cas.format.large import encode_large
+from cas.format.malformed import over_limit
 from cas.format.names import dictionary_key, pack_key, version_key
 from cas.ids import ChunkId, ChunkKind
-from cas.limits import LARGE_VALUE_BYTES, SESSION_RENEW_SECONDS
-from cas.store.interface import ObjectExists, ObjectMissing
+from cas.limits import LARGE_VALUE_BYTES, MAX_CHUNK_BYTES, SESSION_RENEW_SECONDS
+from cas.store.interface import ObjectExists, ObjectMissing, Store
 
 NODES_AT_ONCE = 64
 """Nodes that are looked up and packed together; about 170 KiB."""
@@ -164,9 +166,15 @@ class WriteSession:
         """Store a document part, in pieces where it is large."""
         if len(plain) > LARGE_VALUE_BYTES:
             return ValueRef(self._put_large(plain)[0], is_large=True)
-        value_id = self._hashers[kind](plain)
-        self._store(kind, [value_id], [plain], None)
-        return ValueRef(value_id)
+        return ValueRef(self.put_chunk(kind, plain))
+
+    def put_chunk(self, kind: ChunkKind, plain: bytes) -> ChunkId:
+        """Store a document part that is always one chunk. CorruptData(limit) above MAX_CHUNK_BYTES."""
+        if len(plain) > MAX_CHUNK_BYTES:
+            raise over_limit(f"{kind.name.lower()} of {len(plain)} bytes")
+        chunk_id = self._hashers[kind](plain)
+        self._store(kind, [chunk_id], [plain], None)
+        return chunk_id
 
     def put_node(self, plain: bytes) -> ChunkId:
         """Store a tree node: the tree's NodeWriter."""
@@ -217,11 +225,12 @@ class WriteSession:
         index = self._repository.index
         found = index.locate(ids, self._view)
         self.reused_bytes += int(found.share.sum())
-        absent = (found.pack < 0).nonzero()[0].tolist()
+        # Pending before delivered: a pack that is delivered in between is then found as delivered.
+        pending = self._pending
+        absent = [at for at in (found.pack < 0).nonzero()[0].tolist() if ids[at][:16] not in pending]
         if absent and self._own.packs:
             mine = index.locate([ids[at] for at in absent], self._own)
             absent = [at for at, pack in zip(absent, mine.pack.tolist(), strict=True) if pack < 0]
-        pending = self._pending
         new_ids: list[ChunkId] = []
         new_plains: list[bytes] = []
         for at in absent:
@@ -240,7 +249,7 @@ class WriteSession:
         self._catalog.register_pack(
             self.handle.id, NewPack(pack.name, len(pack.stored), chunks, pack.holds_nodes)
         )
-        self._repository.store.put(pack_key(pack.name), pack.stored, create_only=True)
+        _put_once(self._repository.store, pack_key(pack.name), pack.stored)
         self._repository.index.add(pack.name, pack.trailer)
         self._own = View(self._own.packs | {pack.name})
         short_ids = pack.trailer.short_ids
@@ -260,7 +269,7 @@ class WriteSession:
         self._catalog.prepare(self.handle.id)
         store = self._repository.store
         try:
-            store.put(version_key(document.number), encode_document(document), create_only=True)
+            _put_once(store, version_key(document.number), encode_document(document))
         except ObjectExists as error:
             raise Conflict(
                 f"the store already holds a version {document.number}",
@@ -295,13 +304,21 @@ class WriteSession:
         text = str(error) or type(error).__name__
         with suppress(CasError):
             self._catalog.fail(self.handle.id, code, text)
-            if self._catalog.version(self.handle.number).state is VersionState.FAILED:
-                self._repository.store.delete(version_key(self.handle.number))
 
     def _stop(self) -> None:
         self._heartbeat.stop()
         self._workers.shutdown(wait=True)
         self._uploads.shutdown(wait=True)
+
+
+def _put_once(store: Store, key: str, data: bytes | memoryview) -> None:
+    """Put an object that nobody else writes. That it exists is success where its bytes are ours: the
+    answer to an earlier attempt was lost. ObjectExists where they are not."""
+    try:
+        store.put(key, data, create_only=True)
+    except ObjectExists:
+        if store.get(key) != data:
+            raise
 
 
 def _require_same_history(repository: Repository, catalog: Catalog) -> None:
