@@ -78,6 +78,9 @@ class Places:
     ordinal: npt.NDArray[np.int64]
     share: npt.NDArray[np.int64]
     """Stored bytes that belong to each found chunk."""
+    row: npt.NDArray[np.int64]
+    """A number below the index's length that no other place has, and -1. It holds as long as nothing
+    is added to the index: see `ChunkIndex.frozen`."""
 
 
 class View:
@@ -147,12 +150,15 @@ class ChunkIndex:
             copy._segments, copy._known = list(self._segments), set(self._known)
         return copy
 
-    def first_rows(self) -> npt.NDArray[np.int64]:
-        """For each pack, in the order of `Places.packs`, a number that with a chunk's ordinal added
-        gives every row of the index one of its own, 0 to len(self) - 1."""
-        counts = [np.bincount(segment.rows.pack, minlength=len(segment.packs)) for segment in self._segments]
-        joined = np.concatenate([np.zeros(0, np.int64), *counts]).astype(np.int64)
-        return np.cumsum(joined) - joined
+    def marked_packs(self, marks: npt.NDArray[np.bool_]) -> set[PackName]:
+        """The packs of the rows that are marked; `marks` has one element for each row."""
+        marked: set[PackName] = set()
+        first = 0
+        for segment in self._segments:
+            mine = marks[first : first + len(segment.rows)]
+            marked.update(segment.packs[number] for number in np.unique(segment.rows.pack[mine]).tolist())
+            first += len(segment.rows)
+        return marked
 
     @property
     def pack_names(self) -> PackNames:
@@ -214,10 +220,11 @@ class ChunkIndex:
             segments = tuple(self._segments)
         high, low = halves(short_ids_of(ids)) if ids else _NOTHING
         packs = PackNames([segment.packs for segment in segments])
-        first = 0
+        first_pack = first_row = 0
         pack = np.full(len(ids), -1, dtype=np.int64)
         ordinal = np.zeros(len(ids), dtype=np.int64)
         share = np.zeros(len(ids), dtype=np.int64)
+        row = np.full(len(ids), -1, dtype=np.int64)
         for segment in segments:
             left = np.flatnonzero(pack < 0)
             if not len(left):
@@ -227,11 +234,13 @@ class ChunkIndex:
                 rows = find(segment, high[left], low[left], allowed)
                 hit = rows >= 0
                 found, queries = rows[hit], left[hit]
-                pack[queries] = segment.rows.pack[found].astype(np.int64) + first
+                pack[queries] = segment.rows.pack[found].astype(np.int64) + first_pack
                 ordinal[queries] = segment.rows.ordinal[found]
                 share[queries] = segment.rows.share[found]
-            first += len(segment.packs)
-        return Places(packs, pack, ordinal, share)
+                row[queries] = found + first_row
+            first_pack += len(segment.packs)
+            first_row += len(segment.rows)
+        return Places(packs, pack, ordinal, share, row)
 
     def clear(self) -> None:
         """Forget everything, on the disk too."""

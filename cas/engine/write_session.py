@@ -17,9 +17,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event, Thread
 
+import numpy as np
+
 from cas.catalog.interface import Catalog
 from cas.catalog.model import NewPack, NewVersion, SessionHandle, Version, VersionResult
-from cas.engine.chunk_index import View
+from cas.engine.chunk_index import Places, View
 from cas.engine.compression import DEFAULT_LEVEL, Compressor, Dictionary, train_dictionary
 from cas.engine.packer import ClosedPack, Packer
 from cas.engine.repository import Repository
@@ -91,6 +93,8 @@ class WriteSession:
         self.lost_packs = (set(self.handle.view) - listed) | lost
         """Live packs that the store no longer has: their chunks are stored anew where they recur."""
         self._view = View(reusable - lost)
+        self._base = self._repository.index.frozen()
+        self._reused = np.zeros(len(self._base), dtype=np.bool_)
         self._own = View(())
         self._packs: list[PackRef] = []
         self._pending: set[bytes] = set()
@@ -222,14 +226,13 @@ class WriteSession:
         """Pack those that neither the view nor this session holds. Returns how many."""
         if not ids:
             return 0
-        index = self._repository.index
-        found = index.locate(ids, self._view)
-        self.reused_bytes += int(found.share.sum())
+        found = self._base.locate(ids, self._view)
+        self._count_reused(found)
         # Pending before delivered: a pack that is delivered in between is then found as delivered.
         pending = self._pending
         absent = [at for at in (found.pack < 0).nonzero()[0].tolist() if ids[at][:16] not in pending]
         if absent and self._own.packs:
-            mine = index.locate([ids[at] for at in absent], self._own)
+            mine = self._repository.index.locate([ids[at] for at in absent], self._own)
             absent = [at for at, pack in zip(absent, mine.pack.tolist(), strict=True) if pack < 0]
         new_ids: list[ChunkId] = []
         new_plains: list[bytes] = []
@@ -241,6 +244,13 @@ class WriteSession:
                 new_plains.append(plains[at])
         self._packer.put(kind, new_ids, new_plains, dictionary)
         return len(new_ids)
+
+    def _count_reused(self, found: Places) -> None:
+        """Each chunk of earlier versions counts once, however many records are equal."""
+        rows, first = np.unique(found.row[found.row >= 0], return_index=True)
+        fresh = ~self._reused[rows]
+        self.reused_bytes += int(found.share[found.row >= 0][first[fresh]].sum())
+        self._reused[rows] = True
 
     def _deliver(self, pack: ClosedPack) -> None:
         """Register, put, learn: on the upload thread. The name is registered before the bytes go, so
