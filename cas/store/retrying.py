@@ -95,22 +95,29 @@ class RetryingStore:
 
     def objects(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
         rows: Iterator[ObjectInfo] | None = self._store.objects(prefix, after=after)
+        piece: list[ObjectInfo] = []
 
-        def attempt() -> list[ObjectInfo]:
+        def attempt() -> None:
+            """Fill the piece, from where the listing broke if it did."""
             nonlocal rows
             if rows is None:
-                rows = self._store.objects(prefix, after=after)
+                rows = self._store.objects(prefix, after=piece[-1].key if piece else after)
             try:
-                return list(islice(rows, _LISTED_AT_ONCE))
+                for info in islice(rows, _LISTED_AT_ONCE - len(piece)):
+                    piece.append(info)  # noqa: PERF402 - what came before a fault is kept
             except StoreFault:
-                rows = None  # what was read of this piece is read again, from the last row given out
+                rows = None
                 raise
 
         def all_rows() -> Iterator[ObjectInfo]:
             nonlocal after
-            while piece := self._call("objects", attempt):
-                after = piece[-1].key
+            while True:
+                self._call("objects", attempt)
                 yield from piece
+                if len(piece) < _LISTED_AT_ONCE:
+                    return
+                after = piece[-1].key
+                piece.clear()
 
         return all_rows()
 
