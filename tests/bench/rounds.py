@@ -44,9 +44,10 @@ class Schedule:
     tell: Callable[[str], None]
 
     def run(self, rounds: int, stages: Sequence[Stage] = tuple(Stage)) -> Results:
-        """All rounds. A tool whose step fails is left out from then on, and named in `failures`."""
+        """All rounds. A step that fails is named in `failures` and not tried again; nor is anything
+        of a tool that has no first version."""
         results = Results()
-        out: set[str] = set()
+        out: set[tuple[str, Stage]] = set()
         for number in range(rounds):
             places = {tool.name: self._place(tool, number) for tool in self.tools}
             self.server.fresh("bench_catalog")
@@ -58,11 +59,13 @@ class Schedule:
                     self._probe(results, number)
                     self._change(number)
                 for tool in rotated(self.tools, number):
-                    if stage in tool.stages and tool.name not in out:
+                    if stage in tool.stages and (tool.name, stage) not in out:
                         try:
                             self._step(tool, stage, places[tool.name], results, number)
                         except measure.StepFailed as failure:
-                            out.add(tool.name)
+                            out |= {
+                                (tool.name, each) for each in (Stage if stage is Stage.FIRST else [stage])
+                            }
                             results.failures.append(f"{tool.stages[stage]}, {stage}: {failure}")
                             self.tell(results.failures[-1])
             for tool in self.tools:
