@@ -5,10 +5,10 @@ its own, derived from the repository's id key, so that equal bytes of two kinds 
 id (FORMAT.md, "Identifiers").
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NewType
+from typing import NewType, cast
 
 from blake3 import blake3
 
@@ -60,6 +60,15 @@ class IdKey:
             return ChunkId(blake3(plain, key=key).digest())
 
         return chunk_id
+
+    def batch_hasher(self, kind: ChunkKind) -> Callable[[Sequence[bytes]], list[ChunkId]]:
+        """As `hasher` for many chunks at once: a call per chunk would cost a fifth more."""
+        key = self.derive(f"cas 1 chunk {kind.name.lower()}")
+
+        def chunk_ids(plains: Sequence[bytes]) -> list[ChunkId]:
+            return cast("list[ChunkId]", [blake3(plain, key=key).digest() for plain in plains])
+
+        return chunk_ids
 
     def derive(self, purpose: str) -> bytes:
         """32 bytes for one purpose, by BLAKE3's key derivation."""

@@ -5,17 +5,19 @@ and hashing meanwhile. What waits is bounded by jobs, hence by bytes. Chunks of 
 go into packs of their own, apart from records, so that walking trees fetches no records.
 """
 
+import struct
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from itertools import accumulate
 from threading import Lock
 
 from cas.engine.compression import Compressor, Decompressor, Dictionary, compress_delta
 from cas.errors import CorruptData
 from cas.format.frame import Encoding, Frame, check_frame
 from cas.format.pack import Trailer, encode_end, encode_header
-from cas.ids import ChunkId, ChunkKind, IdKey, PackName, pack_name, short
+from cas.ids import SHORT_ID_BYTES, ChunkId, ChunkKind, IdKey, PackName, pack_name
 from cas.limits import (
     FRAME_TARGET_BYTES,
     MAX_FRAME_CHUNKS,
@@ -70,8 +72,8 @@ class _OpenPack:
     def append(self, frame: Frame, stored: bytes, ids: Sequence[ChunkId], lengths: Sequence[int]) -> None:
         self.frames.append(check_frame(frame))
         self.stored += stored
-        self.short_ids += b"".join(map(short, ids))
-        self.lengths += b"".join([length.to_bytes(4, "little") for length in lengths])
+        self.short_ids += b"".join([chunk_id[:SHORT_ID_BYTES] for chunk_id in ids])
+        self.lengths += struct.pack(f"<{len(lengths)}I", *lengths)
 
     def close(self, holds_nodes: bool) -> ClosedPack:
         short_ids, lengths = bytes(self.short_ids), bytes(self.lengths)
@@ -105,7 +107,7 @@ class Packer:
         self._workers = workers
         self._uploads = uploads
         self._entropy = entropy
-        self._hashers = {kind: key.hasher(kind) for kind in ChunkKind}
+        self._hashers = {kind: key.batch_hasher(kind) for kind in ChunkKind}
         self._lock = Lock()
         self._open: dict[bool, _OpenPack] = {}
         self._jobs: deque[Future[None]] = deque()
@@ -179,13 +181,13 @@ class Packer:
         decoded = self._decompressor.decompress_many(
             compressed, [len(plain) for plain in job.plains], job.dictionary
         )
-        chunk_id = self._hashers[job.kind]
+        hasher = self._hashers[job.kind]
         for plain, ids, lengths in zip(decoded, job.ids, job.lengths, strict=True):
-            at = 0
-            for expected, length in zip(ids, lengths, strict=True):
-                if chunk_id(plain[at : at + length]) != expected:
+            ends = list(accumulate(lengths))
+            found = hasher([plain[end - length : end] for end, length in zip(ends, lengths, strict=True)])
+            for expected, recomputed in zip(ids, found, strict=True):
+                if expected != recomputed:
                     raise _wrong_bytes(expected)
-                at += length
 
     def _append(
         self, rows: Sequence[tuple[Frame, bytes, Sequence[ChunkId], Sequence[int]]], kind: ChunkKind

@@ -30,7 +30,7 @@ from cas.format.document import PackRef, ValueRef, VersionDocument, encode_docum
 from cas.format.large import encode_large
 from cas.format.malformed import over_limit
 from cas.format.names import dictionary_key, pack_key, version_key
-from cas.ids import ChunkId, ChunkKind
+from cas.ids import SHORT_ID_BYTES, ChunkId, ChunkKind
 from cas.limits import LARGE_VALUE_BYTES, MAX_CHUNK_BYTES, SESSION_RENEW_SECONDS
 from cas.store.interface import ObjectExists, ObjectMissing, Store
 
@@ -104,6 +104,7 @@ class WriteSession:
         self._copies = 0
         key = self._repository.config.id_key
         self._hashers = {kind: key.hasher(kind) for kind in ChunkKind}
+        self._record_ids = key.batch_hasher(ChunkKind.RECORD)
         self._workers: Executor = ThreadPoolExecutor(self._settings.threads, thread_name_prefix="cas-pack")
         self._uploads: Executor = ThreadPoolExecutor(1, thread_name_prefix="cas-put")
         self._packer = Packer(
@@ -132,8 +133,7 @@ class WriteSession:
         """Store payloads that are not there yet; equal ones are stored once."""
         if max(map(len, payloads), default=0) > LARGE_VALUE_BYTES:
             return self._put_with_large(payloads, dictionary)
-        hasher = self._hashers[ChunkKind.RECORD]
-        ids = [hasher(payload) for payload in payloads]
+        ids = self._record_ids(payloads)
         return Stored(ids, [], self._store(ChunkKind.RECORD, ids, payloads, dictionary))
 
     def _put_with_large(self, payloads: Sequence[bytes], dictionary: Dictionary | None) -> Stored:
@@ -228,20 +228,8 @@ class WriteSession:
             return 0
         found = self._base.locate(ids, self._view)
         self._count_reused(found)
-        # Pending before delivered: a pack that is delivered in between is then found as delivered.
-        pending = self._pending
-        absent = [at for at in (found.pack < 0).nonzero()[0].tolist() if ids[at][:16] not in pending]
-        if absent and self._own.packs:
-            mine = self._repository.index.locate([ids[at] for at in absent], self._own)
-            absent = [at for at, pack in zip(absent, mine.pack.tolist(), strict=True) if pack < 0]
-        new_ids: list[ChunkId] = []
-        new_plains: list[bytes] = []
-        for at in absent:
-            chunk_id = ids[at]
-            if chunk_id[:16] not in pending:
-                pending.add(chunk_id[:16])
-                new_ids.append(chunk_id)
-                new_plains.append(plains[at])
+        absent = (found.pack < 0).nonzero()[0].tolist()
+        new_ids, new_plains = self._unseen([ids[at] for at in absent], [plains[at] for at in absent])
         self._packer.put(kind, new_ids, new_plains, dictionary)
         return len(new_ids)
 
@@ -251,6 +239,21 @@ class WriteSession:
         fresh = ~self._reused[rows]
         self.reused_bytes += int(found.share[found.row >= 0][first[fresh]].sum())
         self._reused[rows] = True
+
+    def _unseen(self, ids: list[ChunkId], plains: list[bytes]) -> tuple[Sequence[ChunkId], Sequence[bytes]]:
+        """Those that this session has not stored; from now on they are on their way.
+
+        Pending is asked before delivered: a pack that is delivered in between is then found as delivered.
+        """
+        rows = dict(zip([i[:SHORT_ID_BYTES] for i in ids], zip(ids, plains, strict=True), strict=True))
+        if not self._pending.isdisjoint(rows):
+            rows = {chunk: row for chunk, row in rows.items() if chunk not in self._pending}
+        if rows and self._own.packs:
+            mine = self._repository.index.locate([chunk_id for chunk_id, _ in rows.values()], self._own)
+            stored = {chunk for chunk, pack in zip(rows, mine.pack.tolist(), strict=True) if pack >= 0}
+            rows = {chunk: row for chunk, row in rows.items() if chunk not in stored} if stored else rows
+        self._pending.update(rows)
+        return [chunk_id for chunk_id, _ in rows.values()], [plain for _, plain in rows.values()]
 
     def _deliver(self, pack: ClosedPack) -> None:
         """Register, put, learn: on the upload thread. The name is registered before the bytes go, so
@@ -263,7 +266,10 @@ class WriteSession:
         self._repository.index.add(pack.name, pack.trailer)
         self._own = View(self._own.packs | {pack.name})
         short_ids = pack.trailer.short_ids
-        self._pending.difference_update(short_ids[at : at + 16] for at in range(0, len(short_ids), 16))
+        width = SHORT_ID_BYTES
+        self._pending.difference_update(
+            [short_ids[at : at + width] for at in range(0, len(short_ids), width)]
+        )
         self._packs.append(PackRef(pack.name, len(pack.stored), chunks, pack.holds_nodes))
         self._on_stored(len(pack.stored))
 
