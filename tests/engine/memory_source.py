@@ -20,9 +20,7 @@ Rows = Mapping[int, bytes]
 def table(name: str, columns: Sequence[str] = ("id", "name"), *, is_bag: bool = False) -> Entity:
     """An entity with an integer key `id` and text columns, or a bag."""
     key = () if is_bag else (("id", KeyPart.INTEGER),)
-    made = tuple(
-        Column(column, "bigint" if column == "id" else "text", column == "id") for column in columns
-    )
+    made = tuple(Column(column, "bigint" if column == "id" else "text", column == "id") for column in columns)
     return Entity(EntityKind.TABLE, "public", name, made, key)
 
 
