@@ -123,7 +123,7 @@ class EmbeddedServer:
             return
         atexit.unregister(self._stop_at_exit)
         try:
-            with self._starting():
+            with _faults_of(self._directory), self._starting():
                 if _try_lock(self._users, fcntl.LOCK_EX):
                     self._shut_down()
         finally:
@@ -198,18 +198,19 @@ class EmbeddedServer:
 
     def _start(self, server_lock: int) -> Path:
         self._ensure_cluster(server_lock)
-        _remove_leftover(self._data / "postmaster.pid")
         if self._log.exists() and self._log.stat().st_size > MAX_LOG_BYTES:
             self._log.replace(self._log.with_suffix(".log.1"))
         socket = self._socket_directory()
-        options = {**self._settings, "unix_socket_directories": '"' + str(socket).replace('"', '""') + '"'}
+        _remove_leftovers(self._data, socket)
+        options = {**self._settings, "unix_socket_directories": f'"{socket}"'}
         words = " ".join(shlex.quote(f"--{name}={value}") for name, value in options.items())
         code, output = self._user.run(
             [
                 *(self.bin_directory / "pg_ctl", "start", "-w", "-t", f"{self._wait:.0f}"),
-                *("-D", self._data, "-l", self._log, "-o", words),
+                *("-D", "data", "-l", Path("data", self._log.name), "-o", words),
             ],
             seconds=self._wait + 10,
+            place=self._directory,  # pg_ctl would hand special characters of the path to a shell
             keep=(server_lock,),
         )
         if code != 0:
@@ -267,8 +268,10 @@ class EmbeddedServer:
         _sync_directory(self._directory)
 
     def _socket_directory(self) -> Path:
-        """The data directory, or, where its path is too long, a private one below /tmp."""
-        if len(os.fsencode(self._data / f".s.PGSQL.{PORT}")) <= MAX_SOCKET_PATH:
+        """The data directory, or a private one below /tmp, where its path is too long or has a comma,
+        which libpq and PostgreSQL take for the end of an address."""
+        length = len(os.fsencode(self._data / f".s.PGSQL.{PORT}"))
+        if length <= MAX_SOCKET_PATH and not {",", '"'} & set(str(self._data)):
             return self._data
         owner = self._data.stat().st_uid
         digest = hashlib.sha256(os.fsencode(self._data)).hexdigest()[:12]
@@ -341,20 +344,30 @@ def _demand_lock(lock: int, mode: int, seconds: float, where: Path) -> None:
         time.sleep(0.02)
 
 
-def _remove_leftover(file: Path) -> None:
-    """Remove a dead server's pid file, unless a PostgreSQL runs under its number after all.
+def _remove_leftovers(data: Path, socket: Path) -> None:
+    """Remove what a dead server left behind to say that it runs.
 
-    The server refuses to start where the number has gone to any other process of its user, as
+    PostgreSQL itself refuses to start where its number has gone to any other process of its user, as
     happens after a reboot and in containers. Whoever calls holds `server.lock`; a server that was
     started by hand does not hold it, and is left to PostgreSQL's own checks.
     """
+    for file in (data / "postmaster.pid", socket / f".s.PGSQL.{PORT}.lock"):
+        try:
+            number = int(file.read_text().split("\n", 1)[0])
+            process = Path("/proc", str(number))
+            is_server = (process / "comm").read_text() == "postgres\n" and _place(process) == data
+        except (OSError, ValueError):
+            continue
+        if not is_server:
+            file.unlink(missing_ok=True)
+
+
+def _place(process: Path) -> Path | None:
+    """Its working directory; None for the dead that nobody buries (a container without an init)."""
     try:
-        number = int(file.read_text().split("\n", 1)[0])
-        program = Path("/proc", str(number), "comm").read_text().strip()
-    except (FileNotFoundError, ProcessLookupError, ValueError):
-        return
-    if program != "postgres":
-        file.unlink(missing_ok=True)
+        return (process / "cwd").readlink()
+    except FileNotFoundError:
+        return None
 
 
 def _sync_directory(path: Path) -> None:

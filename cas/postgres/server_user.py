@@ -30,12 +30,18 @@ class ServerUser:
     groups: tuple[int, ...]
 
     def run(
-        self, arguments: Sequence[str | Path], *, seconds: float, keep: tuple[int, ...] = ()
+        self,
+        arguments: Sequence[str | Path],
+        *,
+        seconds: float,
+        place: Path = Path("/"),
+        keep: tuple[int, ...] = (),
     ) -> tuple[int, str]:
         """Run a program to its end as this user: exit code, and standard output with errors.
 
-        Our own PG* variables do not reach it: they would move its port or socket. `keep` are open
-        files that it inherits. TimedOut after `seconds`; the program is then killed.
+        Our own PG* variables do not reach it: they would move its port or socket. `place` is its
+        working directory, `keep` are open files that it inherits. TimedOut after `seconds`; the
+        program is then killed.
         """
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         try:
@@ -47,7 +53,7 @@ class ServerUser:
                 encoding="utf-8",
                 errors="replace",
                 env={**inherited, "LC_ALL": "C"},
-                cwd="/",
+                cwd=place,
                 umask=0o077,
                 user=self.uid,
                 group=self.gid,
