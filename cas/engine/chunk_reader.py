@@ -309,10 +309,21 @@ class ChunkReader:
                 if self._hashers[kind](plain) == chunk_id:
                     return plain
             packs = packs - {place.key[0]}
-        raise CorruptData(
-            f"{kind.name.lower()} chunk {chunk_id.hex()[:16]} is damaged",
-            kind="hash-mismatch",
-            where=f"{pack_key(bad.key[0])}, frame {bad.key[1]}",
+        raise self._damaged(kind, chunk_id, bad.key)
+
+    def _damaged(self, kind: ChunkKind, chunk_id: ChunkId, key: FrameKey) -> CorruptData:
+        """What is wrong with the only copy of a chunk."""
+        want = self._wanted(key)
+        state, how = "damaged", "hash-mismatch"
+        try:
+            if self._store.size(pack_key(key[0])) < want.offset + want.frame.stored_length:
+                state, how = "cut off", "truncated"
+        except ObjectMissing:
+            state, how = "lost with its pack", "missing"
+        return CorruptData(
+            f"{kind.name.lower()} chunk {chunk_id.hex()[:16]} is {state}",
+            kind=how,
+            where=f"{pack_key(key[0])}, frame {key[1]}",
             hint="Run `cas check --level bytes` to see which versions need it",
         )
 

@@ -131,10 +131,13 @@ class Packer:
     def put_delta(
         self, kind: ChunkKind, chunk_id: ChunkId, plain: bytes, base: bytes, base_id: ChunkId, depth: int
     ) -> None:
-        """Take one chunk as a delta on another one, whose frame's depth is `depth` - 1."""
+        """Take one chunk as a delta on another one of its kind, whose frame's depth is `depth` - 1."""
         stored = compress_delta(plain, base)
-        if self._decompressor.decompress_delta(stored, len(plain), base) != plain:
-            raise _wrong_bytes(chunk_id)
+        decoded = self._decompressor.decompress_delta(stored, len(plain), base)
+        expected = [chunk_id, base_id]
+        for found, wanted in zip(self._hashers[kind]([decoded, base]), expected, strict=True):
+            if found != wanted:
+                raise _wrong_bytes(wanted)
         frame = Frame(kind, Encoding.ZSTD_DELTA, depth, 1, len(stored), len(plain), (base_id,))
         self._append([(frame, stored, (chunk_id,), (len(plain),))], kind)
 
