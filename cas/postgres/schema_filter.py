@@ -9,6 +9,7 @@ a table may need it; such a step may fail for want of a table that was left out,
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from cas.postgres.filled_views import REFRESH
 from cas.postgres.schema_steps import Name, Step
 from cas.postgres.statements import tokens
 from cas.records.target import SchemaParts
@@ -27,7 +28,7 @@ _OF_PRIVILEGES = frozenset({"ACL", "DEFAULT ACL"})
 
 def wanted(steps: Iterable[Step], parts: SchemaParts) -> list[Step]:
     """The steps to run, in order. `steps` are those of the whole schema, both sections."""
-    every = list(steps)
+    every = _without_lost_views(list(steps))
     kept = [step for step in every if not _is_left_out(step, parts)]
     built = _built_tables(every, parts.tables) if parts.tables is not None else None
     gone = _names_made(step for step in every if _is_left_out(step, parts))
@@ -43,6 +44,12 @@ def wanted(steps: Iterable[Step], parts: SchemaParts) -> list[Step]:
     gone -= _sequences_in_use(kept, gone)
     kept = [step for step in kept if step.makes not in gone and not gone.intersection(step.needs)]
     return [_adapted(step, parts, built) for step in kept]
+
+
+def _without_lost_views(steps: Sequence[Step]) -> list[Step]:
+    """A version of some tables may list filled views that its schema leaves out."""
+    made = {step.makes for step in steps}
+    return [step for step in steps if step.item.type != REFRESH or made.issuperset(step.needs)]
 
 
 def is_owner_change(step: Step) -> bool:

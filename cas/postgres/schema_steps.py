@@ -144,6 +144,7 @@ def names(statement: str) -> tuple[Name | None, tuple[Name, ...]]:
             return None, reader.names() if known else ()
         case "refresh":
             reader.take("materialized", "view")
+            reader.take("concurrently")
             return None, (reader.name(),)
     return None, ()
 

@@ -12,7 +12,9 @@ import psycopg
 
 from cas.errors import Conflict
 from cas.postgres.connecting import ConnectionOptions, server_encoding, shown_url
+from cas.postgres.dump import ROLE
 from cas.postgres.faults import faults_of
+from cas.postgres.filled_views import REFRESH
 from cas.postgres.identity import identity_of
 from cas.postgres.schema_filter import wanted
 from cas.postgres.schema_restore import SchemaRunner, Skipped
@@ -33,7 +35,6 @@ from cas.records.source import SchemaItem, SourceIdentity
 from cas.records.target import Finding, SchemaParts
 
 _PRIVILEGES = frozenset({"ACL", "DEFAULT ACL"})
-_REFRESH = frozenset({"MATERIALIZED VIEW DATA"})
 
 _SIZES = """
 SELECT n.nspname::text, c.relname::text, pg_table_size(c.oid)
@@ -88,7 +89,8 @@ class PostgresTarget:
         entities: Sequence[Entity],
         roles: Sequence[str] = (),
     ) -> Sequence[Finding]:
-        return findings(self._control, source, wanted(steps(items), parts), entities, roles)
+        named = [item.name for item in items if item.type == ROLE]
+        return findings(self._control, source, wanted(steps(items), parts), entities, [*named, *roles])
 
     def begin(
         self,
@@ -146,7 +148,7 @@ class PostgresTarget:
         self._runner.run_after_data([s for s in after if not _is_held(s)], self._sizes())
         self._runner.run([step for step in after if step.item.type in _PRIVILEGES])
         if self._parts.data:
-            self._runner.run([step for step in after if step.item.type in _REFRESH])
+            self._runner.run([step for step in after if step.item.type == REFRESH])
 
     def analyze(self) -> None:
         """Statistics for the planner, of everything that the role may analyze."""
@@ -210,7 +212,7 @@ def _is_after_data(step: Step) -> bool:
 
 def _is_held(step: Step) -> bool:
     """Whether it has a time of its own, behind the rest of the post-data section."""
-    return step.item.type in _PRIVILEGES | _REFRESH or _is_event_trigger(step)
+    return step.item.type in _PRIVILEGES | {REFRESH} or _is_event_trigger(step)
 
 
 def _is_event_trigger(step: Step) -> bool:

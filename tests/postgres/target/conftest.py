@@ -1,7 +1,5 @@
 """Clusters in pairs, and the crowded database on either."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.postgres.target import crowded
@@ -18,27 +16,20 @@ def pair(request: pytest.FixtureRequest) -> tuple[Cluster, Cluster]:
 
 
 class CrowdedDatabases:
-    """Makes one crowded database per cluster, when it is first asked for, and only reads it."""
+    """One crowded database per cluster, made when it is first asked for, and gone with its cluster."""
 
     def __init__(self) -> None:
-        self._made: dict[int, tuple[Databases, str]] = {}
+        self._made: dict[int, str] = {}
 
     def on(self, cluster: Cluster) -> str:
         if cluster.major not in self._made:
-            databases = Databases(cluster)
-            url = databases()
+            url = Databases(cluster)()
             ask(url, crowded.ROLES)
             ask(url, crowded.script())
-            self._made[cluster.major] = (databases, url)
-        return self._made[cluster.major][1]
-
-    def drop_all(self) -> None:
-        for databases, _ in self._made.values():
-            databases.drop_all()
+            self._made[cluster.major] = url
+        return self._made[cluster.major]
 
 
 @pytest.fixture(scope="session")
-def crowded_databases() -> Iterator[CrowdedDatabases]:
-    made = CrowdedDatabases()
-    yield made
-    made.drop_all()
+def crowded_databases() -> CrowdedDatabases:
+    return CrowdedDatabases()
