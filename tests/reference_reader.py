@@ -580,7 +580,7 @@ def restore(repository: Repository, number: int, directory: Path) -> Iterator[st
                 require(lacking >= 0, "more fields than columns")
                 file.write(payload + lacking * b"\t\\N" + b"\n")
         names = ", ".join(quoted(column["name"]) for column in columns)
-        copy = f"\\copy {table} ({names}) FROM '{name}' WITH (ENCODING '{encoding}')"
+        copy = f"\\copy {table}{f' ({names})' * bool(names)} FROM '{name}' WITH (ENCODING '{encoding}')"
         if definition["schema"]:
             steps.append(copy)
         else:
