@@ -1,0 +1,12 @@
+CREATE TABLE torture.virtual_column (id int PRIMARY KEY, a int, twice int GENERATED ALWAYS AS (a * 2), b text);
+INSERT INTO torture.virtual_column (id, a, b) VALUES (1, 21, 'x'), (2, NULL, NULL);
+CREATE TABLE torture.not_null_not_valid (id int PRIMARY KEY, a text);
+INSERT INTO torture.not_null_not_valid VALUES (1, NULL), (2, 'a');
+ALTER TABLE torture.not_null_not_valid ADD CONSTRAINT a_there NOT NULL a NOT VALID;
+CREATE TABLE torture.not_enforced (id int PRIMARY KEY, t int REFERENCES torture.tree NOT ENFORCED, CHECK (t > 100) NOT ENFORCED);
+INSERT INTO torture.not_enforced VALUES (1, 77);
+CREATE TABLE torture.periods (room int4range, valid daterange, PRIMARY KEY (room, valid WITHOUT OVERLAPS));
+INSERT INTO torture.periods VALUES ('[1,2)', '[2024-01-01,2024-02-01)'), ('[1,2)', '[2024-02-01,)');
+INSERT INTO torture.key_char VALUES ((-1)::int::"char", 5), ((-128)::int::"char", 6);
+CREATE TABLE torture.infinite_intervals (id int PRIMARY KEY, i interval);
+INSERT INTO torture.infinite_intervals VALUES (1, 'infinity'), (2, '-infinity');
