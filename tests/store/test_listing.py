@@ -3,7 +3,7 @@
 from bisect import bisect_right
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cas.store.interface import FaultKind, ObjectInfo, StoreFault
@@ -60,6 +60,7 @@ class Server:
     prefix=st.one_of(st.just(""), KEYS, KEYS.map(lambda key: key + "/")),
     after=st.one_of(st.just(""), KEYS),
 )
+@example(keys={"b-/0", "b/0", "b-."}, page_size=1, by_directory=True, prefix="", after="")
 def test_every_key_comes_once_and_in_byte_order(
     keys: set[str], page_size: int, by_directory: bool, prefix: str, after: str
 ) -> None:

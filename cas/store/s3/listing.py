@@ -3,8 +3,8 @@
 Amazon lists by the bytes of whole keys. Servers with directories inside (SeaweedFS is one) list by
 name, level by level, so that `a/x` comes before `a-b` although `-` sorts before `/`. There, a
 listing of more than one page is walked level by level. Within a level the two orders differ only
-in where directories stand: `a/` may come before `a-b` or after. So the greatest directory of a
-page waits until the next page shows that nothing sorts before it.
+in where directories stand: `a/` may come before `a-b` and `a.b`, or after. So a directory waits
+until the names have got past all those that could stand before it.
 """
 
 from collections.abc import Iterator
@@ -69,9 +69,8 @@ def _level(pages: Pages, prefix: str, after: str) -> Iterator[ObjectInfo]:
     for page in _all(pages, prefix, _resume(prefix, after), flat=False):
         rows: dict[str, ObjectInfo | None] = dict.fromkeys((*waiting, *page.directories))
         rows.update((info.key, info) for info in page.objects)
-        order = sorted(rows)
-        waiting = [order.pop()] if page.more is not None and order and rows[order[-1]] is None else []
-        for name in order:
+        waiting = _waiting(rows) if page.more is not None else []
+        for name in sorted(set(rows).difference(waiting)):
             if name <= last:
                 raise _disorder(prefix)
             last = name
@@ -81,6 +80,15 @@ def _level(pages: Pages, prefix: str, after: str) -> Iterator[ObjectInfo]:
                     yield from _level(pages, name, after)
             elif info.key > after:
                 yield info
+
+
+def _waiting(rows: dict[str, ObjectInfo | None]) -> list[str]:
+    """The directories in `rows` before which a name of a later page could sort."""
+    latest = max((name.removesuffix("/") for name in rows), default="")
+    directories = [name.removesuffix("/") for name, info in rows.items() if info is None]
+    return [
+        f"{name}/" for name in directories if latest == name or latest.startswith((f"{name}-", f"{name}."))
+    ]
 
 
 def _all(pages: Pages, prefix: str, after: str, *, flat: bool) -> Iterator[Page]:
