@@ -105,9 +105,12 @@ class Decompressor:
         key = dictionary.id if dictionary else None
         if key not in contexts:
             contexts.clear()
-            contexts[key] = zstandard.ZstdDecompressor(
-                dict_data=dictionary.prepared(0) if dictionary else None, max_window_size=MAX_FRAME_BYTES
-            )
+            try:
+                contexts[key] = zstandard.ZstdDecompressor(
+                    dict_data=dictionary.prepared(0) if dictionary else None, max_window_size=MAX_FRAME_BYTES
+                )
+            except zstandard.ZstdError as error:
+                raise malformed("not a zstd dictionary", dictionary.id.hex() if dictionary else "") from error
         return contexts[key]
 
     def decompress(
