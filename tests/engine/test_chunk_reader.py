@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 import zstandard
@@ -46,8 +45,13 @@ def lose(store: FaultyStore, pack: ClosedPack) -> None:
 
 
 def damage(store: FaultyStore, pack: ClosedPack) -> None:
-    """A bit in the middle of the first frame."""
-    store.flip(pack_key(pack.name), HEADER_BYTES + pack.trailer.frames[0].stored_length // 2)
+    """A bit in the middle of the first frame that is no delta."""
+    at = HEADER_BYTES
+    for frame in pack.trailer.frames:
+        if not frame.depth:
+            store.flip(pack_key(pack.name), at + frame.stored_length // 2)
+            return
+        at += frame.stored_length
 
 
 def refusal(reader: ChunkReader, ids: Sequence[ChunkId], kind: ChunkKind = ChunkKind.RECORD) -> CorruptData:
