@@ -1,0 +1,206 @@
+"""Whatever bytes come, a parser gives a value of one encoding or one of our refusals, in bounded memory."""
+
+import json
+import tracemalloc
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cas.engine.compression import Decompressor
+from cas.errors import CasError, CorruptData, Unsupported
+from cas.format.canonical import encode_json, parse_json
+from cas.format.config import encode_config, parse_config
+from cas.format.document import encode_document, parse_document
+from cas.format.entities import EntityRow, encode_definition, parse_definition, parse_entities
+from cas.format.large import encode_large, parse_large
+from cas.format.node import encode_node, parse_node
+from cas.format.pack import encode_end, encode_header, parse_end, parse_header
+from cas.format.schema import encode_schema, parse_schema
+from cas.limits import MIB
+from tests.format.reading_vectors import plain_value, read_vector
+from tests.vectors.model import Vector, all_vectors
+from tests.vectors.packs import end_of
+from tests.vectors.primitives import canonical, envelope
+
+VECTORS = all_vectors()
+SMALL = {
+    of: [
+        vector.data
+        for vector in VECTORS
+        if vector.of == of and vector.expect == "success" and len(vector.data) < 4000
+    ]
+    for of in sorted({vector.of for vector in VECTORS})
+}
+"""Valid bytes of each kind, to be mutated."""
+
+
+def _entities_again(rows: tuple[EntityRow, ...]) -> bytes:
+    return canonical([plain_value(row) for row in rows])
+
+
+AGAIN: Mapping[str, Callable[[bytes], bytes]] = {
+    "config": lambda data: encode_config(parse_config(data)),
+    "definition": lambda data: encode_definition(parse_definition(data)),
+    "document": lambda data: encode_document(parse_document(data)),
+    "entities": lambda data: _entities_again(parse_entities(data)),
+    "header": lambda data: encode_header(parse_header(data)) + data[48:],
+    "large": lambda data: encode_large(*_large(data)),
+    "node": lambda data: encode_node(*_node(data)),
+    "schema": lambda data: encode_schema(parse_schema(data)),
+}
+"""Parse and encode again, for what has exactly one encoding."""
+
+
+def _large(data: bytes) -> tuple[Any, ...]:
+    large = parse_large(data)
+    return large.length, large.pieces
+
+
+def _node(data: bytes) -> tuple[Any, ...]:
+    node = parse_node(data)
+    return node.level, node.keys, node.ids, node.counts, node.large
+
+
+@st.composite
+def mutated(draw: st.DrawFn, samples: list[bytes]) -> bytes:
+    """A valid text with a few bytes changed, cut out, put in, or doubled."""
+    data = bytearray(draw(st.sampled_from(samples)))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(data)))
+        match draw(st.integers(0, 4)):
+            case 0:
+                data[at : at + 1] = draw(st.binary(min_size=1, max_size=1))
+            case 1:
+                del data[at : at + draw(st.integers(1, 40))]
+            case 2:
+                data[at:at] = draw(st.binary(min_size=1, max_size=12))
+            case 3:
+                data[at:at] = data[at : at + draw(st.integers(1, 40))]
+            case _:
+                data[at : at + 4] = draw(st.sampled_from([b"\xff" * 4, bytes(4), b"\x80" * 4, b"9999"]))
+    return bytes(data)
+
+
+def require_one_encoding_or_refusal(of: str, data: bytes) -> None:
+    try:
+        again = AGAIN[of](data)
+    except (CorruptData, Unsupported):
+        return
+    assert again == data
+
+
+@pytest.mark.parametrize("of", ["header", "large", "node", "definition", "entities", "schema"])
+@given(data=st.data())
+@settings(max_examples=400, deadline=None)
+def test_mutated_chunks(of: str, data: st.DataObject) -> None:
+    require_one_encoding_or_refusal(of, data.draw(mutated(SMALL[of])))
+
+
+@pytest.mark.parametrize("of", ["config", "document"])
+@given(data=st.data(), keep_hash=st.booleans())
+@settings(max_examples=400, deadline=None)
+def test_mutated_documents_with_and_without_a_fitting_hash(
+    of: str, data: st.DataObject, keep_hash: bool
+) -> None:
+    changed = data.draw(mutated([one if keep_hash else one[:-66] for one in SMALL[of]]))
+    require_one_encoding_or_refusal(of, changed if keep_hash else envelope(changed))
+
+
+@st.composite
+def changed_json(draw: st.DrawFn, samples: list[Any]) -> Any:
+    """A valid value with one part of it replaced by something odd."""
+    value = json.loads(json.dumps(draw(st.sampled_from(samples))))
+    holder: Any = None
+    key: Any = None
+    place = value
+    while isinstance(place, dict | list) and place and draw(st.integers(0, 4)):
+        key = draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        holder, place = place, place[key]
+    odd: Any = draw(
+        st.sampled_from(
+            [None, True, False, 0, 1, 2**63 - 1, "", "1", "a" * 64, [], {}, [[]], [1], {"id": "a"}]
+        )
+    )
+    if holder is None:
+        return odd
+    if isinstance(holder, dict) and draw(st.booleans()):
+        holder[draw(st.sampled_from(["zzz", "name", "id"]))] = odd
+    else:
+        holder[key] = odd
+    return value
+
+
+@pytest.mark.parametrize("of", ["config", "document", "definition", "entities", "schema"])
+@given(data=st.data())
+@settings(max_examples=600, deadline=None)
+def test_canonical_json_of_another_form(of: str, data: st.DataObject) -> None:
+    has_envelope = of in ("config", "document")
+    samples = [json.loads(one[:-66] if has_envelope else one) for one in SMALL[of]]
+    body = canonical(data.draw(changed_json(samples)))
+    require_one_encoding_or_refusal(of, envelope(body) if has_envelope else body)
+
+
+@given(
+    st.binary(max_size=60)
+    | st.text(st.sampled_from('[]{}",:0123456789.eE+-\\u dtrfalsn'), max_size=40).map(str.encode)
+)
+@settings(max_examples=800, deadline=None)
+def test_json_of_any_bytes(data: bytes) -> None:
+    try:
+        value = parse_json(data)
+    except CorruptData:
+        return
+    assert encode_json(value) == data
+
+
+@given(mutated(SMALL["trailer"]))
+@settings(max_examples=600, deadline=None)
+def test_mutated_trailers(data: bytes) -> None:
+    try:
+        trailer = parse_end(data)
+    except (CorruptData, Unsupported):
+        return
+    assert parse_end(encode_end(trailer.frames, trailer.short_ids, trailer.lengths)) == trailer
+
+
+TABLES = [
+    Decompressor().decompress(data[:-64][-length:], plain)
+    for data in SMALL["trailer"]
+    for length, plain in [(int.from_bytes(data[-64:-60], "little"), int.from_bytes(data[-60:-56], "little"))]
+    if plain < 4000
+]
+"""The plain tables of the valid trailers."""
+
+
+@given(mutated(TABLES))
+@settings(max_examples=1000, deadline=None)
+def test_mutated_tables_under_a_fitting_hash(plain: bytes) -> None:
+    try:
+        trailer = parse_end(end_of(plain))
+    except (CorruptData, Unsupported):
+        return
+    again = encode_end(trailer.frames, trailer.short_ids, trailer.lengths)
+    length = int.from_bytes(again[-64:-60], "little")
+    assert Decompressor().decompress(again[:length], len(plain)) == plain
+
+
+BOUNDED = [vector for vector in VECTORS if vector.expect != "success" and len(vector.data) < 100_000]
+ALLOWED = {"zstd-zeros": 41 * MIB}
+"""A trailer that really is as large as it declares, and within the limit."""
+
+
+@pytest.mark.parametrize("vector", BOUNDED, ids=lambda vector: f"{vector.of}-{vector.name}")
+def test_a_refusal_costs_no_memory_that_the_bytes_only_declare(vector: Vector) -> None:
+    vector.data  # noqa: B018  # made before the measurement
+    data = vector.data
+    tracemalloc.start()
+    try:
+        with pytest.raises(CasError):
+            read_vector(vector)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < ALLOWED.get(vector.name, MIB) + 12 * len(data)
