@@ -6,7 +6,7 @@ from itertools import islice
 from cas.bags import BagSorter
 from cas.engine.compression import Dictionary
 from cas.engine.write_session import Stored, WriteSession
-from cas.ids import ChunkId
+from cas.format.entities import EntityEntry
 from cas.limits import MIB
 from cas.progress import Progress
 from cas.records.model import Entity, RecordBatch
@@ -25,8 +25,11 @@ class EntityReading:
     """One entity on its way: its dictionary, and what was counted."""
 
     def __init__(
-        self, session: WriteSession, entity: Entity, known: ChunkId | None, progress: Progress
+        self, session: WriteSession, entity: Entity, before: EntityEntry | None, progress: Progress
     ) -> None:
+        """`before`: the same entity in the parent version, whose dictionary and tree are built upon."""
+        known = before.dictionary if before else None
+        self._before = before.root if before else None
         self.entity = entity
         self._session = session
         self._progress = progress
@@ -37,14 +40,17 @@ class EntityReading:
 
     def grow(self, batches: Iterator[RecordBatch], boundary: Boundary) -> Root:
         """Store all records and give the root of their tree."""
-        builder = TreeBuilder(self._session, boundary, counted=self.entity.is_bag)
+        nodes = self._session.nodes(self._before)
+        builder = TreeBuilder(nodes, boundary, counted=self.entity.is_bag)
         if self.entity.is_bag:
             self._grow_bag(batches, builder)
         else:
             for batch in self._with_dictionary(batches):
                 stored = self._put(batch)
                 builder.add(batch.keys, stored.ids, (), stored.large)
-        return builder.finish()
+        root = builder.finish()
+        nodes.flush()
+        return root
 
     def _grow_bag(self, batches: Iterator[RecordBatch], builder: TreeBuilder) -> None:
         with BagSorter() as sorter:

@@ -133,7 +133,10 @@ class _Forgetful:
     """A NodeWriter that stores nothing."""
 
     def __init__(self, key: IdKey) -> None:
-        self.put_node = key.hasher(ChunkKind.NODE)
+        self._hasher = key.hasher(ChunkKind.NODE)
+
+    def put_node(self, plain: bytes, level: int, last_key: bytes) -> ChunkId:
+        return self._hasher(plain)
 
 
 def _wrong(entity: Entity, what: str) -> VerificationFailed:

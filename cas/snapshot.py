@@ -30,7 +30,7 @@ from cas.format.entities import (
     entity_order,
     version_checksum,
 )
-from cas.ids import ChunkId, ChunkKind
+from cas.ids import ChunkKind
 from cas.limits import MIB
 from cas.progress import Progress, Silent
 from cas.records.model import Entity
@@ -156,7 +156,7 @@ class _Taking:
         self._parent = parent
         self._source_url = ""
         self._previous: bytes | None = None
-        self._dictionaries: dict[tuple[str, str, str], ChunkId] = {}
+        self._before: dict[tuple[str, str, str], EntityEntry] = {}
         self.retries = 0
         self._warnings: list[str] = []
 
@@ -188,9 +188,7 @@ class _Taking:
         except CasError as error:
             self._warnings.append(f"version {number} could not be used as a base: {error}")
             return
-        self._dictionaries = {
-            entity_order(entry.entity): entry.dictionary for entry in entries if entry.dictionary
-        }
+        self._before = {entity_order(entry.entity): entry for entry in entries}
 
     def _attempt(self, catalog: Catalog, source: Source) -> Version:
         self._progress.phase("connect")
@@ -239,8 +237,8 @@ class _Taking:
             return _Taken(entry, EntityRead(entity.label, "none", "schema only", 0, 0))
         estimate = snapshot.estimate(entity)
         self._progress.entity(entity.label, estimate.records, estimate.bytes)
-        known = self._dictionaries.get(entity_order(entity))
-        reading = EntityReading(session, entity, known, self._progress)
+        before = self._before.get(entity_order(entity))
+        reading = EntityReading(session, entity, before, self._progress)
         root = reading.grow(snapshot.batches(entity), self._repository.boundary)
         entry = EntityEntry(
             entity,

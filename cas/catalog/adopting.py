@@ -21,8 +21,9 @@ def adopt(connection: Connection, repository_id: str, adopted: Sequence[AdoptedV
     )
     committed = {number for (number,) in rows}
     taken = {version.number: version for version in adopted if version.number not in committed}
-    for version in taken.values():
-        _insert(connection, version)
+    with connection.pipeline():  # or each version would wait for two or three answers
+        for version in taken.values():
+            _insert(connection, version)
     _revive(connection, [pack for version in taken.values() for pack in version.packs])
     connection.execute(
         "UPDATE cas.next_version SET number = greatest(number, %s)",

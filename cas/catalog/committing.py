@@ -80,8 +80,8 @@ def _insert_entities(connection: Connection, number: int, entities: Sequence[Ent
                                           checksum, read_by, read_reason, rows_read, new_chunks)
         SELECT %s, ordinal, label, kind, root, records, payload_bytes,
                checksum, read_by, read_reason, rows_read, new_chunks
-        FROM unnest(%s::text[], %s::text[], %s::bytea[], %s::bigint[], %s::bigint[],
-                    %s::bytea[], %s::text[], %s::text[], %s::bigint[], %s::bigint[]) WITH ORDINALITY
+        FROM unnest(%b::text[], %b::text[], %b::bytea[], %b::bigint[], %b::bigint[],
+                    %b::bytea[], %b::text[], %b::text[], %b::bigint[], %b::bigint[]) WITH ORDINALITY
              AS given (label, kind, root, records, payload_bytes,
                        checksum, read_by, read_reason, rows_read, new_chunks, ordinal)
         """,

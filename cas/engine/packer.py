@@ -32,6 +32,9 @@ MAX_WAITING_JOBS = 4
 MAX_WAITING_PACKS = 1
 """Closed packs on their way to the store, beside the one that is being filled; 16 MiB each."""
 
+MIN_DELTA_GAIN = 2
+"""A delta that is not half of its chunk saves too little for the reads that it costs."""
+
 _DATA_KINDS = frozenset((ChunkKind.RECORD, ChunkKind.PIECE))
 
 
@@ -130,9 +133,12 @@ class Packer:
 
     def put_delta(
         self, kind: ChunkKind, chunk_id: ChunkId, plain: bytes, base: bytes, base_id: ChunkId, depth: int
-    ) -> None:
-        """Take one chunk as a delta on another one of its kind, whose frame's depth is `depth` - 1."""
+    ) -> bool:
+        """Take one chunk as a delta on another one of its kind, whose frame's depth is `depth` - 1. False,
+        and nothing taken, where the delta would not be much smaller than the chunk."""
         stored = compress_delta(plain, base)
+        if len(stored) > len(plain) // MIN_DELTA_GAIN:
+            return False
         decoded = self._decompressor.decompress_delta(stored, len(plain), base)
         expected = [chunk_id, base_id]
         for found, wanted in zip(self._hashers[kind]([decoded, base]), expected, strict=True):
@@ -140,6 +146,7 @@ class Packer:
                 raise _wrong_bytes(wanted)
         frame = Frame(kind, Encoding.ZSTD_DELTA, depth, 1, len(stored), len(plain), (base_id,))
         self._append([(frame, stored, (chunk_id,), (len(plain),))], kind)
+        return True
 
     def flush(self) -> None:
         """Close the open packs and wait until everything is delivered."""

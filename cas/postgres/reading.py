@@ -135,7 +135,7 @@ class PostgresSnapshot:
         if self._estimates is None:
             with self._readers.asking("statistics") as connection:
                 self._estimates = estimates(connection, self._opened.chosen.tables)
-        return self._estimates[self._table(entity).oid]
+        return self._estimates.get(self._table(entity).oid, EntityEstimate(0, 0))
 
     def batches(self, entity: Entity) -> Iterator[RecordBatch]:
         """All records of an entity of this snapshot. An iterator that is not read to its end must be

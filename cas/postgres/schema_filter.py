@@ -22,6 +22,7 @@ _NEEDS_KEY = frozenset({"42803", "42830"})
 
 _OF_INDEXES = frozenset({"INDEX"})
 _OF_CONSTRAINTS = frozenset({"CONSTRAINT", "FK CONSTRAINT", "CHECK CONSTRAINT"})
+_OF_VIEWS = frozenset({"VIEW", "RULE", "MATERIALIZED VIEW", REFRESH, "COMMENT", "ACL", "SECURITY LABEL"})
 _OF_TRIGGERS = frozenset({"TRIGGER", "EVENT TRIGGER"})
 _OF_PRIVILEGES = frozenset({"ACL", "DEFAULT ACL"})
 
@@ -129,7 +130,7 @@ def _sequences_in_use(steps: Sequence[Step], gone: set[Name]) -> set[Name]:
 def _adapted(step: Step, parts: SchemaParts, built: set[Name] | None) -> Step:
     tolerated: frozenset[str] = frozenset()
     if not (parts.constraints and parts.indexes):
-        tolerated |= _NEEDS_KEY
+        tolerated |= _NEEDS_KEY | (UNDEFINED if step.item.type in _OF_VIEWS else frozenset())
     if built is not None and not built.intersection((step.makes or (), *step.needs)):
         tolerated |= UNDEFINED
     placement = step.placement if parts.tablespaces else (None, *step.placement[1:])

@@ -21,6 +21,7 @@ from itertools import groupby
 
 import psycopg
 
+from cas.postgres.quoting import shown
 from cas.postgres.schema_filter import UNDEFINED
 from cas.postgres.schema_steps import PLACEMENT, Name, Step
 from cas.postgres.target_faults import MAX_STATEMENT, cut, refusal
@@ -76,6 +77,10 @@ class _Session:
             reason = _excuse(step, error)
             if reason is None:
                 raise
+            if _completes_view(step):
+                # Until then the view is a dummy of NULLs, and must not be taken for the real one.
+                self._execute(f"DROP VIEW {shown(*step.makes or ())} CASCADE")
+                reason += "; gone with it is what reads it"
             return Skipped(label(step), reason)
         return None
 
@@ -94,6 +99,8 @@ class SchemaRunner:
         self._connect = connect
         self._jobs = jobs
         self.skipped: list[Skipped] = []
+        self._lost_items: set[int] = set()
+        self._lost_names: set[Name] = set()
 
     def run(self, steps: Sequence[Step]) -> None:
         """All steps, one after the other, over one connection. Raises CasError for the first failure."""
@@ -125,12 +132,26 @@ class SchemaRunner:
         self.run([step for unit in light if unit.place > first for step in unit.steps])
 
     def _run(self, session: _Session, step: Step, *, in_transaction: bool = False) -> None:
+        if self._is_lost(step):
+            return
         try:
             skipped = session.run(step, in_transaction=in_transaction)
         except psycopg.Error as error:
             raise _failure(step, error) from error
-        if skipped is not None:
-            self.skipped.append(skipped)
+        self._note(step, skipped)
+
+    def _note(self, step: Step, skipped: Skipped | None) -> None:
+        if skipped is None:
+            return
+        self.skipped.append(skipped)
+        if step.tolerated:
+            self._lost_items.add(id(step.item))
+            if step.makes is not None:
+                self._lost_names.add(step.makes)
+
+    def _is_lost(self, step: Step) -> bool:
+        """Whether it speaks of something that was skipped, which was noted then."""
+        return id(step.item) in self._lost_items or not self._lost_names.isdisjoint(step.needs)
 
     def _side_by_side(
         self, units: Sequence[_Unit], sizes: Mapping[Name, int], *, may_wait: bool
@@ -176,6 +197,8 @@ class SchemaRunner:
     ) -> tuple[_Unit | None, list[_Unit]]:
         """Returns what is to be tried again, and what is to wait for its place in the dump."""
         for done, step in enumerate(unit.steps):
+            if self._is_lost(step):
+                continue
             try:
                 skipped = session.run(step)
             except psycopg.Error as error:
@@ -187,8 +210,7 @@ class SchemaRunner:
                 if may_wait and error.sqlstate in UNDEFINED:
                     return None, [rest]
                 raise _failure(step, error) from error
-            if skipped is not None:
-                self.skipped.append(skipped)
+            self._note(step, skipped)
         return None, []
 
 
@@ -232,6 +254,11 @@ def _excuse(step: Step, error: psycopg.Error) -> str | None:
     if error.sqlstate == _UNKNOWN_SETTING and step.statement[:4].upper() == "SET ":
         return "this server has no such setting"
     return None
+
+
+def _completes_view(step: Step) -> bool:
+    """pg_dump makes a view whose query needs a primary key in two steps, the second being its rule."""
+    return step.item.type == "RULE" and step.item.name.endswith("_RETURN") and step.makes is not None
 
 
 def _failure(step: Step, error: psycopg.Error) -> Exception:

@@ -28,7 +28,7 @@ class TreeBuilder:
 
     def finish(self) -> Root:
         """The root. Equal entries give an equal root, whatever the batches were."""
-        return self._leaves.finish() or Root(self._writer.put_node(encode_node(0, (), ())), 0)
+        return self._leaves.finish() or Root(self._writer.put_node(encode_node(0, (), ()), 0, b""), 0)
 
 
 class _Level:

@@ -41,7 +41,7 @@ def edit_tree(store: TreeStore, root: ChunkId, edits: Iterable[Edit], *, counted
         changes = sorted(replaced.items())
     nodes = [(key, leaf.id, leaf.count) for key, leaf in changes if leaf is not None]
     if not nodes:
-        return Root(store.writer.put_node(encode_node(0, (), ())), 0)
+        return Root(store.writer.put_node(encode_node(0, (), ()), 0, b""), 0)
     if len(nodes) > 1:
         return build_above(store.writer, store.boundary, top.level + 1, nodes)
     return _lowest(store.reader, Root(nodes[0][1], nodes[0][2]))

@@ -35,4 +35,6 @@ class NodeReader(Protocol):
 class NodeWriter(Protocol):
     """Takes the encoded bytes of a node and gives its id; equal nodes are stored once."""
 
-    def put_node(self, plain: bytes) -> ChunkId: ...
+    def put_node(self, plain: bytes, level: int, last_key: bytes) -> ChunkId:
+        """`level` and `last_key` say where in the tree the node stands, so that a writer may look for
+        the node that stood there before and store only what differs."""

@@ -116,4 +116,4 @@ class Splitter:
         records = sum(self._counts) if self._counted else len(self._keys)
         last_key = self._keys[-1]
         self._keys, self._ids, self._counts, self._large, self._size = [], [], [], [], 0
-        self._sink(last_key, self._writer.put_node(plain), records)
+        self._sink(last_key, self._writer.put_node(plain, self._level, last_key), records)

@@ -22,7 +22,7 @@ class MemoryNodes:
         self.writes = 0
         self._id = KEY.hasher(ChunkKind.NODE)
 
-    def put_node(self, plain: bytes) -> ChunkId:
+    def put_node(self, plain: bytes, level: int, last_key: bytes) -> ChunkId:
         node_id = self._id(plain)
         self.writes += node_id not in self.plain
         self.plain[node_id] = plain
