@@ -23,11 +23,10 @@ from cas.format.entities import (
 from cas.format.frame import Encoding, Frame
 from cas.format.large import encode_large
 from cas.format.names import CONFIG, dictionary_key, pack_key, version_key
-from cas.format.node import parse_node
 from cas.format.pack import encode_end, encode_header
 from cas.format.schema import encode_schema
 from cas.ids import ChunkId, ChunkKind, IdKey, PackName, pack_name, short
-from cas.limits import LARGE_VALUE_BYTES
+from cas.limits import LARGE_VALUE_BYTES, MAX_DELTA_DEPTH
 from cas.tree.boundary import Boundary
 from cas.tree.build import TreeBuilder
 from tests.format.tiny_contents import SCHEMA, Content, contents
@@ -55,10 +54,12 @@ class _Nodes:
 
     def __init__(self) -> None:
         self.plain: dict[ChunkId, bytes] = {}
+        self.places: dict[tuple[int, bytes], ChunkId] = {}
 
-    def put_node(self, plain: bytes) -> ChunkId:
+    def put_node(self, plain: bytes, level: int, last_key: bytes) -> ChunkId:
         node_id = _HASHERS[ChunkKind.NODE](plain)
         self.plain[node_id] = plain
+        self.places[level, last_key] = node_id
         return node_id
 
 
@@ -74,7 +75,7 @@ class TinyRepository:
         self._salts = 0
         self._dictionaries: dict[tuple[str, str, str], ChunkId] = {}
         self._old: dict[tuple[str, str, str], Mapping[bytes, ChunkId]] = {}
-        self._old_nodes: dict[tuple[str, str, str], Mapping[bytes, ChunkId]] = {}
+        self._old_nodes: dict[tuple[str, str, str], Mapping[tuple[int, bytes], ChunkId]] = {}
         self._previous: bytes | None = None
         config = Config(REPOSITORY_ID, "2026-01-31T12:00:00.000000+00:00", KEY, NODE_BITS)
         self._write(CONFIG, encode_config(config))
@@ -148,9 +149,9 @@ class TinyRepository:
                 [n for n, at in enumerate(order) if at in large],
             )
         root = builder.finish()
-        self._nodes(nodes.plain, self._old_nodes.get(key, {}))
+        self._nodes(nodes, self._old_nodes.get(key, {}))
         self._old[key] = dict(zip(content.records, ids, strict=True))
-        self._old_nodes[key] = {_place(plain): node_id for node_id, plain in nodes.plain.items()}
+        self._old_nodes[key] = nodes.places
         definition = self._value(ChunkKind.DEFINITION, encode_definition(entity)).id
         size = sum(map(len, payloads))
         return EntityEntry(entity, definition, root.id, len(payloads), size, dictionary)
@@ -200,17 +201,17 @@ class TinyRepository:
                 self._frame(ChunkKind.RECORD, plains[begin : begin + PER_FRAME], Encoding.RAW)
         return ids, large
 
-    def _nodes(self, nodes: Mapping[ChunkId, bytes], old: Mapping[bytes, ChunkId]) -> None:
+    def _nodes(self, nodes: _Nodes, old: Mapping[tuple[int, bytes], ChunkId]) -> None:
         """A node whose last key was there before is a delta on its predecessor; the others go together."""
         fresh = []
-        for node_id, plain in nodes.items():
+        for place, node_id in nodes.places.items():
             if node_id in self.known:
                 continue
-            base = old.get(_place(plain))
-            if base is not None and self.known[base] < 32:
-                self._frame(ChunkKind.NODE, [plain], Encoding.ZSTD_DELTA, (base,))
+            base = old.get(place)
+            if base is not None and self.known[base] < MAX_DELTA_DEPTH:
+                self._frame(ChunkKind.NODE, [nodes.plain[node_id]], Encoding.ZSTD_DELTA, (base,))
             else:
-                fresh.append(plain)
+                fresh.append(nodes.plain[node_id])
         if fresh:
             self._frame(ChunkKind.NODE, fresh, Encoding.ZSTD)
 
@@ -262,12 +263,6 @@ class TinyRepository:
 
 def _order(content: Content) -> tuple[str, str, str]:
     return entity_order(content.entity)
-
-
-def _place(plain: bytes) -> bytes:
-    """Level and last key of a node: what its successor has in common with it."""
-    node = parse_node(plain)
-    return bytes((node.level,)) + (node.keys[-1] if node.keys else b"")
 
 
 def build_tiny_repository(root: Path, versions: int = 3) -> TinyRepository:
