@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cas.errors import InvalidInput, Unsupported
-from cas.postgres.embedded import wheel_programs
+from cas.postgres.embedded_files import wheel_programs
 
 _PLACES = (
     "usr/lib/postgresql/*/bin",

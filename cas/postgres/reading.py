@@ -103,6 +103,7 @@ class PostgresSnapshot:
         self._contents = contents
         self._readers = readers
         self._tables = {table.entity: table for table in opened.chosen.tables}
+        self._tables_by_name = {(entity.schema, entity.name): t for entity, t in self._tables.items()}
         self._estimates: dict[int, EntityEstimate] | None = None
         self._schema = SnapshotSchema(
             url, options.connection, options.patience, options.pg_dump, opened, selection, readers
@@ -138,8 +139,10 @@ class PostgresSnapshot:
         return self._estimates.get(self._table(entity).oid, EntityEstimate(0, 0))
 
     def batches(self, entity: Entity) -> Iterator[RecordBatch]:
-        """All records of an entity of this snapshot. An iterator that is not read to its end must be
-        closed (or dropped) before the snapshot ends."""
+        """All records of an entity of this snapshot, or of one that differs from it only in the order
+        of its columns (and in defaults and the like); payloads follow that order then. NotFound for any
+        other. An iterator that is not read to its end must be closed (or dropped) before the snapshot
+        ends."""
         encoding = self.identity.encoding
         with self._readers.reading(entity.label) as connection:
             if entity.kind is EntityKind.SEQUENCES:
@@ -181,10 +184,22 @@ class PostgresSnapshot:
             )
 
     def _table(self, entity: Entity) -> Table:
-        table = self._tables.get(entity)
-        if table is None:
+        """The table of an entity, read with the columns in the entity's order: that of a restored table
+        may differ from what it was, below an inheritance parent that got a column late."""
+        table = self._tables.get(entity) or self._tables_by_name.get((entity.schema, entity.name))
+        own = table.entity if table is not None else None
+        if (
+            table is None
+            or own is None
+            or (own.kind, own.key) != (entity.kind, entity.key)
+            or _shape(own) != _shape(entity)
+        ):
             raise NotFound("not an entity of this snapshot", where=entity.label)
-        return table
+        return replace(table, entity=entity)
+
+
+def _shape(entity: Entity) -> set[tuple[str, str]]:
+    return {(column.name, column.type) for column in entity.columns}
 
 
 def _contents(opened: Opened, selection: Selection, *, allow_incomplete: bool) -> _Contents:

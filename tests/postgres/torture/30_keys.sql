@@ -64,9 +64,6 @@ CREATE TABLE torture.key_tid (k tid PRIMARY KEY);
 INSERT INTO torture.key_tid VALUES ('(0,1)'), ('(10,2)'), ('(9,3)');
 CREATE TABLE torture.key_regclass (k regclass PRIMARY KEY, v int);
 INSERT INTO torture.key_regclass VALUES ('pg_class', 1), ('torture."order"', 2), ('"Sche.ma ""quoted"""."Ta.ble ""x"" ''y'' \ z"', 3);
-CREATE TABLE torture.key_regproc (k regproc PRIMARY KEY, v int);
-INSERT INTO torture.key_regproc VALUES (1598, 1), (2228, 2);
-COMMENT ON TABLE torture.key_regproc IS 'two functions may have one text: no key, but a bag';
 
 CREATE TABLE torture.key_composite (a text, b int, c uuid, d text, e char(3), v int, PRIMARY KEY (d, b, a, c, e));
 INSERT INTO torture.key_composite

@@ -39,7 +39,6 @@ CREATE TABLE torture.parent (id int PRIMARY KEY, v text DEFAULT 'parent');
 CREATE TABLE torture.child (extra int, CHECK (extra > 0)) INHERITS (torture.parent);
 CREATE TABLE torture.mixin (m int NOT NULL);
 CREATE TABLE torture.grandchild (v text DEFAULT 'grandchild') INHERITS (torture.child, torture.mixin);
-ALTER TABLE torture.parent ADD COLUMN added int DEFAULT 5;
 INSERT INTO torture.parent VALUES (1), (2);
 INSERT INTO torture.child (id, extra) VALUES (2, 1), (2, 1);
 INSERT INTO torture.grandchild (id, extra, m) VALUES (1, 3, 4);

@@ -24,7 +24,9 @@ def load_torture(url: str) -> tuple[str, ...]:
                 connection, "SELECT count(*) = 5 FROM pg_available_extensions"
                 " WHERE name IN ('hstore', 'citext', 'ltree', 'btree_gist', 'isn')"
             ),
-            "82_icu": _is_there(connection, "SELECT EXISTS (SELECT FROM pg_collation WHERE collname = 'de-x-icu')"),
+            "82_icu": _is_there(
+                connection, "SELECT EXISTS (SELECT FROM pg_collation WHERE collname = 'de-x-icu')"
+            ),
             "83_xml": _has_xml(connection),
         }  # fmt: skip
         for script in sorted(_HERE.glob("*.sql")):
