@@ -12,7 +12,7 @@ from urllib.parse import quote
 from cas.catalog.model import Version, VersionFilter, VersionState
 from cas.catalog.postgres import PostgresCatalog
 from cas.engine.repository import Repository
-from cas.errors import InvalidInput, NotFound
+from cas.errors import Conflict, InvalidInput, NotFound
 from cas.postgres.connecting import ConnectionOptions
 from cas.postgres.embedded import EmbeddedServer
 from cas.postgres.reading import PostgresSource, SourceOptions
@@ -177,11 +177,11 @@ class Session:
         return int(text)
 
     def committed(self, text: str) -> Version:
-        """The version that a person means, where it can be read from; NotFound says why not."""
+        """The version that a person means; NotFound, or Conflict where there is nothing to read in it."""
         version = self.catalog.version(self.number(text))
         if version.state not in (VersionState.COMPLETE, VersionState.INCOMPLETE):
             reason = f": {version.error_text}" if version.error_text else ""
-            raise NotFound(
+            raise Conflict(
                 f"version {version.number} is {version.state.value}{reason}",
                 hint="Choose a complete one: `cas versions --state complete`",
             )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from rich import box
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -44,7 +45,12 @@ def facts(pairs: Iterable[tuple[str, str | Text]]) -> Padding:
     for name, value in pairs:
         if value:
             grid.add_row(name, value if isinstance(value, Text) else Text(plain(value)))
-    return Padding(grid, (0, 0, 0, 2))
+    return indented(grid)
+
+
+def indented(what: RenderableType) -> Padding:
+    """Two columns to the right."""
+    return Padding(what, (0, 0, 0, 2), expand=False)
 
 
 def cells(values: Sequence[str | Text]) -> list[Text]:

@@ -72,6 +72,18 @@ class Terminal:
         else:
             self.err.print(Text(plain(text), style=style), soft_wrap=True)
 
+    def beside(self, part: RenderableType) -> None:
+        """Something for people beside the result, on standard error."""
+        if not self.as_json:
+            self.err.print(part)
+
+    def ask(self, question: str) -> str:
+        """What a person types; empty at the end of input. Only where `is_interactive`."""
+        try:
+            return self.err.input(Text(plain(question), style="bold"))
+        except EOFError:
+            return ""
+
     def warn(self, text: str) -> None:
         """One line about something that a person should know."""
         if self.as_json:

@@ -39,7 +39,7 @@ class Reading:
 
 @dataclass(slots=True)
 class _Entity:
-    """`ended`: another one began after this one had moved."""
+    """`ended`: known to be whole, whatever was expected."""
 
     expected: EntityEstimate
     records: int = 0
@@ -67,6 +67,7 @@ class Counters:
         self._lock = Lock()
         self._began = monotonic()
         self._stored = 0
+        self._is_exact = False
         self._announced: Mapping[str, EntityEstimate] = {}
         self._enter("")
 
@@ -76,9 +77,13 @@ class Counters:
         self._current = ""
         self._entities = {label: _Entity(estimate) for label, estimate in self._announced.items()}
 
-    def expect(self, entities: Mapping[str, EntityEstimate]) -> None:
-        """Announce all entities before the first begins; otherwise the total grows with each one."""
+    def expect(self, entities: Mapping[str, EntityEstimate], *, is_exact: bool = False) -> None:
+        """Announce all entities before the first begins; otherwise the total grows with each one.
+
+        Unless the numbers are exact, an entity counts as whole when the next one begins.
+        """
         with self._lock:
+            self._is_exact = is_exact
             self._announced = dict(entities)
             self._enter(self._phase)
 
@@ -89,7 +94,7 @@ class Counters:
     def entity(self, label: str, records: int, payload_bytes: int) -> None:
         with self._lock:
             for other in self._entities.values():
-                other.ended = other.ended or other.records > 0
+                other.ended = other.ended or (other.records > 0 and not self._is_exact)
             one = self._entities.setdefault(label, _Entity(EntityEstimate(0, 0)))
             one.expected = EntityEstimate(records, payload_bytes)
             one.begun = True

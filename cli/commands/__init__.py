@@ -2,9 +2,11 @@
 
 import typer
 
+from cli.commands.demo import add_demo
 from cli.commands.diff import add_diff
 from cli.commands.get import add_get
 from cli.commands.init import add_init
+from cli.commands.restore import add_restore
 from cli.commands.show import add_show
 from cli.commands.snapshot import add_snapshot
 from cli.commands.versions import add_versions
@@ -12,5 +14,5 @@ from cli.commands.versions import add_versions
 
 def add_commands(app: typer.Typer) -> None:
     """Register every command, in the order in which `cas --help` lists them."""
-    for add in (add_init, add_snapshot, add_versions, add_show, add_diff, add_get):
+    for add in (add_init, add_snapshot, add_versions, add_show, add_diff, add_get, add_restore, add_demo):
         add(app)

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Group
-from rich.padding import Padding
 from rich.text import Text
 
 from cas.lookup import Record, get_record
@@ -12,7 +11,7 @@ from cli.commanding import command
 from cli.commands.show import VersionArgument
 from cli.exit_codes import ExitCode
 from cli.session import Session
-from cli.tables import cells, table
+from cli.tables import cells, indented, table
 from cli.words import plain
 
 
@@ -46,4 +45,4 @@ def _told(record: Record) -> Group:
     head = Text.assemble(
         (plain(f"{record.entity} {', '.join(record.key)}"), "bold"), f"  in version {record.version}"
     )
-    return Group(head, Padding(listing, (0, 0, 0, 2)))
+    return Group(head, indented(listing))

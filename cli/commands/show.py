@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -13,7 +12,7 @@ from cas.catalog.model import Version, VersionKind
 from cli.commanding import command
 from cli.exit_codes import ExitCode
 from cli.session import Session
-from cli.tables import STATE_STYLES, cells, facts, table
+from cli.tables import STATE_STYLES, cells, facts, indented, table
 from cli.words import duration, moment, number, plain, saved, size
 
 SHORT_CHECKSUM = 12
@@ -44,7 +43,7 @@ def _receipt(version: Version) -> Iterator[RenderableType]:
     yield facts(_about(version))
     if version.entities:
         yield Text()
-        yield Padding(_entities(version), (0, 0, 0, 2))
+        yield indented(_entities(version))
     if version.omissions:
         yield Text()
         yield Text("  Left out", style="yellow")

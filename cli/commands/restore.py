@@ -1,0 +1,199 @@
+"""`cas restore`: bring a version back into an empty database, after a look at what that means."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from cas.errors import Conflict, InvalidInput
+from cas.postgres.target import PostgresTarget, TargetOptions
+from cas.records.source import EntityEstimate
+from cas.restore import RestoreReceipt, RestoreRequest, restore_into
+from cas.restore_preview import RestorePreview, preview_restore
+from cli.commanding import command
+from cli.commands.show import VersionArgument
+from cli.exit_codes import ExitCode
+from cli.session import Session
+from cli.tables import cells, facts, indented, table
+from cli.watching_faces import watching
+from cli.words import counted, duration, number, plain, size
+
+_WHAT = "What to bring back"
+
+SHOWN_ENTITIES = 12
+"""Entities that a preview lists, the largest first; JSON has all of them."""
+
+
+def add_restore(app: typer.Typer) -> None:
+    examples = [
+        "cas restore 12 --into postgresql://owner@db/shop_again",
+        "cas restore latest --into postgresql://owner@db/shop_again --yes",
+        "cas restore 12 --into postgresql://owner@db/scratch --table products --dry-run",
+    ]
+    command(app, "restore", examples=examples)(restore)
+
+
+def restore(
+    cas: Session,
+    version: VersionArgument,
+    into: Annotated[str, typer.Option(metavar="URL", help="The empty database that is filled.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
+    table: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN", help="Only tables like this; may be repeated.", rich_help_panel=_WHAT
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Not these tables.", rich_help_panel=_WHAT),
+    ] = None,
+    schema_only: Annotated[
+        bool, typer.Option("--schema-only", help="Definitions without records.", rich_help_panel=_WHAT)
+    ] = False,
+    data_only: Annotated[
+        bool,
+        typer.Option("--data-only", help="Records, into empty tables that exist.", rich_help_panel=_WHAT),
+    ] = False,
+    no_indexes: Annotated[
+        bool, typer.Option("--no-indexes", help="Without indexes.", rich_help_panel=_WHAT)
+    ] = False,
+    no_constraints: Annotated[
+        bool,
+        typer.Option("--no-constraints", help="Without keys and checks.", rich_help_panel=_WHAT),
+    ] = False,
+    no_triggers: Annotated[
+        bool, typer.Option("--no-triggers", help="Without triggers.", rich_help_panel=_WHAT)
+    ] = False,
+    no_owners: Annotated[
+        bool,
+        typer.Option("--no-owners", help="Everything belongs to who restores.", rich_help_panel=_WHAT),
+    ] = False,
+    no_privileges: Annotated[
+        bool, typer.Option("--no-privileges", help="Nobody else is granted anything.", rich_help_panel=_WHAT)
+    ] = False,
+    no_verify: Annotated[
+        bool,
+        typer.Option("--no-verify", help="Do not read everything again and compare.", rich_help_panel=_WHAT),
+    ] = False,
+    allow_incomplete: Annotated[
+        bool,
+        typer.Option(
+            "--allow-incomplete", help="Take a version that lacks something.", rich_help_panel=_WHAT
+        ),
+    ] = False,
+) -> ExitCode:
+    """Fill an empty database with a version, read everything again and prove that it is equal."""
+    if schema_only and data_only:
+        raise InvalidInput(
+            "neither schema nor data were asked for",
+            where="--schema-only --data-only",
+            hint="Drop one of them",
+        )
+    request = RestoreRequest(
+        tables=tuple(table or ()),
+        exclude=tuple(exclude or ()),
+        with_schema=not data_only,
+        with_data=not schema_only,
+        with_indexes=not no_indexes,
+        with_constraints=not no_constraints,
+        with_triggers=not no_triggers,
+        with_owners=not no_owners,
+        with_privileges=not no_privileges,
+        parallel=cas.settings.threads,
+        verify=not no_verify,
+        allow_incomplete=allow_incomplete,
+    )
+    target = PostgresTarget(into, TargetOptions(cas.connection_options, jobs=cas.settings.threads))
+    try:
+        preview = preview_restore(cas.repository, cas.committed(version).number, target, request)
+        if dry_run:
+            cas.terminal.result(preview, human=Group(*_previewed(preview)))
+            return ExitCode.CONFLICT if preview.is_blocked else ExitCode.OK
+        if not _is_agreed(cas, preview, is_agreed=yes):
+            cas.terminal.note("Nothing was done")
+            return ExitCode.DECLINED
+        receipt = _run(cas, preview, target, into, request)
+    finally:
+        target.close()
+    cas.terminal.result(receipt, human=_told(receipt))
+    return ExitCode.OK
+
+
+def _run(
+    cas: Session, preview: RestorePreview, target: PostgresTarget, into: str, request: RestoreRequest
+) -> RestoreReceipt:
+    cas.if_stopped = "The target is incomplete and marked so: drop it and restore into a new database"
+    expected = {e.label: EntityEstimate(e.records, e.payload_bytes) for e in preview.entities}
+    with watching(cas.terminal, "restore") as counters:
+        counters.expect(expected, is_exact=True)
+        return restore_into(cas.repository, preview.version, target, cas.source(into), request, counters)
+
+
+def _is_agreed(cas: Session, preview: RestorePreview, *, is_agreed: bool) -> bool:
+    """Show what will happen and ask, unless that was said already. Conflict where it cannot work."""
+    terminal = cas.terminal
+    if preview.is_blocked or not is_agreed:
+        for part in _previewed(preview):
+            terminal.beside(part)
+    if preview.is_blocked:
+        first = next(finding for finding in preview.findings if finding.blocks)
+        raise Conflict(f"the target does not fit: {first.what}", where=preview.target, hint=first.hint)
+    if is_agreed:
+        for finding in preview.findings:
+            terminal.warn(f"{finding.what}. {finding.hint}")
+        return True
+    if not terminal.is_interactive:
+        raise InvalidInput(
+            "a restore wants to be confirmed, and nobody can be asked", where="restore", hint="Add --yes"
+        )
+    answer = terminal.ask(f"Type {preview.version} to restore it into {preview.target}: ")
+    return answer.strip() == str(preview.version)
+
+
+def _previewed(preview: RestorePreview) -> Iterator[RenderableType]:
+    source, server = preview.source, preview.target_server
+    yield Text(f"Version {preview.version} would be restored", style="bold")
+    yield facts(
+        [
+            ("from", f"{source.database}, PostgreSQL {source.server_version}, {source.encoding}"),
+            ("into", preview.target),
+            ("", f"{server.database}, PostgreSQL {server.server_version}, {server.encoding}, empty"),
+            ("extensions", ", ".join(f"{name} {version}" for name, version in source.extensions)),
+            ("roles", ", ".join(source.roles)),
+            ("records", f"{number(preview.records)}, {size(preview.payload_bytes)}"),
+        ]
+    )
+    largest = sorted(preview.entities, key=lambda entity: -entity.payload_bytes)
+    if largest:
+        listing = table("entity", ">records", ">bytes")
+        for entity in largest[:SHOWN_ENTITIES]:
+            listing.add_row(*cells([entity.label, number(entity.records), size(entity.payload_bytes)]))
+        yield Text()
+        yield indented(listing)
+    if len(largest) > SHOWN_ENTITIES:
+        yield Text(f"  … and {counted(len(largest) - SHOWN_ENTITIES, 'smaller one')}", style="dim")
+    yield Text()
+    for finding in preview.findings:
+        word, style = ("blocks", "bold red") if finding.blocks else ("note", "yellow")
+        advice = f". {plain(finding.hint)}" if finding.hint else ""
+        yield Text.assemble((f"  {word}: ", style), plain(finding.what), (advice, "dim"))
+
+
+def _told(receipt: RestoreReceipt) -> Text:
+    seconds = sum(seconds for _, seconds in receipt.seconds_by_phase)
+    proof = "read again and found equal" if receipt.verified else "not verified"
+    told = Text.assemble(
+        (f"Version {receipt.version} is restored", "bold green"),
+        f" into {plain(receipt.target)}\n",
+        f"  {counted(receipt.records, 'record')}, {size(receipt.payload_bytes)}, in {duration(seconds)}, ",
+        (proof, "green" if receipt.verified else "yellow"),
+    )
+    steps = ", ".join(f"{name} {duration(seconds)}" for name, seconds in receipt.seconds_by_phase)
+    told.append(f"\n  {steps}", style="dim")
+    for note in receipt.notes:
+        told.append(f"\n  passed over: {plain(note)}", style="yellow")
+    return told
