@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from cas.postgres.connecting import ConnectionOptions, connect
+from cas.postgres.connecting import ConnectionOptions, connect, server_encoding
 from cas.postgres.introspection import introspect
 from cas.postgres.quoting import column, qualified
 from cas.postgres.target import PostgresTarget
@@ -31,7 +31,14 @@ def dumped_items(cluster: Cluster, url: str) -> list[SchemaItem]:
 
 
 def _section(cluster: Cluster, url: str, section: str) -> Iterator[SchemaItem]:
-    program = [str(cluster.bin_directory / "pg_dump"), f"--section={section}", "--no-blobs", "-d", url]
+    program = [
+        str(cluster.bin_directory / "pg_dump"),
+        f"--section={section}",
+        "--no-blobs",
+        "--encoding=UTF8",
+        "-d",
+        url,
+    ]
     text = subprocess.run(program, check=True, capture_output=True, text=True).stdout
     text = re.sub(r"(?m)^\\(un)?restrict .*$", "", text)
     pieces = _HEADER.split(text)
@@ -56,9 +63,10 @@ def entities_of(url: str) -> list[Entity]:
 def lines_of(url: str, entity: Entity) -> Iterator[bytes]:
     """The entity's COPY lines in the server's encoding, in buffers of some 64 KiB."""
     with connect(url, ConnectionOptions()) as connection:
-        connection.execute("SET client_encoding = 'SQL_ASCII'")
-        names = b", ".join(column(c.name, "SQL_ASCII") for c in entity.columns)
-        table = qualified(entity.schema, entity.name, "SQL_ASCII")
+        encoding = server_encoding(connection)
+        connection.execute(f"SET client_encoding = '{encoding}'".encode())
+        names = b", ".join(column(c.name, encoding) for c in entity.columns)
+        table = qualified(entity.schema, entity.name, encoding)
         only = b"ONLY " if entity.kind is EntityKind.TABLE else b""
         encoded = b"COPY (SELECT %b FROM %b%b) TO STDOUT" % (names, only, table)
         buffer, size = [], 0
@@ -138,6 +146,6 @@ def differences(pg_dump: Path, source: str, restored: str, *flags: str) -> str:
 
 
 def ask(url: str, query: str) -> list[tuple[object, ...]]:
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(url, autocommit=True, client_encoding="UTF8") as connection:
         cursor = connection.execute(query.encode())
         return cursor.fetchall() if cursor.description else []
