@@ -94,7 +94,7 @@ def _revive(connection: Connection, packs: Sequence[NewPack]) -> None:
         """
         INSERT INTO cas.packs (name, state, stored_bytes, chunks, holds_nodes)
         SELECT DISTINCT ON (name) name, 'live', stored_bytes, chunks, holds_nodes
-        FROM unnest(%s::text[], %s::bigint[], %s::integer[], %s::boolean[])
+        FROM unnest(%b::text[], %b::bigint[], %b::integer[], %b::boolean[])
              AS given (name, stored_bytes, chunks, holds_nodes)
         ON CONFLICT (name) DO UPDATE SET state = 'live', condemned_epoch = NULL
         WHERE cas.packs.state <> 'deleting'

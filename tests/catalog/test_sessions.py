@@ -1,5 +1,6 @@
 """A writer's life: begin, announce packs, prepare, commit or fail; and who may end it."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from cas.catalog.model import NewVersion, Trigger, VersionFilter, VersionKind, VersionState
 from cas.errors import Conflict, Fenced, InvalidInput, NotFound
 from tests.catalog.stages import Stage
-from tests.catalog.values import new_version, pack, result
+from tests.catalog.values import entity, new_version, pack, result
 
 
 def test_a_running_version_is_listed_with_its_number_before_the_work_ends(stage: Stage) -> None:
@@ -45,6 +46,30 @@ def test_a_committed_version_holds_all_that_its_result_said(stage: Stage) -> Non
     assert (version.checksum, version.document_hash) == (done.checksum, done.document_hash)
     assert version.retries == done.retries
     assert stage.catalog.version(session.number) == version == stage.catalog.latest()
+
+
+def test_counts_of_any_size_and_many_entities_come_back_exactly(stage: Stage) -> None:
+    largest = (1 << 63) - 1
+    entities = [replace(entity(f"public.t{turn}"), records=turn) for turn in range(500)]
+    entities += [
+        replace(entity("large"), records=largest, payload_bytes=1 << 31, rows_read=1 << 15, new_chunks=0),
+        replace(entity('büro."Straße"'), read_reason="", payload_bytes=largest),
+    ]
+    done = replace(result(), entities=tuple(entities), records=largest, stored_bytes=largest, omissions=())
+    session = stage.catalog.begin(new_version())
+    version = stage.catalog.commit(session.id, done, journal=0)
+    assert version.entities == done.entities
+    assert (version.records, version.stored_bytes, version.omissions) == (largest, largest, ())
+
+
+def test_texts_that_no_database_can_hold_are_replaced_in_the_catalog_alone(stage: Stage) -> None:
+    session = stage.catalog.begin(new_version())
+    odd = replace(entity("half a pair \udcff"), read_reason="nul \x00")
+    done = replace(result(), entities=(odd,), omissions=(("\udcff", "nul \x00"),))
+    version = stage.catalog.commit(session.id, done, journal=0)
+    assert version.entities[0].label == "half a pair ?"
+    assert version.entities[0].read_reason == "nul \N{REPLACEMENT CHARACTER}"
+    assert version.omissions == (("?", "nul \N{REPLACEMENT CHARACTER}"),)
 
 
 def test_packs_are_live_from_the_commit_on_and_not_before(stage: Stage) -> None:

@@ -75,13 +75,14 @@ class Exchange:
         finally:
             upstream.close()
 
-    def send(self, reply: Reply, *, bytes_per_second: float = 0.0) -> None:
-        """Send the answer, dripping if a pace is given. The connection is closed if it is cut short."""
+    def send(self, reply: Reply, *, bytes_per_second: float = 0.0, length: str | None = None) -> None:
+        """Send the answer, dripping if a pace is given. The connection is closed if it is cut short.
+        `length` is a Content-Length of whatever text."""
         handler = self._handler
         handler.send_response_only(reply.status)
         for name, value in reply.headers:
             handler.send_header(name, value)
-        handler.send_header("Content-Length", str(reply.claimed))
+        handler.send_header("Content-Length", str(reply.claimed) if length is None else length)
         handler.end_headers()
         if handler.command != "HEAD":
             if bytes_per_second:
@@ -110,12 +111,16 @@ Action = Callable[[Exchange], None]
 
 def answer(status: int, code: str = "") -> Action:
     """The server does nothing and answers with an error."""
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>" if code else ""
+    return say(status, body.encode())
+
+
+def say(status: int, body: bytes, content_type: str = "application/xml") -> Action:
+    """The server does nothing and answers with this body."""
 
     def act(exchange: Exchange) -> None:
         exchange.body()
-        body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>" if code else ""
-        data = body.encode()
-        exchange.send(Reply(status, [("Content-Type", "application/xml")], data, len(data)))
+        exchange.send(Reply(status, [("Content-Type", content_type)], body, len(body)))
 
     return act
 
@@ -203,11 +208,18 @@ def slow_uplink(bytes_per_second: float) -> Action:
     return act
 
 
-def garbage(exchange: Exchange) -> None:
-    """What answers is not an S3 server."""
-    exchange.body()
-    body = b"<html><body>Please log in to the hotel's network"
-    exchange.send(Reply(200, [("Content-Type", "text/html")], body, len(body)))
+garbage: Action = say(200, b"<html><body>Please log in to the hotel's network", "text/html")
+"""What answers is not an S3 server."""
+
+
+def odd_length(text: str) -> Action:
+    """The answer's Content-Length is this text."""
+
+    def act(exchange: Exchange) -> None:
+        exchange.send(exchange.forward(), length=text)
+        exchange.hang_up()
+
+    return act
 
 
 @dataclass(slots=True)
@@ -233,6 +245,13 @@ class FaultyHttp:
         that matches the pattern `path`."""
         with self._lock:
             self._plans.append(_Plan(action, method, re.compile(path), times))
+
+    def left(self) -> int:
+        """How often the plans still wait for their request; they are dropped."""
+        with self._lock:
+            left = sum(plan.times for plan in self._plans)
+            self._plans.clear()
+        return left
 
     def seen(self, method: str, path: str = "") -> int:
         """How many requests came with this method and path."""

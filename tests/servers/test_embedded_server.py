@@ -326,3 +326,24 @@ def test_root_opens_a_private_directory_to_the_group_alone(empty_directory: Path
         assert answers(server.url())
         assert stat.S_IMODE(private.stat().st_mode) == 0o710
         assert (private / "cas" / "data").stat().st_uid != 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
+def test_programs_that_only_root_may_run_are_opened_to_the_group_alone(empty_directory: Path) -> None:
+    """As pip installs them under umask 077."""
+    programs = empty_directory / "package" / "bin"
+    programs.mkdir(parents=True)
+    for place in (empty_directory, programs.parent, programs):
+        place.chmod(0o700)
+    for name, mode in (("program", 0o700), ("data", 0o600)):
+        (programs / name).write_text("#!/bin/sh\ncat $0.d 2>/dev/null || echo no\n")
+        (programs / name).chmod(mode)
+    user = server_user(empty_directory / "none")
+    before = user.run(["cat", programs / "program"], seconds=10)
+    admitted = user.admitted_tree(programs.parent, programs / "program")
+    assert before[0] != 0
+    assert admitted.run([programs / "program"], seconds=10) == (0, "no\n")
+    assert admitted.run(["cat", programs / "data"], seconds=10)[0] == 0
+    assert stat.S_IMODE((programs / "program").stat().st_mode) == 0o750
+    assert stat.S_IMODE((programs / "data").stat().st_mode) == 0o640
+    assert stat.S_IMODE(empty_directory.stat().st_mode) == 0o710
