@@ -70,7 +70,8 @@ def fault_of(error: psycopg.Error, where: str) -> CasError:
     """The error that this one means. psycopg's texts carry no password; URLs are never in them."""
     state = error.sqlstate
     said = (error.diag.message_primary or str(error)).strip().splitlines()
-    words = said[-1].strip() if said else type(error).__name__
+    told = [line.strip(" \t-") for line in said if "Is the server running" not in line]
+    words = told[-1].removeprefix("connection is bad: ") if told else type(error).__name__
     if state is None:
         return _without_state(error, words, where)
     if state in ("XX001", "XX002"):
