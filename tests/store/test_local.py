@@ -182,6 +182,11 @@ def test_old_leftovers_of_ours_are_removed_and_everything_else_stays(store: Loca
     for name in names.values():
         os.utime(incoming / name, (old, old), follow_symlinks=False)
     os.utime(incoming / names["young"], (old + 120, old + 120))
+    if os.geteuid() == 0:  # only root can give files away
+        names["somebody else's"] = "f" * 32
+        (incoming / names["somebody else's"]).write_bytes(b"x")
+        os.chown(incoming / names["somebody else's"], 65534, 65534)
+        os.utime(incoming / names["somebody else's"], (old, old))
     with (incoming / names["locked"]).open("rb") as writer:
         fcntl.flock(writer, fcntl.LOCK_EX)
         store.put("key", b"x")

@@ -11,7 +11,11 @@ from cas.store.interface import MAX_OBJECT_BYTES, FaultKind, StoreFault
 from cas.store.options import StoreOptions
 
 if TYPE_CHECKING:
-    from types_boto3_s3.type_defs import GetObjectOutputTypeDef
+    from types_boto3_s3.type_defs import (
+        GetObjectOutputTypeDef,
+        HeadObjectOutputTypeDef,
+        PutObjectOutputTypeDef,
+    )
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _PIECE_BYTES = 64 * KIB
@@ -55,6 +59,15 @@ def tail_body(answer: "GetObjectOutputTypeDef", length: int, options: StoreOptio
         return _read(answer, total - first, options, where)
 
 
+def require_s3(
+    answer: "GetObjectOutputTypeDef | HeadObjectOutputTypeDef | PutObjectOutputTypeDef", where: str
+) -> None:
+    """StoreFault if the answer has no ETag, as every S3 server sends: then something else answered, such
+    as a network's log-in page, whose 200 means nothing."""
+    if not answer.get("ETag"):
+        raise _wrong("no ETag", where)
+
+
 def _status(answer: "GetObjectOutputTypeDef") -> int:
     return answer["ResponseMetadata"]["HTTPStatusCode"]
 
@@ -70,6 +83,7 @@ def _require_status(answer: "GetObjectOutputTypeDef", status: int, where: str) -
 
 
 def _length(answer: "GetObjectOutputTypeDef", where: str) -> int:
+    require_s3(answer, where)
     length = answer.get("ContentLength")
     if length is None or length < 0:
         raise _wrong("no length", where)

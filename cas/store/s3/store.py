@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from cas.store.interface import FaultKind, ObjectInfo, ObjectMissing, StoreFault
 from cas.store.keys import check_data, check_key, check_prefix, check_range, is_key
 from cas.store.options import StoreOptions
-from cas.store.s3.answers import ranged_body, tail_body, whole_body
+from cas.store.s3.answers import ranged_body, require_s3, tail_body, whole_body
 from cas.store.s3.connection import S3Address, connect, is_amazon
 from cas.store.s3.faults import CAUGHT, translate
 from cas.store.s3.listing import Page, listing
@@ -56,7 +56,10 @@ class S3Store:
                 view = memoryview(data).cast("B")
                 put_parts(self._client, self._bucket, self._key(key), view, create_only, self._options)
             else:
-                put_whole(self._client, self._bucket, self._key(key), data, create_only, self._options)
+                answer = put_whole(
+                    self._client, self._bucket, self._key(key), data, create_only, self._options
+                )
+                require_s3(answer, self._where(key))
 
     def get(self, key: str) -> bytes:
         check_key(key)
@@ -90,6 +93,7 @@ class S3Store:
         try:
             with self._faults("size", key):
                 answer = self._client.head_object(Bucket=self._bucket, Key=self._key(key))
+                require_s3(answer, self._where(key))
                 return answer["ContentLength"]
         except ObjectMissing:
             self._require_bucket(key)

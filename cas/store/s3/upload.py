@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         CompletedPartTypeDef,
         CompleteMultipartUploadRequestTypeDef,
         CreateMultipartUploadRequestTypeDef,
+        PutObjectOutputTypeDef,
         PutObjectRequestTypeDef,
     )
 
@@ -25,7 +26,7 @@ def put_whole(
     data: bytes | memoryview,
     create_only: bool,
     options: StoreOptions,
-) -> None:
+) -> "PutObjectOutputTypeDef":
     """One PutObject. Raises what botocore raises."""
     request: PutObjectRequestTypeDef = {
         "Bucket": bucket,
@@ -36,7 +37,7 @@ def put_whole(
     if create_only:
         request["IfNoneMatch"] = "*"
     _encrypt(request, options)
-    client.put_object(**request)
+    return client.put_object(**request)
 
 
 def put_parts(
