@@ -4,6 +4,7 @@ import typer
 
 from cli.commands.demo import add_demo
 from cli.commands.diff import add_diff
+from cli.commands.doctor import add_doctor
 from cli.commands.get import add_get
 from cli.commands.init import add_init
 from cli.commands.restore import add_restore
@@ -11,8 +12,20 @@ from cli.commands.show import add_show
 from cli.commands.snapshot import add_snapshot
 from cli.commands.versions import add_versions
 
+_ALL = (
+    add_init,
+    add_snapshot,
+    add_versions,
+    add_show,
+    add_diff,
+    add_get,
+    add_restore,
+    add_doctor,
+    add_demo,
+)
+
 
 def add_commands(app: typer.Typer) -> None:
     """Register every command, in the order in which `cas --help` lists them."""
-    for add in (add_init, add_snapshot, add_versions, add_show, add_diff, add_get, add_restore, add_demo):
+    for add in _ALL:
         add(app)

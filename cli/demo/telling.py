@@ -107,7 +107,7 @@ def _verdict(report: DemoReport) -> Iterator[Text]:
     ours, dumped = report.costs[-1], report.costs[-2]
     yield Text.assemble(
         (f"{saved(report.json_bytes, ours.first_bytes)} smaller", "bold green"),
-        f" than the same records as uncompressed JSON (ours: zstd level {report.level}).",
+        f" than the same records as uncompressed JSON (zstd level {report.level}).",
     )
     yield Text.assemble(
         (f"{_times(dumped, ours)} less", "bold green"), " for what changed than one more dump takes."

@@ -1,0 +1,1 @@
+"""What `cas doctor` looks at, one file a place: this program, this machine, the store, the databases."""
