@@ -19,9 +19,9 @@ SHOWN = 5
 _OBJECTS = """
 WITH here AS (
   SELECT 'pg_class'::regclass AS class, oid, 1 AS rank, relnamespace AS place FROM pg_class
-   WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
+   WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
   UNION ALL SELECT 'pg_type', oid, 2, typnamespace FROM pg_type
-   WHERE typtype IN ('d', 'e', 'r') OR typtype = 'b' AND typelem = 0
+   WHERE typtype IN ('d', 'e', 'r', 'c') OR typtype = 'b' AND typelem = 0
   UNION ALL SELECT 'pg_proc', oid, 3, pronamespace FROM pg_proc
   UNION ALL SELECT 'pg_operator', oid, 4, oprnamespace FROM pg_operator
   UNION ALL SELECT 'pg_collation', oid, 4, collnamespace FROM pg_collation

@@ -146,6 +146,9 @@ def differences(pg_dump: Path, source: str, restored: str, *flags: str) -> str:
 
 
 def ask(url: str, query: str) -> list[tuple[object, ...]]:
+    """The rows of the last of some statements."""
     with psycopg.connect(url, autocommit=True, client_encoding="UTF8") as connection:
         cursor = connection.execute(query.encode())
+        while cursor.nextset():
+            pass
         return cursor.fetchall() if cursor.description else []
