@@ -157,17 +157,30 @@ def _placement(case: _Case) -> Iterator[Finding]:
 
 def _collations(case: _Case) -> Iterator[Finding]:
     wants = [step.item.name for step in case.steps if step.item.type == "COLLATION" and _is_icu(step)]
-    if not wants:
-        return
-    row = case.connection.execute(
-        "SELECT EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i')"
-    ).fetchone()
-    if row is None or not row[0]:
+    if wants and not _has_icu(case):
         yield Finding(
             True,
             f"the target's server has no ICU, which these collations need: {', '.join(wants)}",
             "Restore into a server that was built with ICU",
         )
+
+
+def _has_icu(case: _Case) -> bool:
+    """Servers since 16 list an ICU collation even where they were built without ICU."""
+    row = case.connection.execute(
+        "SELECT format('SELECT %L COLLATE %I.%I < %L', 'a', n.nspname, c.collname, 'b') FROM pg_collation c"
+        " JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.collprovider = 'i' LIMIT 1"
+    ).fetchone()
+    return row is not None and _can(case, str(row[0]))
+
+
+def _can(case: _Case, query: str) -> bool:
+    try:
+        with case.connection.transaction():
+            case.connection.execute(query.encode())
+    except psycopg.errors.FeatureNotSupported:
+        return False
+    return True
 
 
 def _is_icu(step: Step) -> bool:
@@ -176,12 +189,7 @@ def _is_icu(step: Step) -> bool:
 
 def _xml(case: _Case) -> Iterator[Finding]:
     names = [e.label for e in case.entities if any(c.type in ("xml", "xml[]") for c in e.columns)]
-    if not names:
-        return
-    try:
-        with case.connection.transaction():
-            case.connection.execute("SELECT '<a/>'::xml")
-    except psycopg.errors.FeatureNotSupported:
+    if names and not _can(case, "SELECT '<a/>'::xml"):
         yield Finding(
             False,
             f"the target's server was built without XML; any XML value will fail: {', '.join(names)}",

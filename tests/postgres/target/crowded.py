@@ -125,3 +125,7 @@ END $$
 def script() -> str:
     """The whole; ROLES must have been run on the server, since roles are not a database's."""
     return (SCHEMA + RECORDS).replace("{owner}", f'"{OWNER}"').replace("{reader}", READER)
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
