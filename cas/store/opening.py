@@ -39,6 +39,7 @@ S3_PARAMETERS = (
 _SSE: dict[str, Literal["", "AES256", "aws:kms"]] = {"": "", "AES256": "AES256", "aws:kms": "aws:kms"}
 _ADDRESSING: dict[str, Literal["", "path", "virtual"]] = {"": "", "path": "path", "virtual": "virtual"}
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+_REGION = re.compile(r"[A-Za-z0-9-]{0,63}")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _MAX_PREFIX_CHARACTERS = 400
 _CREDENTIALS_HINT = (
@@ -69,13 +70,16 @@ def open_bare(url: str, options: StoreOptions | None = None, *, create: bool = F
     options = options or StoreOptions()
     try:
         parts = urlsplit(url)
-        query = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
-    except ValueError as error:
-        raise InvalidInput("not a store URL", hint=f"Known are {', '.join(KNOWN_SCHEMES)}") from error
+        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:  # its text has the URL in it
+        raise InvalidInput("not a store URL", hint=f"Known are {', '.join(KNOWN_SCHEMES)}") from None
     if "@" in parts.netloc or parts.password:
         raise InvalidInput("a store URL must not contain credentials", hint=_CREDENTIALS_HINT)
     if parts.fragment:
         raise InvalidInput("a store URL has no part after #", hint="Write # as %23")
+    query = dict(pairs)
+    if len(query) < len(pairs):
+        raise InvalidInput("a parameter comes twice in the store URL")
     match parts.scheme:
         case "file":
             _only(query, ())
@@ -106,6 +110,8 @@ def _directory(parts: SplitResult) -> Path:
         raise InvalidInput("a file URL has three slashes before the path", hint="Write file:///absolute/path")
     if not path.startswith("/") or "\0" in path:
         raise InvalidInput("a file URL holds an absolute path", hint="Write file:///absolute/path")
+    if not path.strip("/"):
+        raise InvalidInput("the root of the file system is no place for a store")
     return Path(path)
 
 
@@ -126,11 +132,16 @@ def _s3(parts: SplitResult, query: dict[str, str], options: StoreOptions) -> Sto
         raise InvalidInput("unknown server-side encryption", hint="sse is AES256 or aws:kms")
     if kms_key and sse != "aws:kms":
         raise InvalidInput("kms_key goes with sse=aws:kms only")
+    region = query.get("region") or options.region
+    if not _REGION.fullmatch(region):
+        raise InvalidInput(
+            "not a region name", hint="Write region=eu-central-1, or what your server calls it"
+        )
     return S3Store(
         address,
         replace(
             options,
-            region=query.get("region") or options.region,
+            region=region,
             profile=query.get("profile") or options.profile,
             ca=query.get("ca") or options.ca,
             sse=sse,

@@ -12,10 +12,11 @@ Requests without a plan pass through unchanged, signatures included: the Host he
 import http.client
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -238,6 +239,9 @@ class FaultyHttp:
     upstream: tuple[str, int]
     server: S3Server
     requests: list[str] = field(default_factory=list)
+    authorizations: list[str] = field(default_factory=list)
+    with_md5: list[str] = field(default_factory=list)
+    """Requests that carried a Content-MD5."""
     _plans: list[_Plan] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -261,10 +265,13 @@ class FaultyHttp:
             for request in self.requests
         )
 
-    def take(self, method: str, path: str) -> Action | None:
+    def take(self, method: str, path: str, headers: Mapping[str, str]) -> Action | None:
         """Note the request; the action that is planned for it."""
         with self._lock:
             self.requests.append(f"{method} {path}")
+            self.authorizations.append(headers.get("Authorization", ""))
+            if "Content-MD5" in headers:
+                self.with_md5.append(f"{method} {path}")
             for plan in self._plans:
                 if plan.times and plan.method in ("", method) and plan.path.search(path):
                     plan.times -= 1
@@ -278,7 +285,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         exchange = Exchange(self)
-        action = self.faulty.take(self.command, self.path)
+        action = self.faulty.take(self.command, self.path, dict(self.headers))
         try:
             if action is None:
                 exchange.send(exchange.forward())
@@ -320,8 +327,8 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def faulty_http(server: S3Server) -> Iterator[FaultyHttp]:
-    """A proxy in front of `server`, until the end of the block."""
+def faulty_http(server: S3Server, *, tls: ssl.SSLContext | None = None) -> Iterator[FaultyHttp]:
+    """A proxy in front of `server`, until the end of the block; with TLS if it gets a context."""
     parts = urlsplit(server.endpoint)
     assert parts.hostname is not None
     assert parts.port is not None
@@ -331,7 +338,10 @@ def faulty_http(server: S3Server) -> Iterator[FaultyHttp]:
         faulty = plans
 
     proxy = _Server(("127.0.0.1", 0), Handler)
-    plans.server = replace(server, endpoint=f"http://127.0.0.1:{proxy.server_address[1]}")
+    if tls is not None:
+        proxy.socket = tls.wrap_socket(proxy.socket, server_side=True)
+    scheme = "https" if tls is not None else "http"
+    plans.server = replace(server, endpoint=f"{scheme}://127.0.0.1:{proxy.server_address[1]}")
     thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

@@ -100,8 +100,8 @@ def _encrypt(
 
 
 def _body(data: bytes | memoryview) -> io.BytesIO:
-    """As a file, a body is sent in pieces, each with a time-out of its own; bytes are one piece, which
-    would have to be on the wire within the connect time-out. Bytes are not copied for it."""
+    """As a file, since botocore takes no memoryview. Bytes are not copied for it. A file is sent in
+    pieces with a time-out each, so that a slow uplink is no failure."""
     return io.BytesIO(data)
 
 
