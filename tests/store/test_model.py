@@ -1,6 +1,7 @@
 """Any sequence of calls gives the same on every store as on a dictionary."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -28,7 +29,7 @@ DATA = st.binary(max_size=40)
 
 def compare(new_store: "type[StoreMaker]", examples: int) -> None:
     """Run sequences of calls against stores that `new_store` makes, and against a dictionary."""
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis has no types for it
+    run_state_machine_as_test(
         machine(new_store), settings=settings(max_examples=examples, stateful_step_count=25, deadline=None)
     )
 
@@ -36,7 +37,7 @@ def compare(new_store: "type[StoreMaker]", examples: int) -> None:
 def machine(new_store: "type[StoreMaker]") -> type[RuleBasedStateMachine]:
     class Comparison(RuleBasedStateMachine):
         def __init__(self) -> None:
-            super().__init__()  # type: ignore[no-untyped-call]  # hypothesis has no types for it
+            super().__init__()
             self.maker = new_store()
             self.store = self.maker.open()
             self.model: dict[str, bytes] = {}
@@ -63,7 +64,7 @@ def machine(new_store: "type[StoreMaker]") -> type[RuleBasedStateMachine]:
         @rule(key=KEYS, start=st.integers(0, 45), length=st.integers(1, 45))
         def read(self, key: str, start: int, length: int) -> None:
             if key not in self.model:
-                for call in (lambda: self.store.get(key), lambda: self.store.get_range(key, start, length)):
+                for call in (partial(self.store.get, key), partial(self.store.get_range, key, start, length)):
                     with pytest.raises(ObjectMissing):
                         call()
                 return
