@@ -5,13 +5,19 @@ from datetime import timedelta
 
 from cas.catalog.committing import insert_parts, outcome
 from cas.catalog.connecting import Connection
-from cas.catalog.model import AdoptedVersion, NewPack
-from cas.catalog.rules import ADOPTED_OVER, COMMITTED
+from cas.catalog.model import AdoptedVersion, NewPack, QuarantinedVersion
+from cas.catalog.rules import ADOPTED_OVER, COMMITTED, clean
 from cas.catalog.sessions import described, take_epoch
-from cas.errors import Conflict, Fenced
+from cas.errors import CasError, Conflict, Fenced
 
 
-def adopt(connection: Connection, repository_id: str, adopted: Sequence[AdoptedVersion], journal: int) -> int:
+def adopt(
+    connection: Connection,
+    repository_id: str,
+    adopted: Sequence[AdoptedVersion],
+    journal: int,
+    quarantined: Sequence[QuarantinedVersion],
+) -> int:
     """One transaction; see the port. Whoever writes meanwhile waits for the epoch, then is fenced."""
     take_epoch(connection, repository_id)
     connection.execute("SET LOCAL statement_timeout = 0")
@@ -24,10 +30,12 @@ def adopt(connection: Connection, repository_id: str, adopted: Sequence[AdoptedV
     with connection.pipeline():  # or each version would wait for two or three answers
         for version in taken.values():
             _insert(connection, version)
+        for doubtful in quarantined:
+            _insert_quarantined(connection, doubtful)
     _revive(connection, [pack for version in taken.values() for pack in version.packs])
+    numbers = [version.number for version in adopted] + [doubtful.number for doubtful in quarantined]
     connection.execute(
-        "UPDATE cas.next_version SET number = greatest(number, %s)",
-        [max((version.number for version in adopted), default=0) + 1],
+        "UPDATE cas.next_version SET number = greatest(number, %s)", [max(numbers, default=0) + 1]
     )
     connection.execute("UPDATE cas.epoch SET journal = greatest(journal, %s)", [journal])
     return len(taken)
@@ -86,6 +94,27 @@ def _insert(connection: Connection, version: AdoptedVersion) -> None:
         ],
     )
     insert_parts(connection, version.number, version.result)
+
+
+def _insert_quarantined(connection: Connection, version: QuarantinedVersion) -> None:
+    """As a failed version, unless the number is known already."""
+    connection.execute(
+        """
+        INSERT INTO cas.versions (
+            number, trigger_type, kind, reason, name, description, search, tags, metadata,
+            created_by, protected, source_url, source_database, source_server_version,
+            source_system_identifier, included, excluded, included_schemas, parent,
+            state, created_at, finished_at, duration_seconds, error_code, error_text)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
+                'failed', %s, %s, 0, %s, %s)
+        ON CONFLICT (number) DO NOTHING
+        """,
+        [
+            *(version.number, *described(version.number, version.begin)),
+            *(version.created_at, version.created_at),
+            *(clean(version.code) or CasError.code, clean(version.text)),
+        ],
+    )
 
 
 def _revive(connection: Connection, packs: Sequence[NewPack]) -> None:

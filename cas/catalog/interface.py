@@ -24,6 +24,7 @@ from cas.catalog.model import (
     AdoptedVersion,
     NewPack,
     NewVersion,
+    QuarantinedVersion,
     SessionHandle,
     Version,
     VersionFilter,
@@ -87,11 +88,18 @@ class Catalog(Protocol):
     def known_numbers(self) -> frozenset[int]:
         """Numbers of all versions that the catalog has ever listed, whatever became of them."""
 
-    def adopt(self, versions: Sequence[AdoptedVersion], *, journal: int) -> int:
+    def adopt(
+        self,
+        versions: Sequence[AdoptedVersion],
+        *,
+        journal: int,
+        quarantined: Sequence[QuarantinedVersion] = (),
+    ) -> int:
         """Take in what the bucket holds, one transaction: versions that are not known, or that are
         listed as failed though their document exists; their packs as live, also condemned ones; the
-        next number raised above all. Ends every open session first. Returns how many were taken in.
-        CorruptData for a version that cannot be true, Conflict where a pack is being deleted."""
+        next number raised above all. Those that are quarantined become known as failed, unless they
+        are known already. Ends every open session first. Returns how many were taken in. CorruptData
+        for a version that cannot be true, Conflict where a pack is being deleted."""
 
     def now(self) -> datetime: ...
 

@@ -17,6 +17,7 @@ from cas.catalog.model import (
     NewPack,
     NewVersion,
     PackState,
+    QuarantinedVersion,
     SessionHandle,
     Version,
     VersionFilter,
@@ -181,9 +182,17 @@ class MemoryCatalog:
         with self._lock:
             return frozenset(self._versions)
 
-    def adopt(self, versions: Sequence[AdoptedVersion], *, journal: int) -> int:
+    def adopt(
+        self,
+        versions: Sequence[AdoptedVersion],
+        *,
+        journal: int,
+        quarantined: Sequence[QuarantinedVersion] = (),
+    ) -> int:
         for adopted in versions:
             rules.check_adopted(adopted)
+        for doubtful in quarantined:
+            rules.check_quarantined(doubtful)
         with self._lock:
             self._demand_attached()
             taken = {
@@ -205,7 +214,10 @@ class MemoryCatalog:
                 self._versions[number] = _completed(begun, adopted.result, finished_at=finished_at)
             for name in packs:
                 self._packs.setdefault(name, _Pack(PackState.LIVE, None)).state = PackState.LIVE
-            highest = max((adopted.number for adopted in versions), default=0)
+            for doubtful in quarantined:
+                self._versions.setdefault(doubtful.number, _quarantined(doubtful))
+            numbers = [adopted.number for adopted in versions]
+            highest = max(numbers + [doubtful.number for doubtful in quarantined], default=0)
             self._next_number = max(self._next_number, highest + 1)
             self._journal = max(self._journal, journal)
             return len(taken)
@@ -338,6 +350,17 @@ def _begun(number: int, new: NewVersion, created_at: datetime) -> Version:
         error_text="",
         entities=(),
         omissions=(),
+    )
+
+
+def _quarantined(version: QuarantinedVersion) -> Version:
+    return replace(
+        _begun(version.number, version.begin, version.created_at),
+        state=VersionState.FAILED,
+        error_code=rules.clean(version.code) or CasError.code,
+        error_text=rules.clean(version.text),
+        finished_at=version.created_at.astimezone(UTC),
+        duration_seconds=0.0,
     )
 
 

@@ -207,3 +207,16 @@ class AdoptedVersion:
     duration_seconds: float
     packs: tuple[NewPack, ...]
     """Packs that the rebuild saw in the store and that are to be live."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedVersion:
+    """A version document in the bucket that cannot be taken in, since it or what it needs is damaged.
+    It is listed as failed, so that its number is known and never given again."""
+
+    number: int
+    created_at: datetime
+    begin: NewVersion
+    """What the document says, or as little as is known where it says nothing."""
+    code: str
+    text: str

@@ -17,6 +17,7 @@ from cas.catalog.model import (
     AdoptedVersion,
     NewPack,
     NewVersion,
+    QuarantinedVersion,
     SessionHandle,
     Version,
     VersionFilter,
@@ -148,11 +149,19 @@ class PostgresCatalog:
         with self._connections.transaction() as connection:
             return listing.known_numbers(connection)
 
-    def adopt(self, versions: Sequence[AdoptedVersion], *, journal: int) -> int:
+    def adopt(
+        self,
+        versions: Sequence[AdoptedVersion],
+        *,
+        journal: int,
+        quarantined: Sequence[QuarantinedVersion] = (),
+    ) -> int:
         for version in versions:
             rules.check_adopted(version)
+        for doubtful in quarantined:
+            rules.check_quarantined(doubtful)
         with self._connections.transaction() as connection:
-            return adopting.adopt(connection, self._attached(), versions, journal)
+            return adopting.adopt(connection, self._attached(), versions, journal, quarantined)
 
     def now(self) -> datetime:
         with self._connections.transaction() as connection:

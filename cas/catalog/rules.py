@@ -14,6 +14,7 @@ from cas.catalog.model import (
     EntitySummary,
     NewPack,
     NewVersion,
+    QuarantinedVersion,
     Trigger,
     VersionFilter,
     VersionKind,
@@ -156,26 +157,44 @@ def check_result(result: VersionResult) -> None:
 
 def check_adopted(version: AdoptedVersion) -> None:
     """CorruptData where a document says what no version of ours can say."""
-    parent = version.begin.parent
-    doubts = [
-        (not 0 < version.number < MAX_INTEGER, f"{version.number} is no number of a version"),
-        (parent is not None and parent >= version.number, "it builds on a later version"),
-        (version.created_at.utcoffset() is None, "its time has no time zone"),
-        (not 0 <= version.duration_seconds <= MAX_DURATION, "its duration is impossible"),
-    ]
-    found = [text for is_so, text in doubts if is_so]
+    doubts = _doubts(version.number, version.begin, version.created_at)
+    if not 0 <= version.duration_seconds <= MAX_DURATION:
+        doubts.append("its duration is impossible")
     try:
         check_new(version.begin)
         check_result(version.result)
         for pack in version.packs:
             check_pack(pack)
     except (InvalidInput, ValueError) as error:
-        found.append(str(error))
-    if found:
+        doubts.append(str(error))
+    _demand_none(doubts, version.number)
+
+
+def check_quarantined(version: QuarantinedVersion) -> None:
+    """CorruptData where the catalog cannot hold what is known of a document that is not taken in."""
+    doubts = _doubts(version.number, version.begin, version.created_at)
+    try:
+        check_new(version.begin)
+    except InvalidInput as error:
+        doubts.append(str(error))
+    _demand_none(doubts, version.number)
+
+
+def _doubts(number: int, begin: NewVersion, created_at: datetime) -> list[str]:
+    doubts = [
+        (not 0 < number < MAX_INTEGER, f"{number} is no number of a version"),
+        (begin.parent is not None and begin.parent >= number, "it builds on a later version"),
+        (created_at.utcoffset() is None, "its time has no time zone"),
+    ]
+    return [text for is_so, text in doubts if is_so]
+
+
+def _demand_none(doubts: list[str], number: int) -> None:
+    if doubts:
         raise CorruptData(
-            f"the document of a version cannot be true: {found[0]}",
+            f"the document of a version cannot be true: {doubts[0]}",
             kind="malformed",
-            where=f"version {version.number}",
+            where=f"version {number}",
         )
 
 

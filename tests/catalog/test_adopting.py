@@ -9,7 +9,7 @@ from cas.catalog.memory import MemoryCatalog
 from cas.catalog.model import AdoptedVersion, VersionFilter, VersionState
 from cas.errors import Conflict, CorruptData, Fenced, NotFound
 from tests.catalog.stages import Stage, TickingClock
-from tests.catalog.values import REPOSITORY, STORE, adopted, new_version, pack, result
+from tests.catalog.values import REPOSITORY, STORE, adopted, new_version, pack, quarantined, result
 
 
 def test_attaching_again_is_harmless_and_another_repository_is_refused(stage: Stage) -> None:
@@ -130,3 +130,41 @@ def test_a_document_that_cannot_be_true_is_refused_whole(stage: Stage, impossibl
     assert caught.value.kind == "malformed"
     assert stage.catalog.known_numbers() == {writer.number}
     stage.catalog.renew(writer.id)
+
+
+def test_a_quarantined_version_is_known_listed_as_failed_and_never_numbered_again(stage: Stage) -> None:
+    doubtful = quarantined(7, parent=5)
+    assert stage.catalog.adopt([adopted(5, 1)], journal=0, quarantined=[doubtful]) == 1
+    listed = stage.catalog.version(7)
+    assert (listed.state, listed.error_code, listed.error_text) == (
+        VersionState.FAILED,
+        "FILE_CORRUPTION",
+        "a pack is missing",
+    )
+    assert (listed.reason, listed.parent, listed.created_at) == ("quarantined 7", 5, doubtful.created_at)
+    assert stage.catalog.known_numbers() == {5, 7}
+    latest = stage.catalog.latest()
+    assert latest is not None
+    assert latest.number == 5
+    assert stage.catalog.begin(new_version()).number == 8
+
+
+def test_what_was_quarantined_can_be_adopted_once_it_is_whole_again(stage: Stage) -> None:
+    stage.catalog.adopt([], journal=0, quarantined=[quarantined(3)])
+    assert stage.catalog.adopt([adopted(3, 1)], journal=0) == 1
+    version = stage.catalog.version(3)
+    assert (version.state, version.error_code, version.error_text) == (VersionState.COMPLETE, "", "")
+
+
+def test_quarantine_touches_no_version_that_is_known(stage: Stage) -> None:
+    stage.catalog.adopt([adopted(3, 1)], journal=0)
+    before = stage.catalog.version(3)
+    stage.catalog.adopt([], journal=0, quarantined=[quarantined(3)])
+    assert stage.catalog.version(3) == before
+
+
+def test_an_impossible_quarantined_version_changes_nothing(stage: Stage) -> None:
+    with pytest.raises(CorruptData):
+        stage.catalog.adopt([adopted(1, 1)], journal=3, quarantined=[quarantined(4, parent=9)])
+    assert stage.catalog.known_numbers() == frozenset()
+    assert stage.catalog.journal() == 0

@@ -7,6 +7,7 @@ from cas.catalog.model import (
     EntitySummary,
     NewPack,
     NewVersion,
+    QuarantinedVersion,
     Trigger,
     VersionKind,
     VersionResult,
@@ -89,4 +90,14 @@ def adopted(number: int, *packs: int, parent: int | None = None) -> AdoptedVersi
         result=result(number % 50),
         duration_seconds=12.5,
         packs=tuple(pack(seed) for seed in packs),
+    )
+
+
+def quarantined(number: int, *, parent: int | None = None) -> QuarantinedVersion:
+    return QuarantinedVersion(
+        number=number,
+        created_at=datetime(2021, 1, 1, tzinfo=UTC) + timedelta(days=number % 1000),
+        begin=new_version(f"quarantined {number}", parent=parent),
+        code="FILE_CORRUPTION",
+        text="a pack is missing",
     )
