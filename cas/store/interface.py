@@ -57,7 +57,8 @@ class FaultKind(StrEnum):
     FULL = "full"
     """ENOSPC, EDQUOT, 507: final until there is room."""
     UNREACHABLE = "unreachable"
-    """Wrong host, refused connection, no such bucket or directory."""
+    """Wrong host, refused connection, no such bucket or directory. (A server that has answered this
+    store before and now refuses connections is restarting: TRANSIENT.)"""
     REFUSED = "refused"
     """The store understood and said no for another reason (400, 501, a disabled feature)."""
 

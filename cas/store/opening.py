@@ -126,7 +126,7 @@ def _s3(parts: SplitResult, query: dict[str, str], options: StoreOptions) -> Sto
 
     _only(query, S3_PARAMETERS)
     address = _s3_address(parts, query)
-    kms_key = query.get("kms_key") or options.kms_key
+    kms_key = query.get("kms_key") or (options.kms_key if query.get("sse") != "AES256" else "")
     sse = _SSE.get(query.get("sse") or options.sse or ("aws:kms" if kms_key else ""))
     if sse is None:
         raise InvalidInput("unknown server-side encryption", hint="sse is AES256 or aws:kms")

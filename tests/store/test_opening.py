@@ -74,6 +74,9 @@ def test_what_the_url_says_wins_over_the_options() -> None:
     assert open_bare("s3://bucket/a", options).url == "s3://bucket/a?region=us-west-2&sse=AES256"
     shown = open_bare("s3://bucket/a?region=eu-1&sse=aws:kms", options).url
     assert shown == "s3://bucket/a?region=eu-1&sse=aws:kms"
+    own_key = StoreOptions(sse="aws:kms", kms_key="key")
+    assert open_bare("s3://bucket/a", own_key).url == "s3://bucket/a?sse=aws:kms&kms_key=key"
+    assert open_bare("s3://bucket/a?sse=AES256", own_key).url == "s3://bucket/a?sse=AES256"
 
 
 @pytest.mark.parametrize(
