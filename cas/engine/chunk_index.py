@@ -150,15 +150,12 @@ class ChunkIndex:
             copy._segments, copy._known = list(self._segments), set(self._known)
         return copy
 
-    def marked_packs(self, marks: npt.NDArray[np.bool_]) -> set[PackName]:
-        """The packs of the rows that are marked; `marks` has one element for each row."""
-        marked: set[PackName] = set()
-        first = 0
-        for segment in self._segments:
-            mine = marks[first : first + len(segment.rows)]
-            marked.update(segment.packs[number] for number in np.unique(segment.rows.pack[mine]).tolist())
-            first += len(segment.rows)
-        return marked
+    def first_chunks(self) -> npt.NDArray[np.int64]:
+        """For each pack, in the order of `pack_names`, how many chunks lie in the packs before it: so
+        this plus a chunk's ordinal is a number of its own for every place."""
+        counts = [np.bincount(segment.rows.pack, minlength=len(segment.packs)) for segment in self._segments]
+        joined = np.concatenate([np.zeros(0, np.int64), *counts]).astype(np.int64)
+        return np.cumsum(joined) - joined
 
     @property
     def pack_names(self) -> PackNames:

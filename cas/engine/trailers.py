@@ -75,17 +75,22 @@ class Trailers:
 
     def trailer(self, name: PackName) -> Trailer:
         """The trailer, from the disk where a whole one lies there, else from the store."""
+        return self.with_tail(name)[0]
+
+    def with_tail(self, name: PackName) -> tuple[Trailer, bytes]:
+        """As `trailer`, and the stored bytes of trailer and footer."""
         if self._directory is not None:
             kept = self._directory / name
             with suppress(OSError):  # there is none yet, or another process threw it away
                 try:
-                    return parse_end(kept.read_bytes(), name)
+                    tail = kept.read_bytes()
+                    return parse_end(tail, name), tail
                 except (CorruptData, Unsupported):
                     kept.unlink()
         tail = self.fetch(name)
         trailer = parse_end(tail, name)
         self.keep(name, tail)
-        return trailer
+        return trailer, tail
 
     def keep(self, name: PackName, tail: bytes) -> None:
         """Put a proven tail into the local cache. A cache that cannot be written fails nobody's work."""

@@ -4,7 +4,6 @@ import os
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -204,9 +203,17 @@ def test_a_frozen_index_keeps_its_rows_while_the_other_one_grows(
     after = frozen.locate(ids, everything(frozen))
     assert before.row.tolist() == after.row.tolist()
     assert len(frozen) == 30
-    marks = np.zeros(len(frozen), dtype=np.bool_)
-    marks[after.row[1]] = True
-    assert frozen.marked_packs(marks) == {packs[1].name}
+
+
+def test_every_place_has_a_number_of_its_own(packs: list[ClosedPack]) -> None:
+    index = ChunkIndex(None)
+    fill(index, packs)
+    first = index.first_chunks()
+    short_ids = b"".join(pack.trailer.short_ids for pack in packs)
+    ids = [short_ids[at : at + 16] for at in range(0, len(short_ids), 16)]
+    places = index.locate(ids, everything(index))
+    assert sorted((first[places.pack] + places.ordinal).tolist()) == list(range(len(index)))
+    assert sorted(places.row.tolist()) == list(range(len(index)))
 
 
 def test_clearing_forgets_on_the_disk_too(packs: list[ClosedPack], tmp_path: Path) -> None:

@@ -1,0 +1,120 @@
+"""What frames need to be decoded: dictionaries and the bases of deltas, and the packs that hold them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from cas.closure.ground import COPY_HINT, Ground
+from cas.damage import DamageKind
+from cas.errors import CorruptData, Unsupported
+from cas.format.frame import Encoding, Frame
+from cas.format.names import pack_key
+from cas.format.pack import HEADER_BYTES
+from cas.ids import ChunkId, PackName
+
+AT_ONCE = 4096
+"""Bases that are looked up together."""
+
+
+class Bases:
+    """The bases of all frames of a ground's packs. A dictionary is there as long as one of its copies is."""
+
+    def __init__(
+        self, ground: Ground, sizes: Mapping[PackName, int], names: Iterable[PackName] | None = None
+    ) -> None:
+        """sizes: of the packs in the store. names: only these packs; without, all of the ground."""
+        self._ground = ground
+        self._sizes = sizes
+        wanted = ground.packs.view.packs
+        self._names = sorted(wanted if names is None else wanted.intersection(names))
+        self.dictionaries: set[ChunkId] = set()
+        """All that some frame needs."""
+        self._lost: dict[ChunkId, int] = {}
+
+    def examine(self) -> None:
+        """Flag the chunks of frames whose bases are not to be had, and of packs whose trailer is gone or
+        whose size is not what the trailer says. What stands on a flagged chunk is flagged too."""
+        known = -1
+        while len(self._lost) > known:
+            known = len(self._lost)
+            for run in self._runs():
+                self._lost.update(self._verdicts(run - self._lost.keys()))
+            if len(self._lost) > known:
+                self._flag()
+
+    def _runs(self) -> Iterator[set[ChunkId]]:
+        """The bases of all packs, some thousand at a time."""
+        waiting: set[ChunkId] = set()
+        for name in self._names:
+            for frame in self._frames(name):
+                waiting.update(frame.bases)
+                if frame.encoding is Encoding.ZSTD_DICTIONARY:
+                    self.dictionaries.update(frame.bases)
+            if len(waiting) >= AT_ONCE:
+                yield waiting
+                waiting = set()
+        yield waiting
+
+    def _verdicts(self, bases: set[ChunkId]) -> dict[ChunkId, int]:
+        """For each base that is not to be had the finding that says why."""
+        ids = sorted(bases)
+        if not ids:
+            return {}
+        places = self._ground.packs.index.locate(ids, self._ground.packs.view)
+        sound = self._ground.sound(ids, places).tolist()
+        return {
+            base: self._ground.finding(base, places, at)
+            for at, (base, is_sound) in enumerate(zip(ids, sound, strict=True))
+            if not (is_sound or self._stands_in(base))
+        }
+
+    def _stands_in(self, base: ChunkId) -> bool:
+        """Whether it is a dictionary of which another copy is whole."""
+        if base not in self.dictionaries:
+            return False
+        try:
+            self._ground.packs.reader.dictionary(base)
+        except CorruptData:
+            return False
+        return True
+
+    def _flag(self) -> None:
+        for name in self._names:
+            first = 0
+            for frame in self._frames(name):
+                lost = next((base for base in frame.bases if base in self._lost), None)
+                if lost is not None:
+                    self._ground.flag(name, first, frame.chunks, self._lost[lost])
+                first += frame.chunks
+
+    def _frames(self, name: PackName) -> Sequence[Frame]:
+        try:
+            trailer, tail = self._ground.packs.trailers.with_tail(name)
+            _check_size(self._sizes[name], HEADER_BYTES + trailer.frames_length + len(tail))
+            return trailer.frames
+        except (CorruptData, Unsupported) as error:
+            number = self._ground.ledger.note_error(pack_key(name), error, COPY_HINT)
+            self._ground.suspect(number)
+            self._ground.flag_pack(name, number)
+            return ()
+
+
+def _check_size(found: int, expected: int) -> None:
+    if found != expected:
+        kind = DamageKind.TRUNCATED if found < expected else DamageKind.MALFORMED
+        raise CorruptData(f"{found} bytes of {expected}", kind=kind)
+
+
+def with_bases(ground: Ground, names: Iterable[PackName]) -> set[PackName]:
+    """These packs, and all that hold bases of their frames, and so on."""
+    reached: set[PackName] = set()
+    waiting = set(names)
+    while waiting:
+        reached |= waiting
+        bases = {
+            base
+            for name in waiting
+            for frame in ground.packs.trailers.layout(name).trailer.frames
+            for base in frame.bases
+        }
+        places = ground.packs.index.locate(sorted(bases), ground.packs.view)
+        waiting = {places.packs[pack] for pack in set(places.pack.tolist()) if pack >= 0} - reached
+    return reached

@@ -1,0 +1,172 @@
+"""What is wrong with a repository, as values: objects, chunks, and who needs them.
+
+Damage is found in one place (an object, a chunk) and matters in others (entities of versions). A
+ledger brings the two together: findings are noted where they are met and touched by whoever needs
+what was found. It stays small however much is broken.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from cas.errors import CasError, CorruptData, Unsupported
+from cas.ids import SHORT_ID_BYTES, ChunkKind
+
+MAX_FINDINGS = 10_000
+"""Findings that are told apart; what is beyond is counted in a last one."""
+
+MAX_NAMED_CHUNKS = 20
+"""Chunks that a finding names."""
+
+MAX_COUNTED_CHUNKS = 100_000
+"""Chunks that a finding tells apart to count them: 10 MiB."""
+
+ALL_OF_IT = ""
+"""Stands for an entity where all of a version is touched: its document, list of entities or schema."""
+
+
+class DamageKind(StrEnum):
+    """In which way something is wrong: the words of FORMAT.md's test vectors."""
+
+    MISSING = "missing"
+    HASH_MISMATCH = "hash-mismatch"
+    TRUNCATED = "truncated"
+    MALFORMED = "malformed"
+    LIMIT = "limit"
+    UNSUPPORTED = "unsupported"
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedChunk:
+    """`kind` is a chunk kind in lower case, or empty where nobody says. `id` is hex: 64 digits where a
+    version names the chunk, 32 where only a pack's trailer does."""
+
+    kind: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong. `object` is a key of the store, or a prefix where no object is known.
+
+    `is_loss`: some version cannot be brought back in full. Otherwise a copy elsewhere stands in, or
+    nothing that a version needs is touched. `entities` are labels; `versions` numbers; both ascend.
+    `chunks` are the first of `chunk_count`, which is exact up to MAX_COUNTED_CHUNKS.
+    """
+
+    object: str
+    kind: DamageKind
+    what: str
+    chunks: tuple[DamagedChunk, ...]
+    chunk_count: int
+    entities: tuple[str, ...]
+    versions: tuple[int, ...]
+    is_loss: bool
+    hint: str
+
+
+class Fault(NamedTuple):
+    """Something that a version needs, and what was found there. `is_loss`: no copy stands in."""
+
+    finding: int
+    is_loss: bool
+
+
+def kind_of(error: CasError) -> DamageKind:
+    """The kind of damage that an error means; errors that mean none are raised again."""
+    if isinstance(error, CorruptData):
+        return DamageKind(error.kind)
+    if isinstance(error, Unsupported):
+        return DamageKind.UNSUPPORTED
+    raise error
+
+
+@dataclass(slots=True)
+class _Open:
+    """A finding that still grows."""
+
+    object: str
+    kind: DamageKind
+    what: str
+    hint: str
+    chunks: dict[bytes, DamagedChunk] = field(default_factory=dict)
+    counted: set[bytes] = field(default_factory=set)
+    entities: set[str] = field(default_factory=set)
+    versions: set[int] = field(default_factory=set)
+    is_loss: bool = False
+
+
+class Ledger:
+    """Findings by number. One thread."""
+
+    def __init__(self) -> None:
+        self._rows: list[_Open] = []
+        self._numbers: dict[tuple[str, DamageKind], int] = {}
+        self._of_object: dict[str, int] = {}
+        self.left_off = 0
+        """Objects that got no finding of their own."""
+
+    def note(self, key: str, kind: DamageKind, what: str, hint: str = "") -> int:
+        """The finding about this object and kind of damage, made where there is none yet."""
+        number = self._numbers.get((key, kind))
+        if number is None and len(self._rows) >= MAX_FINDINGS:
+            self.left_off += 1
+            key, what = "", "more objects are damaged than are told apart here"
+            number = self._numbers.get((key, kind))
+        if number is None:
+            number = self._numbers[key, kind] = len(self._rows)
+            self._rows.append(_Open(key, kind, what, hint))
+            self._of_object.setdefault(key, number)
+        return number
+
+    def note_error(self, key: str, error: CasError, hint: str = "") -> int:
+        """The finding that an error means."""
+        return self.note(key, kind_of(error), error.what, hint or error.hint)
+
+    def of_object(self, key: str) -> int | None:
+        """The first finding about an object."""
+        return self._of_object.get(key)
+
+    def chunk(self, finding: int, chunk_id: bytes, kind: ChunkKind | None) -> None:
+        """A chunk that is part of the finding: by its id, or by the 16 bytes that a trailer holds."""
+        row = self._rows[finding]
+        short_id = chunk_id[:SHORT_ID_BYTES]
+        known = row.chunks.get(short_id)
+        if len(row.counted) < MAX_COUNTED_CHUNKS:
+            row.counted.add(short_id)
+        if known is None and len(row.chunks) == MAX_NAMED_CHUNKS:
+            return
+        if known is None or len(known.id) < 2 * len(chunk_id):
+            row.chunks[short_id] = DamagedChunk(kind.name.lower() if kind else "", chunk_id.hex())
+
+    def lose(self, finding: int) -> None:
+        """What the finding is about is lost for all versions."""
+        self._rows[finding].is_loss = True
+
+    def touch(self, fault: Fault, version: int, entity: str = ALL_OF_IT) -> None:
+        """A version needs what the finding is about; `entity` is its label."""
+        row = self._rows[fault.finding]
+        row.versions.add(version)
+        row.is_loss |= fault.is_loss
+        if entity != ALL_OF_IT:
+            row.entities.add(entity)
+
+    def finding(self, number: int) -> Finding:
+        """A finding as it stands now."""
+        row = self._rows[number]
+        return Finding(
+            object=row.object,
+            kind=row.kind,
+            what=row.what,
+            chunks=tuple(row.chunks.values()),
+            chunk_count=len(row.counted),
+            entities=tuple(sorted(row.entities)),
+            versions=tuple(sorted(row.versions)),
+            is_loss=row.is_loss,
+            hint=row.hint,
+        )
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Everything that was noted: what loses something first, then by object."""
+        made = map(self.finding, range(len(self._rows)))
+        return tuple(sorted(made, key=lambda finding: (not finding.is_loss, finding.object, finding.kind)))

@@ -1,0 +1,298 @@
+"""Filling a catalog from the bucket alone: documents in, versions out, nothing lost and nothing guessed.
+
+Each document that the catalog does not have as a version is walked down to the place of its last
+record. Where everything is there, the version is adopted with all that the document says; where not,
+it is quarantined: listed as failed with its reason, never deleted, and adopted by a later rebuild once
+what is missing was brought back. Packs become live where a walked version needs them; others are left
+to gc, and so is everything of a session that was at work meanwhile: adopting ends it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from cas.catalog import rules
+from cas.catalog.interface import Catalog
+from cas.catalog.model import (
+    AdoptedVersion,
+    NewPack,
+    NewVersion,
+    QuarantinedVersion,
+    Trigger,
+    VersionFilter,
+    VersionKind,
+    VersionResult,
+    VersionState,
+)
+from cas.closure.bases import Bases, with_bases
+from cas.closure.ground import Ground
+from cas.closure.listing import Listing, list_store, listed_ground
+from cas.closure.versions import Reached, VersionWalk
+from cas.contents import summary_of
+from cas.damage import ALL_OF_IT, DamageKind, Fault, Finding, Ledger
+from cas.engine.repository import Repository
+from cas.errors import Conflict, CorruptData, NotFound, Unsupported
+from cas.format.document import VersionDocument
+from cas.format.names import pack_key, version_key
+from cas.ids import ChunkKind, PackName
+from cas.progress import Progress, Silent
+
+ADOPTED_AT_ONCE = 500
+"""Versions in one transaction of the catalog: bounded memory however many there are. A rebuild that is
+interrupted goes on where it was; until it is done, writers are refused by the versions not yet known."""
+
+LISTED_AT_ONCE = 1000
+
+_DATA_KINDS = frozenset((ChunkKind.RECORD, ChunkKind.PIECE))
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedDocument:
+    """A document that was not taken in, and what is wrong with it or with what it needs."""
+
+    number: int
+    object: str
+    kind: DamageKind
+    what: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildReport:
+    """What became of the documents in the store, by number, ascending.
+
+    adopted: now versions of the catalog. known: were already. packs: made live or found live.
+    journal: the highest gc journal in the store, 0 without one. next_is_above: no version will get a
+    number up to this one.
+    """
+
+    adopted: tuple[int, ...]
+    known: tuple[int, ...]
+    quarantined: tuple[QuarantinedDocument, ...]
+    packs: int
+    journal: int
+    next_is_above: int
+
+
+def rebuild_catalog(
+    repository: Repository, catalog: Catalog, progress: Progress | None = None
+) -> RebuildReport:
+    """Claim an unclaimed catalog for the repository and take in every document of its store. Conflict
+    where the catalog is another repository's; StoreFault where the store does not answer."""
+    watcher = progress or Silent()
+    catalog.attach(repository.id, repository.store.url, create=True)
+    watcher.phase("list")
+    listing = list_store(repository)
+    return _Rebuild(repository, catalog, listing, watcher).run()
+
+
+class _Rebuild:
+    """One run."""
+
+    def __init__(
+        self, repository: Repository, catalog: Catalog, listing: Listing, progress: Progress
+    ) -> None:
+        self._repository = repository
+        self._catalog = catalog
+        self._listing = listing
+        self._progress = progress
+        self._ledger = Ledger()
+        self._live: set[PackName] = set()
+        self._adopted: list[int] = []
+        self._quarantined: list[QuarantinedDocument] = []
+        self._versions: list[AdoptedVersion] = []
+        self._doubtful: list[QuarantinedVersion] = []
+
+    def run(self) -> RebuildReport:
+        committed = self._committed()
+        wanted = [number for number in self._listing.numbers if number not in committed]
+        if wanted:
+            self._progress.phase("packs")
+            ground = listed_ground(self._repository, self._listing, self._ledger)
+            Bases(ground, self._listing.packs).examine()
+            self._progress.phase("trees")
+            self._take_in(wanted, ground)
+        elif self._listing.journal > self._catalog.journal():
+            self._catalog.adopt((), journal=self._listing.journal)
+        return RebuildReport(
+            adopted=tuple(self._adopted),
+            known=tuple(number for number in self._listing.numbers if number in committed),
+            quarantined=tuple(self._quarantined),
+            packs=len(self._catalog.live_packs()),
+            journal=self._listing.journal,
+            next_is_above=max(self._catalog.known_numbers(), default=0),
+        )
+
+    def _committed(self) -> frozenset[int]:
+        """Numbers of the versions that the catalog has and that count."""
+        numbers: set[int] = set()
+        before: int | None = None
+        while True:
+            page = self._catalog.versions(
+                VersionFilter(states=rules.COMMITTED, limit=LISTED_AT_ONCE, before=before)
+            )
+            numbers.update(version.number for version in page)
+            if len(page) < LISTED_AT_ONCE:
+                return frozenset(numbers)
+            before = page[-1].number
+
+    def _take_in(self, wanted: Sequence[int], ground: Ground) -> None:
+        walk = VersionWalk(ground, self._repository.boundary, self._progress)
+        for document, size, digest in self._documents(wanted):
+            self._require_packs(document, ground)
+            reached = walk.version(document)
+            wrong = next((fault for fault in sorted(reached.faults) if fault.is_loss), None)
+            if wrong is not None or reached.entries is None:
+                assert wrong is not None, "a list of entities that cannot be had is a loss"
+                self._quarantine(document.number, self._ledger.finding(wrong.finding), document)
+            else:
+                self._accept(document, size, digest, reached, ground)
+            if len(self._versions) + len(self._doubtful) >= ADOPTED_AT_ONCE:
+                self._adopt(ground)
+        self._adopt(ground)
+
+    def _documents(self, wanted: Sequence[int]) -> Iterator[tuple[VersionDocument, int, bytes]]:
+        """Document, its stored bytes and their BLAKE3-256; damaged ones are quarantined on the way."""
+        for number in wanted:
+            try:
+                document, digest, size = self._repository.stored_document(number)
+            except NotFound:
+                continue
+            except (CorruptData, Unsupported) as error:
+                found = self._ledger.note_error(version_key(number), error)
+                self._quarantine(number, self._ledger.finding(found))
+            except Conflict as error:
+                found = self._ledger.note(version_key(number), DamageKind.MALFORMED, error.what)
+                self._quarantine(number, self._ledger.finding(found))
+            else:
+                yield document, size, digest
+
+    def _require_packs(self, document: VersionDocument, ground: Ground) -> None:
+        """Note packs of the document that are gone, so that what is missing can be blamed on them."""
+        for pack in document.packs:
+            if pack.name not in self._listing.packs and not self._listing.journal:
+                found = self._ledger.note(pack_key(pack.name), DamageKind.MISSING, "a pack is missing")
+                ground.suspect(found)
+                self._ledger.touch(Fault(found, is_loss=False), document.number, ALL_OF_IT)
+
+    def _accept(
+        self, document: VersionDocument, size: int, digest: bytes, reached: Reached, ground: Ground
+    ) -> None:
+        version = replace(
+            _adopted(document, size, digest, reached, self._copies(document, ground)),
+            packs=tuple(
+                NewPack(pack.name, pack.stored_bytes, pack.chunks, pack.holds_nodes)
+                for pack in document.packs
+                if pack.name in ground.packs.view.packs
+            ),
+        )
+        try:
+            rules.check_adopted(version)
+        except CorruptData as error:
+            found = self._ledger.note_error(version_key(document.number), error)
+            self._quarantine(document.number, self._ledger.finding(found))
+            return
+        self._live.update(pack.name for pack in version.packs)
+        self._versions.append(version)
+
+    def _copies(self, document: VersionDocument, ground: Ground) -> int:
+        """Second copies of dictionaries that were put with the document's packs."""
+        return sum(
+            frame.chunks
+            for pack in document.packs
+            if pack.holds_nodes and pack.name in ground.packs.view.packs
+            for frame in ground.packs.trailers.layout(pack.name).trailer.frames
+            if frame.kind is ChunkKind.DICTIONARY
+        )
+
+    def _quarantine(self, number: int, finding: Finding, document: VersionDocument | None = None) -> None:
+        self._quarantined.append(
+            QuarantinedDocument(number, finding.object, finding.kind, finding.what, finding.hint)
+        )
+        begin = NewVersion(Trigger.SYSTEM, VersionKind.FULL)
+        created_at = self._catalog.now()
+        if document is not None:
+            begin, created_at = _begun(document), datetime.fromisoformat(document.created_at)
+        text = f"its document was not taken in: {finding.what} ({finding.object})"
+        doubtful = QuarantinedVersion(number, created_at, begin, CorruptData.code, text)
+        try:
+            rules.check_quarantined(doubtful)
+        except CorruptData:
+            least = NewVersion(Trigger.SYSTEM, VersionKind.FULL)
+            doubtful = QuarantinedVersion(number, created_at, least, CorruptData.code, text)
+        self._doubtful.append(doubtful)
+
+    def _adopt(self, ground: Ground) -> None:
+        """Hand over what was gathered, with the packs of earlier, forgotten versions that it needs."""
+        if not (self._versions or self._doubtful):
+            return
+        needed = with_bases(ground, ground.needed_packs() - self._live) - self._live
+        if self._versions and needed:
+            last = self._versions[-1]
+            others = tuple(self._pack(name, ground) for name in sorted(needed))
+            self._versions[-1] = replace(last, packs=(*last.packs, *others))
+            self._live |= needed
+        self._catalog.adopt(self._versions, journal=self._listing.journal, quarantined=self._doubtful)
+        self._adopted += [version.number for version in self._versions]
+        self._versions, self._doubtful = [], []
+
+    def _pack(self, name: PackName, ground: Ground) -> NewPack:
+        trailer = ground.packs.trailers.layout(name).trailer
+        holds_nodes = any(frame.kind not in _DATA_KINDS for frame in trailer.frames)
+        return NewPack(name, self._listing.packs[name], trailer.chunks, holds_nodes)
+
+
+def _begun(document: VersionDocument) -> NewVersion:
+    """What the document knows of the beginning."""
+    source = document.source
+    return NewVersion(
+        trigger=Trigger(document.trigger),
+        kind=VersionKind(document.kind),
+        reason=document.reason,
+        name=document.name,
+        description=document.description,
+        tags=document.tags,
+        metadata=document.metadata,
+        created_by=document.created_by,
+        protected=document.protected,
+        source_url=source.url,
+        source_database=source.database,
+        source_server_version=source.server_version,
+        source_system_identifier=source.system_identifier,
+        included=document.included,
+        excluded=document.excluded,
+        included_schemas=document.included_schemas,
+        parent=document.parent,
+    )
+
+
+def _adopted(
+    document: VersionDocument, size: int, digest: bytes, reached: Reached, copies: int
+) -> AdoptedVersion:
+    """The version as its session would have committed it. How often it had to start again is not in
+    the document; the stored bytes of the whole are those of the chunks that it needs now."""
+    assert reached.entries is not None
+    entities = tuple(
+        summary_of(entry, read) for entry, read in zip(reached.entries, document.read, strict=True)
+    )
+    created_at = datetime.fromisoformat(document.created_at)
+    finished_at = datetime.fromisoformat(document.finished_at)
+    return AdoptedVersion(
+        number=document.number,
+        created_at=created_at,
+        begin=_begun(document),
+        result=VersionResult(
+            state=VersionState(document.state),
+            entities=entities,
+            omissions=document.omissions,
+            records=document.records,
+            original_bytes=document.original_bytes,
+            added_bytes=document.added_bytes + size,
+            stored_bytes=reached.stored_bytes + size,
+            objects_written=len(document.packs) + copies + 1,
+            checksum=document.checksum,
+            document_hash=digest,
+        ),
+        duration_seconds=max(0.0, (finished_at - created_at).total_seconds()),
+        packs=(),
+    )
