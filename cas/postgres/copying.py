@@ -9,7 +9,7 @@ message needs it, and never shrinks, so one long answer at the beginning makes r
 """
 
 import select
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from psycopg import pq
 from psycopg.pq import ExecStatus
@@ -30,13 +30,22 @@ READ_AHEAD_BYTES = 1_000_000
 
 
 def run(pgconn: PGconn, statement: bytes, *, where: str) -> PGresult:
-    """Execute one statement, or several; their last result. Bytes go out as they are, whatever the
-    client encoding; that is why it is not psycopg's `execute`."""
+    """Execute one statement, or several; their last result.
+
+    It is not psycopg's `execute`, since bytes must go out as they are whatever the client encoding;
+    and not libpq's PQexec, which would not let Ctrl-C through while it waits for a lock.
+    """
+    poll = _poll(pgconn)
+    failed = last = None
     with faults_of(where):
-        result = pgconn.exec_(statement)
-    if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
-        raise fault_of_result(result, where=where)
-    return result
+        pgconn.send_query(statement)
+        while (result := _next_result(pgconn, poll)) is not None:
+            last = result
+            if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
+                failed = result
+    if failed is not None or last is None:
+        raise _failure(failed, where)
+    return last
 
 
 def read_ahead(pgconn: PGconn, *, where: str) -> None:
@@ -44,14 +53,13 @@ def read_ahead(pgconn: PGconn, *, where: str) -> None:
     run(pgconn, b"SELECT pg_catalog.repeat(' ', %d)" % READ_AHEAD_BYTES, where=where)
 
 
-def copied(pgconn: PGconn, statement: bytes, *, where: str) -> Iterator[list[memoryview]]:
+def copied(pgconn: PGconn, statement: bytes, *, where: str) -> Generator[list[memoryview], None, None]:
     """The rows of a COPY, whole lines with line ends, in lists that are never empty.
 
     A generator that is closed early cancels the COPY; the transaction, or savepoint, must then be
     rolled back. Raises what the server reports; where it counts other rows than came, CasError.
     """
-    poll = select.poll()
-    poll.register(pgconn.socket, select.POLLIN)
+    poll = _poll(pgconn)
     with faults_of(where):
         pgconn.send_query(statement)
         result = _next_result(pgconn, poll)
@@ -99,6 +107,12 @@ def _row_lists(pgconn: PGconn, poll: select.poll, where: str) -> Iterator[list[m
             rows, total = [], 0
 
 
+def _poll(pgconn: PGconn) -> select.poll:
+    poll = select.poll()
+    poll.register(pgconn.socket, select.POLLIN)
+    return poll
+
+
 def _next_result(pgconn: PGconn, poll: select.poll) -> PGresult | None:
     while pgconn.is_busy():
         poll.poll()
@@ -120,8 +134,6 @@ def _cancel(pgconn: PGconn, poll: select.poll) -> None:
         return
     with faults_of("cancelling a read"):
         pgconn.get_cancel().cancel()
-        while pgconn.get_copy_data(0)[0] > 0:
-            pass
         _drain(pgconn, poll)
 
 

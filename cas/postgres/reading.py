@@ -5,7 +5,7 @@ statement is made in `selects`, and what there is to read was found by `introspe
 locks that `opening` took.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -138,7 +138,7 @@ class PostgresSnapshot:
                 self._estimates = estimates(connection, self._opened.chosen.tables)
         return self._estimates.get(self._table(entity).oid, EntityEstimate(0, 0))
 
-    def batches(self, entity: Entity) -> Iterator[RecordBatch]:
+    def batches(self, entity: Entity) -> Generator[RecordBatch, None, None]:
         """All records of an entity of this snapshot, or of one that differs from it only in the order
         of its columns (and in defaults and the like); payloads follow that order then. NotFound for any
         other. An iterator that is not read to its end must be closed (or dropped) before the snapshot
@@ -153,8 +153,10 @@ class PostgresSnapshot:
             else:
                 table = self._table(entity)
                 splitter = Splitter([column.part for column in table.key], entity.label)
-                for rows in copied(connection.pgconn, copy_statement(table, encoding), where=entity.label):
-                    yield splitter.split(rows)
+                statement = copy_statement(table, encoding)
+                with closing(copied(connection.pgconn, statement, where=entity.label)) as lists:
+                    for rows in lists:
+                        yield splitter.split(rows)
 
     def schema_items(self) -> Sequence[SchemaItem]:
         """By pg_dump, at the first call. Raises SourceChanged where somebody waits to alter a table,

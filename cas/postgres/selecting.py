@@ -54,10 +54,11 @@ def wanted_names(names: Sequence[Name], selection: Selection) -> set[Name]:
     """Those (schema, table) that the selection means."""
     _require_schemas({schema for schema, _ in names}, selection.schemas)
     wanted = {name for name in names if not selection.schemas or name[0] in selection.schemas}
+    spoken = _Spoken(names)
     if selection.tables:
-        wanted &= set().union(*(_matches(pattern, names) for pattern in selection.tables))
+        wanted &= set().union(*(spoken.matches(pattern) for pattern in selection.tables))
     for pattern in selection.exclude:
-        wanted -= _matches(pattern, names)
+        wanted -= spoken.matches(pattern)
     return wanted
 
 
@@ -89,16 +90,27 @@ def refused_omissions(refused: Iterable[tuple[str, Obstacle]]) -> list[Omission]
     return [as_omission(name, obstacle) for name, obstacle in refused]
 
 
-def _matches(pattern: str, names: Iterable[Name]) -> set[Name]:
-    """Names whose `schema.table` or whose `table` the pattern matches; only `*` is special in it."""
-    regex = re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL)
-    found = {name for name in names if regex.fullmatch(f"{name[0]}.{name[1]}") or regex.fullmatch(name[1])}
-    if not found:
-        raise InvalidInput(
-            f"no table matches {pattern!r}",
-            hint="Patterns are schema.table, table, or with *; a partition is chosen through its root",
-        )
-    return found
+class _Spoken:
+    """Tables by what a pattern may call them: `schema.table`, or `table` alone."""
+
+    def __init__(self, names: Iterable[Name]) -> None:
+        self._called: dict[str, set[Name]] = {}
+        for name in names:
+            self._called.setdefault(f"{name[0]}.{name[1]}", set()).add(name)
+            self._called.setdefault(name[1], set()).add(name)
+
+    def matches(self, pattern: str) -> set[Name]:
+        """The tables that the pattern means; only `*` is special in it. InvalidInput for none."""
+        found = set(self._called.get(pattern, ()))
+        if "*" in pattern:
+            regex = re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL)
+            found.update(*(names for called, names in self._called.items() if regex.fullmatch(called)))
+        if not found:
+            raise InvalidInput(
+                f"no table matches {pattern!r}",
+                hint="Patterns are schema.table, table, or with *; a partition is chosen through its root",
+            )
+        return found
 
 
 def _require_schemas(known: Collection[str], wanted: Iterable[str]) -> None:

@@ -1,10 +1,9 @@
 """The COPY statement that reads one table, in the byte order of its keys.
 
 Payload columns come first and the key's own expressions behind them: a key is no slice of the payload
-(blank-padded types, escapes, generated columns). Integers are cast to bigint, so that a column
-that grows keeps its keys. Any other type but uuid goes through format('%s'), which calls the type's
-output function; a cast to text would be another function, with another result for boolean, "char",
-inet and blank-padded types.
+(blank-padded types, escapes, generated columns). Types other than integers, uuid and text go through
+format('%s'), which calls the type's output function; a cast to text would be another function, with
+another result for boolean, "char", inet and blank-padded types.
 
 The order is the column's own where its bytes sort as its values do, so that the primary key's index
 can serve it.
@@ -38,9 +37,7 @@ def copy_statement(table: Table, encoding: str) -> bytes:
 
 def _text(key: KeyColumn, encoding: str) -> bytes:
     name = ALIAS + column(key.name, encoding)
-    if key.part is KeyPart.INTEGER:
-        return name + b"::pg_catalog.int8"
-    if key.part is KeyPart.UUID or key.sorts_as_text:
+    if key.part is not KeyPart.TEXT or key.sorts_as_text:
         return name
     return b"pg_catalog.format('%%s', %b)" % name
 

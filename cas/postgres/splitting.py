@@ -28,6 +28,7 @@ class Splitter:
 
     def __init__(self, parts: Sequence[KeyPart], where: str) -> None:
         self._encoders = [_ENCODERS[part] for part in parts]
+        self._keeps_line_end = bool(parts) and parts[-1] is KeyPart.INTEGER  # int() takes it for white space
         self._has_text = KeyPart.TEXT in parts
         self._where = where
         self._last = b""
@@ -41,7 +42,7 @@ class Splitter:
             return RecordBatch([], _stripped([bytes(row[:-1]) for row in rows]))
         parts = [row.rsplit(b"\t", len(self._encoders)) for row in map(bytes, rows)]
         payloads, *texts, last = zip(*parts, strict=True)
-        texts.append(tuple([text[:-1] for text in last]))
+        texts.append(last if self._keeps_line_end else tuple([text[:-1] for text in last]))
         columns = [encode(column) for encode, column in zip(self._encoders, texts, strict=True)]
         keys = columns[0] if len(columns) == 1 else [b"".join(key) for key in zip(*columns, strict=True)]
         self._require_ascending(keys)
