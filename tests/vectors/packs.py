@@ -246,6 +246,9 @@ def _tables() -> Iterator[Vector]:
         "a base that no frame uses",
         tables(rows, lengths, bases=[third, left, right, bytes(32)], references=[0, 1, 2]),
     )
+    deltas = [Row(NODE, DELTA, 1, 9, 8, 1, (left,))] * 2
+    apart = tables(deltas, [8, 8], bases=[left, left], references=[0, 1])
+    yield one("base-twice-apart", "malformed", "a base listed once for each frame", apart)
     yield one(
         "base-twice",
         "malformed",
