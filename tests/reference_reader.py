@@ -6,6 +6,7 @@ r"""Reads a repository from FORMAT.md alone: the proof of the document, and the 
 
 REPOSITORY is a directory: a local store, or a copy of a bucket. One file, to be carried anywhere; nothing
 of the product is imported, only blake3, zstandard and xxhash. Every byte is proven before it is written.
+restore.sql runs the SQL of the repository, through psql: trust it as far as those who can write there.
 """
 
 import json
