@@ -92,7 +92,7 @@ class CheckReport:
     @property
     def lost_versions(self) -> tuple[int, ...]:
         """Versions that cannot be brought back in full, ascending."""
-        return tuple(sorted({number for one in self.findings if one.is_loss for number in one.versions}))
+        return tuple(sorted({number for finding in self.findings for number in finding.lost_versions}))
 
 
 def check_repository(

@@ -49,8 +49,9 @@ class DamagedChunk:
 class Finding:
     """One thing that is wrong. `object` is a key of the store, or a prefix where no object is known.
 
-    `is_loss`: some version cannot be brought back in full. Otherwise a copy elsewhere stands in, or
-    nothing that a version needs is touched. `entities` are labels; `versions` numbers; both ascend.
+    `versions` and `entities` (labels) are those that it touches, ascending. `lost_versions` are those
+    among them that cannot be brought back in full; for the others a copy elsewhere stands in, or they
+    need nothing of what is damaged. `is_loss`: there are such versions, or all are lost.
     `chunks` are the first of `chunk_count`, which is exact up to MAX_COUNTED_CHUNKS.
     """
 
@@ -61,6 +62,7 @@ class Finding:
     chunk_count: int
     entities: tuple[str, ...]
     versions: tuple[int, ...]
+    lost_versions: tuple[int, ...]
     is_loss: bool
     hint: str
 
@@ -93,6 +95,7 @@ class _Open:
     counted: set[bytes] = field(default_factory=set)
     entities: set[str] = field(default_factory=set)
     versions: set[int] = field(default_factory=set)
+    lost: set[int] = field(default_factory=set)
     is_loss: bool = False
 
 
@@ -147,7 +150,9 @@ class Ledger:
         """A version needs what the finding is about; `entity` is its label."""
         row = self._rows[fault.finding]
         row.versions.add(version)
-        row.is_loss |= fault.is_loss
+        if fault.is_loss:
+            row.lost.add(version)
+            row.is_loss = True
         if entity != ALL_OF_IT:
             row.entities.add(entity)
 
@@ -162,6 +167,7 @@ class Ledger:
             chunk_count=len(row.counted),
             entities=tuple(sorted(row.entities)),
             versions=tuple(sorted(row.versions)),
+            lost_versions=tuple(sorted(row.lost)),
             is_loss=row.is_loss,
             hint=row.hint,
         )

@@ -9,7 +9,7 @@ from cas.catalog.interface import Catalog
 from cas.catalog.memory import MemoryCatalog
 from cas.catalog.model import NewVersion, Trigger, Version, VersionKind
 from cas.contents import open_contents
-from cas.engine.repository import Repository, create_repository
+from cas.engine.repository import Environment, Repository, create_repository
 from cas.engine.write_session import WriteSession, WriteSettings
 from cas.ids import PackName
 from cas.record_stream import read_records
@@ -29,17 +29,21 @@ Records = dict[str, Mapping[bytes, bytes] | Counter[bytes]]
 
 
 class World:
-    """What is durable. Every call of `open` is a new process with an empty cache, unless one is given."""
+    """What is durable. Every call of `open` is a new process with an empty cache, unless one is given.
+
+    Keys and salts are the same in every run.
+    """
 
     def __init__(self, store: Store | None = None) -> None:
         self.clock = TickingClock()
         self.store = store or MemoryStore()
-        config = create_repository(self.store)
+        self.environment = Environment(now=self.clock, entropy=random.Random(7).randbytes)
+        config = create_repository(self.store, self.environment)
         self.catalog = MemoryCatalog(self.clock)
         self.catalog.attach(config.repository_id, self.store.url, create=True)
 
     def open(self, store: Store | None = None, cache: Path | None = None) -> Repository:
-        return Repository(store or self.store, cache)
+        return Repository(store or self.store, cache, self.environment)
 
     def take(
         self,
