@@ -1,6 +1,7 @@
 """The command `cas`: all commands together, and the ways out that are not theirs."""
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -46,17 +47,21 @@ def _root(
     """Versions of the records of a PostgreSQL database: take, compare, bring back."""
 
 
-def run() -> None:
-    """The entry point."""
-    Stopping().install()
-    arguments = sys.argv[1:]
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line. Returns its exit code."""
     try:
-        code = app(arguments, prog_name="cas", standalone_mode=False)
+        code = app(list(arguments), prog_name="cas", standalone_mode=False)
     except typer.TyperException as error:
         hint = "See `cas --help`, and `cas COMMAND --help`"
         failure = Failure("USAGE", error.format_message().rstrip("."), "", hint, ExitCode.INVALID)
         Terminal(as_json="--json" in arguments).fail(failure)
-        code = failure.exit_code
+        return failure.exit_code
     except Stopped as stop:
-        code = stop.exit_code
-    sys.exit(code if isinstance(code, int) else ExitCode.OK)
+        return stop.exit_code
+    return code if isinstance(code, int) else ExitCode.OK
+
+
+def run() -> None:
+    """The entry point of the program."""
+    Stopping().install()
+    sys.exit(main(sys.argv[1:]))

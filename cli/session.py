@@ -2,8 +2,8 @@
 
 import getpass
 import socket
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,9 @@ from cas.engine.repository import Repository
 from cas.errors import Conflict, InvalidInput, NotFound
 from cas.postgres.connecting import ConnectionOptions
 from cas.postgres.embedded import EmbeddedServer
+from cas.postgres.opening import Patience
 from cas.postgres.reading import PostgresSource, SourceOptions
+from cas.postgres.target import PostgresTarget, TargetOptions
 from cas.store.opening import StoreOptions, open_store
 from cas.store.retrying import Retry, RetryingStore
 from cli.operating_system import faults_of_files
@@ -145,13 +147,23 @@ class Session:
             )
         return url
 
-    def source(self, url: str) -> PostgresSource:
-        """A platform database as it is read."""
+    def source(self, url: str, origin: str = "CAS_SOURCE") -> PostgresSource:
+        """A platform database as it is read. InvalidInput names `origin` where the URL is malformed."""
         program = self.settings.pg_dump
-        return PostgresSource(
-            url,
-            SourceOptions(self.connection_options, pg_dump=Path(program).expanduser() if program else None),
+        options = SourceOptions(
+            connection=self.connection_options,
+            patience=Patience(lock_timeout=self.settings.lock_timeout),
+            pg_dump=Path(program).expanduser() if program else None,
         )
+        with naming(origin):
+            return PostgresSource(url, options)
+
+    def target(self, url: str) -> PostgresTarget:
+        """An empty database to be filled, closed with the session."""
+        with naming("--into"):
+            target = PostgresTarget(url, TargetOptions(self.connection_options, jobs=self.settings.threads))
+        self._open.callback(target.close)
+        return target
 
     @property
     def connection_options(self) -> ConnectionOptions:
@@ -190,6 +202,15 @@ class Session:
     def _tell_retry(self, retry: Retry) -> None:
         wait = duration(retry.wait_seconds)
         self.terminal.warn(f"the store failed at {retry.call} ({retry.fault.what}); next try in {wait}")
+
+
+@contextmanager
+def naming(origin: str) -> Iterator[None]:
+    """Say where an invalid value came from; the value itself may be a secret."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(error.what, where=error.where or origin, hint=error.hint) from error
 
 
 def with_authority(url: str, ca: str) -> str:

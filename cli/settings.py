@@ -40,6 +40,9 @@ class Settings(BaseSettings):
 
     connect_timeout: Seconds = Field(30, description="seconds until a connection counts as failed")
     command_timeout: Seconds = Field(3600, description="seconds that one statement may take; 0: any time")
+    lock_timeout: float = Field(
+        30, ge=0, le=7 * 24 * 3600, description="seconds that a lock on a table is waited for"
+    )
     parallelism: int = Field(0, ge=0, le=64, description="threads and connections; 0: one a core, at most 4")
     compression: int = Field(DEFAULT_LEVEL, ge=1, le=19, description="zstd level, 1 (fast) to 19 (small)")
 

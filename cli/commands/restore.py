@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cas.errors import Conflict, InvalidInput
-from cas.postgres.target import PostgresTarget, TargetOptions
+from cas.postgres.target import PostgresTarget
 from cas.records.source import EntityEstimate
 from cas.restore import RestoreReceipt, RestoreRequest, restore_into
 from cas.restore_preview import RestorePreview, preview_restore
@@ -107,18 +107,15 @@ def restore(
         verify=not no_verify,
         allow_incomplete=allow_incomplete,
     )
-    target = PostgresTarget(into, TargetOptions(cas.connection_options, jobs=cas.settings.threads))
-    try:
-        preview = preview_restore(cas.repository, cas.committed(version).number, target, request)
-        if dry_run:
-            cas.terminal.result(preview, human=Group(*_previewed(preview)))
-            return ExitCode.CONFLICT if preview.is_blocked else ExitCode.OK
-        if not _is_agreed(cas, preview, is_agreed=yes):
-            cas.terminal.note("Nothing was done")
-            return ExitCode.DECLINED
-        receipt = _run(cas, preview, target, into, request)
-    finally:
-        target.close()
+    target = cas.target(into)
+    preview = preview_restore(cas.repository, cas.committed(version).number, target, request)
+    if dry_run:
+        cas.terminal.result(preview, human=Group(*_previewed(preview)))
+        return ExitCode.CONFLICT if preview.is_blocked else ExitCode.OK
+    if not _is_agreed(cas, preview, is_agreed=yes):
+        cas.terminal.note("Nothing was done")
+        return ExitCode.DECLINED
+    receipt = _run(cas, preview, target, into, request)
     cas.terminal.result(receipt, human=_told(receipt))
     return ExitCode.OK
 

@@ -15,7 +15,6 @@ from cas.engine.repository import Repository, create_repository
 from cas.errors import VerificationFailed
 from cas.postgres.demo_platform import demo_database
 from cas.postgres.embedded import EmbeddedServer
-from cas.postgres.target import PostgresTarget
 from cas.records.source import EntityEstimate
 from cas.restore import RestoreReceipt, RestoreRequest, restore_into
 from cas.restore_preview import preview_restore
@@ -183,15 +182,12 @@ class Demo:
     def _restore(self, repository: Repository, number: int, url: str) -> RestoreReceipt:
         with self._step(f"Version {number} comes back, in a second database") as telling:
             request = RestoreRequest(parallel=self._session.settings.threads)
-            target = PostgresTarget(url)
-            try:
-                preview = preview_restore(repository, number, target, request)
-                expected = {e.label: EntityEstimate(e.records, e.payload_bytes) for e in preview.entities}
-                telling.counters.expect(expected, is_exact=True)
-                written = self._session.source(url)
-                receipt = restore_into(repository, number, target, written, request, telling.counters)
-            finally:
-                target.close()
+            target = self._session.target(url)
+            preview = preview_restore(repository, number, target, request)
+            expected = {e.label: EntityEstimate(e.records, e.payload_bytes) for e in preview.entities}
+            telling.counters.expect(expected, is_exact=True)
+            written = self._session.source(url)
+            receipt = restore_into(repository, number, target, written, request, telling.counters)
             telling.result = f"{receipt.records:,} records, read again and found equal"
             return receipt
 

@@ -27,7 +27,9 @@ def look_at_program(session: Session) -> Iterator[Observation]:
     yield Observation("program", "cas", Health.OK, f"{cas.__version__}, Python {platform.python_version()}")
     yield from _dependencies()
     try:
-        yield Observation("program", "embedded PostgreSQL", Health.OK, f"{MAJOR}, in {wheel_programs().parent}")
+        yield Observation(
+            "program", "embedded PostgreSQL", Health.OK, f"{MAJOR}, in {wheel_programs().parent}"
+        )
     except CasError as error:
         needs_it = not session.settings.catalog.get_secret_value()
         yield Observation(
