@@ -1,16 +1,15 @@
 """What a version holds, as the operations speak of it: entities by label, the schema's items."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cas.catalog.model import EntitySummary
 from cas.engine.chunk_reader import ChunkReader
 from cas.engine.repository import Repository
 from cas.errors import NotFound
-from cas.format.canonical import Json, encode_json, parse_json
 from cas.format.document import EntityRead, VersionDocument
 from cas.format.entities import EntityEntry, version_checksum
-from cas.format.malformed import malformed, mismatch
+from cas.format.malformed import mismatch
+from cas.format.schema import parse_schema
 from cas.ids import CHUNK_ID_BYTES, ChunkId, ChunkKind
 from cas.records.source import SchemaItem
 
@@ -67,25 +66,4 @@ def schema_of(contents: Contents) -> tuple[SchemaItem, ...]:
         raise NotFound(
             f"version {contents.document.number} holds no schema", hint="It was taken with --data-only"
         )
-    return parse_schema(contents.reader.value(contents.document.schema, ChunkKind.DEFINITION))
-
-
-def encode_schema(items: Sequence[SchemaItem]) -> bytes:
-    """The schema's items as the value that FORMAT.md describes."""
-    return encode_json([[item.section, item.type, item.schema, item.name, item.sql] for item in items])
-
-
-def parse_schema(plain: bytes) -> tuple[SchemaItem, ...]:
-    """The items again. Anything else is malformed."""
-    rows = parse_json(plain, "schema")
-    if isinstance(rows, str) or not isinstance(rows, Sequence):
-        raise malformed("not a list of schema items", "schema")
-    return tuple(_parse_item(row) for row in rows)
-
-
-def _parse_item(row: Json) -> SchemaItem:
-    match row:
-        case [str(section), str(kind), str(schema), str(name), str(sql)]:
-            return SchemaItem(section, kind, schema, name, sql)
-        case _:
-            raise malformed("not a schema item", "schema")
+    return parse_schema(contents.reader.value(contents.document.schema, ChunkKind.DEFINITION), "schema")

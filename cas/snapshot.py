@@ -16,7 +16,7 @@ from cas.catalog.model import (
     VersionResult,
     VersionState,
 )
-from cas.contents import encode_schema, summary_of
+from cas.contents import summary_of
 from cas.engine.compression import DEFAULT_LEVEL
 from cas.engine.repository import Repository
 from cas.engine.write_session import WriteSession, WriteSettings
@@ -30,6 +30,7 @@ from cas.format.entities import (
     entity_order,
     version_checksum,
 )
+from cas.format.schema import encode_schema
 from cas.ids import ChunkKind
 from cas.limits import MIB
 from cas.progress import Progress, Silent

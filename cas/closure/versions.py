@@ -6,7 +6,6 @@ from typing import TypeVar
 
 from cas.closure.ground import Ground
 from cas.closure.trees import Extent, TreeWalk
-from cas.contents import parse_schema
 from cas.damage import ALL_OF_IT, DamageKind, Fault
 from cas.errors import CasError, CorruptData, Unsupported
 from cas.format.document import ValueRef, VersionDocument
@@ -21,6 +20,7 @@ from cas.format.entities import (
 from cas.format.large import parse_large
 from cas.format.malformed import malformed, over_limit
 from cas.format.names import version_key
+from cas.format.schema import parse_schema
 from cas.ids import ChunkId, ChunkKind
 from cas.limits import MAX_JSON_BYTES
 from cas.progress import Progress
