@@ -1,5 +1,6 @@
 """The command `cas`: all commands together, and the ways out that are not theirs."""
 
+import gc
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -64,4 +65,8 @@ def main(arguments: Sequence[str]) -> int:
 def run() -> None:
     """The entry point of the program."""
     Stopping().install()
+    # Records are bytes and make no cycles; looking for cycles as often as Python does by default was
+    # measured to cost a fifth of the time of a version.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
     sys.exit(main(sys.argv[1:]))
