@@ -1,0 +1,195 @@
+"""A store and a catalog that write down in one list what they were asked, in order."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from threading import Lock
+from uuid import UUID
+
+from cas.catalog.interface import Catalog
+from cas.catalog.model import (
+    AdoptedVersion,
+    NewPack,
+    NewVersion,
+    QuarantinedVersion,
+    SessionHandle,
+    Version,
+    VersionFilter,
+    VersionResult,
+)
+from cas.ids import PackName
+from cas.store.interface import ObjectInfo, Store
+
+Event = tuple[str, str]
+"""Which call, and on what: a key, the name of a pack, or nothing."""
+
+
+class Gate:
+    """Sees every call before it is made and after. The recording one only remembers."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._lock = Lock()
+
+    def before(self, call: str, what: str = "") -> None:
+        with self._lock:
+            self.events.append((call, what))
+
+    def after(self, call: str, what: str = "") -> None:
+        """The call has done its work."""
+
+
+class GatedStore:
+    """`inner`, through a gate."""
+
+    def __init__(self, inner: Store, gate: Gate) -> None:
+        self.inner = inner
+        self._gate = gate
+
+    @property
+    def url(self) -> str:
+        return self.inner.url
+
+    def put(self, key: str, data: bytes | memoryview, *, create_only: bool = False) -> None:
+        self._gate.before("put", key)
+        self.inner.put(key, data, create_only=create_only)
+        self._gate.after("put", key)
+
+    def get(self, key: str) -> bytes:
+        self._gate.before("get", key)
+        data = self.inner.get(key)
+        self._gate.after("get", key)
+        return data
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        self._gate.before("get_range", key)
+        data = self.inner.get_range(key, start, length)
+        self._gate.after("get_range", key)
+        return data
+
+    def get_tail(self, key: str, length: int) -> bytes:
+        self._gate.before("get_tail", key)
+        data = self.inner.get_tail(key, length)
+        self._gate.after("get_tail", key)
+        return data
+
+    def size(self, key: str) -> int:
+        self._gate.before("size", key)
+        size = self.inner.size(key)
+        self._gate.after("size", key)
+        return size
+
+    def objects(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
+        self._gate.before("objects", prefix)
+        rows = list(self.inner.objects(prefix, after=after))
+        self._gate.after("objects", prefix)
+        return iter(rows)
+
+    def delete(self, key: str) -> None:
+        self._gate.before("delete", key)
+        self.inner.delete(key)
+        self._gate.after("delete", key)
+
+    def free_bytes(self) -> int | None:
+        return self.inner.free_bytes()
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+class GatedCatalog:
+    """`inner`, through a gate."""
+
+    def __init__(self, inner: Catalog, gate: Gate) -> None:
+        self.inner = inner
+        self._gate = gate
+
+    @property
+    def url(self) -> str:
+        return self.inner.url
+
+    def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
+        self._gate.before("attach")
+        self.inner.attach(repository_id, store_url, create=create)
+        self._gate.after("attach")
+
+    def begin(self, new: NewVersion) -> SessionHandle:
+        self._gate.before("begin")
+        handle = self.inner.begin(new)
+        self._gate.after("begin")
+        return handle
+
+    def describe_source(
+        self, session: UUID, database: str, server_version: str, system_identifier: str
+    ) -> None:
+        self._gate.before("describe_source")
+        self.inner.describe_source(session, database, server_version, system_identifier)
+        self._gate.after("describe_source")
+
+    def renew(self, session: UUID) -> None:
+        self._gate.before("renew")
+        self.inner.renew(session)
+        self._gate.after("renew")
+
+    def register_pack(self, session: UUID, pack: NewPack) -> None:
+        self._gate.before("register_pack", pack.name)
+        self.inner.register_pack(session, pack)
+        self._gate.after("register_pack", pack.name)
+
+    def prepare(self, session: UUID) -> None:
+        self._gate.before("prepare")
+        self.inner.prepare(session)
+        self._gate.after("prepare")
+
+    def commit(self, session: UUID, result: VersionResult, *, journal: int) -> Version:
+        self._gate.before("commit")
+        version = self.inner.commit(session, result, journal=journal)
+        self._gate.after("commit")
+        return version
+
+    def fail(self, session: UUID, code: str, text: str) -> None:
+        self._gate.before("fail")
+        self.inner.fail(session, code, text)
+        self._gate.after("fail")
+
+    def journal(self) -> int:
+        self._gate.before("journal")
+        return self.inner.journal()
+
+    def live_packs(self) -> frozenset[PackName]:
+        self._gate.before("live_packs")
+        return self.inner.live_packs()
+
+    def versions(self, where: VersionFilter) -> Sequence[Version]:
+        self._gate.before("versions")
+        return self.inner.versions(where)
+
+    def version(self, number: int) -> Version:
+        self._gate.before("version")
+        return self.inner.version(number)
+
+    def latest(self, source_system_identifier: str = "", source_database: str = "") -> Version | None:
+        self._gate.before("latest")
+        return self.inner.latest(source_system_identifier, source_database)
+
+    def known_numbers(self) -> frozenset[int]:
+        self._gate.before("known_numbers")
+        return self.inner.known_numbers()
+
+    def adopt(
+        self,
+        versions: Sequence[AdoptedVersion],
+        *,
+        journal: int,
+        quarantined: Sequence[QuarantinedVersion] = (),
+    ) -> int:
+        self._gate.before("adopt")
+        count = self.inner.adopt(versions, journal=journal, quarantined=quarantined)
+        self._gate.after("adopt")
+        return count
+
+    def now(self) -> datetime:
+        self._gate.before("now")
+        return self.inner.now()
+
+    def close(self) -> None:
+        self.inner.close()
