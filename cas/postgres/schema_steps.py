@@ -7,8 +7,10 @@ from the tokens of the few kinds of statement that pg_dump writes about tables; 
 here names nothing, and then runs alone and in the dump's order.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from cas.postgres.statements import Token, statements, tokens
 from cas.records.source import SchemaItem
@@ -69,8 +71,10 @@ def steps(items: Sequence[SchemaItem]) -> Iterator[Step]:
 
 def _setting(statement: str) -> tuple[str, str] | None:
     """The parameter of a SET, or of pg_dump's `SELECT pg_catalog.set_config(...)`, and its value."""
-    words = list(tokens(statement))
-    match [token.text for token in words[:6]]:
+    if statement[:3].upper() not in ("SET", "SEL"):
+        return None
+    words = list(islice(tokens(statement), 6))
+    match [token.text for token in words]:
         case ["set", parameter, "=", *_]:
             return parameter, statement[words[3].start :]
         case ["select", "pg_catalog", ".", "set_config", "(", parameter]:
@@ -79,18 +83,19 @@ def _setting(statement: str) -> tuple[str, str] | None:
 
 
 class _Reader:
-    """Takes tokens from the front, and knows how names are written."""
+    """Takes tokens from the front, and knows how names are written. It reads no further than asked."""
 
     def __init__(self, words: Iterable[Token]) -> None:
-        self._tokens = list(words)
-        self._at = 0
+        self._rest = iter(words)
+        self._ahead: deque[Token] = deque()
 
     def take(self, *texts: str) -> bool:
         """Step over these words, or stay where they do not stand."""
-        there = self._tokens[self._at : self._at + len(texts)]
-        if tuple(token.text for token in there if token.kind != "quoted") != texts:
+        there = self._peek(len(texts))
+        if [token.text for token in there if token.kind != "quoted"] != list(texts):
             return False
-        self._at += len(texts)
+        for _ in texts:
+            self._ahead.popleft()
         return True
 
     def take_any(self, *texts: str) -> str:
@@ -100,21 +105,19 @@ class _Reader:
     def skip_past(self, *texts: str) -> bool:
         """Step behind the next such words outside of parentheses, or to the end."""
         depth = 0
-        while self._at < len(self._tokens):
+        while there := self._peek(1):
             if depth == 0 and self.take(*texts):
                 return True
-            token = self._tokens[self._at]
-            if token.kind == "other":
-                depth += {"(": 1, ")": -1}.get(token.text, 0)
-            self._at += 1
+            if there[0].kind == "other":
+                depth += {"(": 1, ")": -1}.get(there[0].text, 0)
+            self._ahead.popleft()
         return False
 
     def name(self) -> Name:
         """A name with its dots; empty where none stands here."""
         parts: list[str] = []
-        while self._at < len(self._tokens) and self._tokens[self._at].is_name:
-            parts.append(self._tokens[self._at].text)
-            self._at += 1
+        while (there := self._peek(1)) and there[0].is_name:
+            parts.append(self._ahead.popleft().text)
             if not self.take("."):
                 break
         return tuple(parts)
@@ -125,6 +128,11 @@ class _Reader:
         while self.take(","):
             found.append(self.name())
         return tuple(name for name in found if name)
+
+    def _peek(self, count: int) -> list[Token]:
+        """The next tokens, fewer at the end."""
+        self._ahead.extend(islice(self._rest, max(0, count - len(self._ahead))))
+        return list(islice(self._ahead, count))
 
 
 def names(statement: str) -> tuple[Name | None, tuple[Name, ...]]:

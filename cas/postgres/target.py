@@ -126,7 +126,8 @@ class PostgresTarget:
         """See `cas.records.target`. Raises Conflict with the server's words where a record does not fit."""
         with self._connections.borrowed() as connection:
             is_new = whole and self._existing is None
-            return load(connection, entity, lines, server_encoding(connection), is_new=is_new)
+            encoding, is_at_work = server_encoding(connection), self._connections.is_at_work
+            return load(connection, entity, lines, encoding, is_new=is_new, is_at_work=is_at_work)
 
     def set_sequences(self, payloads: Iterable[bytes]) -> None:
         """See `cas.records.target`. Conflict for one that is not there, unless tables were left out."""
@@ -164,6 +165,9 @@ class PostgresTarget:
         last = [step for step in self._steps if _is_event_trigger(step)]
         remove_marker(self._control, lambda: self._runner.run_within(self._control, last), self._shown)
         return [f"{skipped.name}: {skipped.reason}" for skipped in self._runner.skipped]
+
+    def cancel(self) -> None:
+        self._connections.cancel()
 
     def close(self) -> None:
         self._connections.close()

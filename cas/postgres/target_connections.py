@@ -7,10 +7,11 @@ commits synchronously, and since the log is one stream, it makes everything befo
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 
+from cas.errors import CasError
 from cas.postgres.connecting import ConnectionOptions, connect
 from cas.postgres.faults import faults_of
 
@@ -27,6 +28,10 @@ SETTINGS = (
     "SET transform_null_equals = off",
 )
 
+_AT_WORK = """
+SELECT FROM pg_stat_activity WHERE pid = %s AND state IS DISTINCT FROM 'idle in transaction (aborted)'
+"""
+
 
 class Connections:
     """Opens connections to one database and keeps those that are free. Safe from several threads."""
@@ -36,6 +41,7 @@ class Connections:
         self._options = options
         self._maintenance_mib = maintenance_mib
         self._free: list[psycopg.Connection] = []
+        self._borrowed: set[psycopg.Connection] = set()
         self._lock = threading.Lock()
         self.replica = False
         """Whether connections are opened with session_replication_role = replica."""
@@ -64,13 +70,34 @@ class Connections:
         with self._lock:
             connection = self._free.pop() if self._free else None
         connection = connection or self.open()
+        with self._lock:
+            self._borrowed.add(connection)
         try:
             yield connection
         except BaseException:
+            with self._lock:
+                self._borrowed.remove(connection)
             connection.close()
             raise
         with self._lock:
+            self._borrowed.remove(connection)
             self._free.append(connection)
+
+    def is_at_work(self, process: int) -> bool:
+        """Whether the server's process of this number is there, and its transaction has not failed."""
+        try:
+            with self.borrowed() as connection:
+                return connection.execute(_AT_WORK, [process]).fetchone() is not None
+        except (CasError, psycopg.Error):
+            return True  # who cannot ask learns it in the end from the process itself
+
+    def cancel(self) -> None:
+        """Ask the server to end what runs on borrowed connections; their borrowers get the error."""
+        with self._lock:
+            running = list(self._borrowed)
+        for connection in running:
+            with suppress(psycopg.Error):
+                connection.cancel_safe(timeout=5)
 
     def close(self) -> None:
         """Close the free ones. Borrowed ones are still their borrowers'."""

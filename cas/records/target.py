@@ -101,5 +101,8 @@ class Target(Protocol):
         """Make everything durable, and take the mark away, in one transaction. Returns what was passed
         over, and why, in words."""
 
+    def cancel(self) -> None:
+        """From any thread: end every `copy_in` that runs; each raises, and leaves no row."""
+
     def close(self) -> None:
         """Close all connections. Without `finish` before, the mark stays."""

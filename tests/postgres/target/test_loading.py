@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, repeat
+from threading import Event
 
 import pytest
 
-from cas.errors import Conflict, CorruptData
+from cas.errors import CasError, Conflict, CorruptData
+from cas.postgres.connecting import ConnectionOptions
 from cas.postgres.target import PostgresTarget
+from cas.postgres.target_connections import Connections
+from cas.postgres.target_loading import load
 from cas.records.model import Entity
 from cas.records.source import SchemaItem
 from cas.records.target import SchemaParts
@@ -124,6 +129,29 @@ def test_records_that_end_in_an_error_leave_no_row(cluster: Cluster, database: D
     assert ask(url, "SELECT a FROM t") == [(2,)]
 
 
+def test_a_load_that_is_cancelled_ends_at_once_and_leaves_no_row(
+    cluster: Cluster, database: Databases
+) -> None:
+    url = database()
+    target, tables = filling(url, "CREATE TABLE public.t (a int)")
+    started = Event()
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield b"1\n" * 10_000
+            started.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(target.copy_in, tables["t"], endless())
+        started.wait(30)
+        target.cancel()
+        with pytest.raises(CasError, match=r"loading public\.t"):
+            loading.result(timeout=30)
+    assert target.copy_in(tables["t"], [b"2\n"]) == 1
+    target.close()
+    assert ask(url, "SELECT a FROM t") == [(2,)]
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -146,6 +174,37 @@ def test_a_record_that_does_not_fit_is_named_with_its_line(
     assert "loading public.t" in caught.value.what
     assert caught.value.where.startswith("COPY t, line 2")
     assert ask(url, "SELECT count(*) FROM t") == [(0,)]
+
+
+def test_a_record_that_does_not_fit_ends_the_load_at_once(cluster: Cluster, database: Databases) -> None:
+    """The server answers at the first row; nobody must send it the rest, which here has no end."""
+    url = database()
+    target, tables = filling(url, "CREATE TABLE public.t (a int)")
+    lines = chain([b"x\n"], repeat(b"1\n" * 10_000))
+    with pytest.raises(Conflict, match="invalid input syntax"):
+        target.copy_in(tables["t"], lines, whole=True)
+    target.close()
+
+
+def test_a_warning_during_a_load_does_not_end_it(
+    cluster: Cluster, database: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = database()
+    ask(
+        url,
+        "CREATE TABLE t (a int); CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN IF NEW.a % 1000 = 0 THEN RAISE WARNING 'a round number'; END IF; RETURN NEW; END $$;"
+        "CREATE TRIGGER warn BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION warn()",
+    )
+    connections = Connections(url, ConnectionOptions(), maintenance_mib=16)
+    (entity,) = entities_of(url)
+    lines = (b"".join(b"%d\n" % n for n in range(first, first + 5000)) for first in range(0, 100_000, 5000))
+    monkeypatch.setattr("cas.postgres.target_loading.ASK_SECONDS", 0.0)
+    with connections.borrowed() as connection:
+        count = load(connection, entity, lines, "UTF8", is_new=False, is_at_work=connections.is_at_work)
+    connections.close()
+    assert count == 100_000
+    assert ask(url, "SELECT count(*) FROM t") == [(100_000,)]
 
 
 def test_a_line_that_ends_the_copy_shows_in_the_count(cluster: Cluster, database: Databases) -> None:
