@@ -5,6 +5,7 @@ empty. That one was filled is a fact of the source, kept as a schema item of the
 pg_dump gives to it in a full dump, after everything else.
 """
 
+from collections.abc import Callable
 from graphlib import CycleError, TopologicalSorter
 
 import psycopg
@@ -31,10 +32,14 @@ WHERE r.ev_type = '1' AND c.relkind IN ('v', 'm') AND r.ev_class <> d.refobjid
 """
 
 
-def refresh_items(connection: psycopg.Connection) -> tuple[SchemaItem, ...]:
-    """One item for each filled materialized view of the database, those that others read first."""
+def refresh_items(
+    connection: psycopg.Connection, is_kept: Callable[[int], bool] = lambda _: True
+) -> tuple[SchemaItem, ...]:
+    """One item for each filled materialized view, those that others read first. `is_kept` says by the
+    view's oid whether the version holds it."""
     with faults_of("materialized views"):
-        filled = {oid: (schema, name) for oid, schema, name in connection.execute(_FILLED)}
+        rows = connection.execute(_FILLED).fetchall()
+        filled = {oid: (schema, name) for oid, schema, name in rows if is_kept(oid)}
         reads = connection.execute(_READS).fetchall()
     graph: TopologicalSorter[int] = TopologicalSorter(dict.fromkeys(filled, ()))
     for view, other in reads:

@@ -11,6 +11,7 @@ from cas.postgres.dump import DumpRequest, dump_entries, schema_items
 from cas.postgres.dump_choice import EntryFilter, SchemaChoice, describe
 from cas.postgres.dump_programs import find_pg_dump
 from cas.postgres.faults import faults_of
+from cas.postgres.filled_views import refresh_items
 from cas.postgres.introspection_sequences import sequences_of
 from cas.postgres.opening import Opened, Patience
 from cas.postgres.readers import Readers
@@ -78,7 +79,8 @@ class SnapshotSchema:
         self.omissions = tuple(Omission(name, _UNDUMPED, is_failure=False) for name in describe(gone))
         roles = {role for thing, role in roles_in_use(connection) if decide.is_alive(thing)}
         roles |= {entry.owner for entry in kept if entry.owner not in ("", "-")}
-        return schema_items(kept, sorted(roles))
+        filled = refresh_items(connection, lambda oid: decide.is_alive((RELATIONS, oid)))
+        return (*schema_items(kept, sorted(roles)), *filled)
 
     def _request(self, connection: psycopg.Connection) -> DumpRequest:
         opened, info = self._opened, self._opened.connection.info
