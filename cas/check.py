@@ -24,7 +24,7 @@ from blake3 import blake3
 from cas.check_packs import Bodies, ProvenGround, packs_of_store
 from cas.closure.bases import Bases, with_bases
 from cas.closure.ground import COPY_HINT, Ground
-from cas.closure.listing import Listing, list_store, listed_ground, suspicious
+from cas.closure.listing import Listing, list_store, listed_ground, note_lost, suspicious
 from cas.closure.versions import VersionWalk
 from cas.damage import DamageKind, Fault, Finding, Ledger
 from cas.engine.repository import Repository
@@ -188,7 +188,7 @@ class _Check:
             self._repository, listing.packs, scope, directory, self._ledger, self._progress
         )
         proven = ProvenGround(packs, self._ledger, self._repository.index, directory)
-        suspicious(proven, listing)
+        suspicious(self._repository, proven, listing)
         bases = Bases(proven, listing.packs, scope)
         bases.examine()
         if self._level is CheckLevel.BYTES:
@@ -263,8 +263,7 @@ class _Check:
             size = listing.packs.get(pack.name)
             found = self._ledger.of_object(key)
             if size is None and not listing.journal:
-                found = self._ledger.note(key, DamageKind.MISSING, "a pack is missing", COPY_HINT)
-                ground.suspect(found)
+                found = note_lost(self._ledger, pack.name)
             elif size is not None and size != pack.stored_bytes:
                 kind = DamageKind.TRUNCATED if size < pack.stored_bytes else DamageKind.MALFORMED
                 found = self._ledger.note(key, kind, f"{size} bytes of {pack.stored_bytes}", COPY_HINT)

@@ -29,11 +29,11 @@ from cas.closure.ground import Ground
 from cas.closure.listing import Listing, list_store, listed_ground
 from cas.closure.versions import Reached, VersionWalk
 from cas.contents import summary_of
-from cas.damage import ALL_OF_IT, DamageKind, Fault, Finding, Ledger
+from cas.damage import DamageKind, Finding, Ledger
 from cas.engine.repository import Repository
 from cas.errors import Conflict, CorruptData, NotFound, Unsupported
 from cas.format.document import VersionDocument
-from cas.format.names import pack_key, version_key
+from cas.format.names import version_key
 from cas.ids import ChunkKind, PackName
 from cas.progress import Progress, Silent
 
@@ -139,7 +139,6 @@ class _Rebuild:
     def _take_in(self, wanted: Sequence[int], ground: Ground) -> None:
         walk = VersionWalk(ground, self._repository.boundary, self._progress)
         for document, size, digest in self._documents(wanted):
-            self._require_packs(document, ground)
             reached = walk.version(document)
             wrong = next((fault for fault in sorted(reached.faults) if fault.is_loss), None)
             if wrong is not None or reached.entries is None:
@@ -166,14 +165,6 @@ class _Rebuild:
                 self._quarantine(number, self._ledger.finding(found))
             else:
                 yield document, size, digest
-
-    def _require_packs(self, document: VersionDocument, ground: Ground) -> None:
-        """Note packs of the document that are gone, so that what is missing can be blamed on them."""
-        for pack in document.packs:
-            if pack.name not in self._listing.packs and not self._listing.journal:
-                found = self._ledger.note(pack_key(pack.name), DamageKind.MISSING, "a pack is missing")
-                ground.suspect(found)
-                self._ledger.touch(Fault(found, is_loss=False), document.number, ALL_OF_IT)
 
     def _accept(
         self, document: VersionDocument, size: int, digest: bytes, reached: Reached, ground: Ground

@@ -4,7 +4,7 @@ The ground is an index that nobody changes meanwhile, a reader over the same pac
 chunks that are known to be bad. What it cannot give it blames on an object of the store.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -56,6 +56,9 @@ class Ground:
         self._known = known
         self._gone = View(known.packs - packs.view.packs)
         self._suspects: set[int] = set()
+        self.explain: Callable[[], None] | None = None
+        """Called once, when the first chunk is in no pack and nobody knows in which one it was: looks for
+        packs that are lost, and calls `suspect` for each."""
         self._first = packs.index.first_chunks()
         self._bad = np.zeros(len(packs.index), dtype=np.int32)
         self._damaged: set[PackName] = set()
@@ -150,6 +153,9 @@ class Ground:
             if known is not None:
                 return known
             return self.ledger.note(pack_key(name), DamageKind.MISSING, "a pack is missing", COPY_HINT)
+        if self.explain is not None:
+            explain, self.explain = self.explain, None
+            explain()
         if len(self._suspects) == 1:
             return next(iter(self._suspects))
         return self.ledger.note(PACKS, DamageKind.MISSING, "chunks are in no pack", COPY_HINT)

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from cas.closure.ground import COPY_HINT, Ground, Packs
-from cas.damage import Ledger
+from cas.damage import DamageKind, Ledger
 from cas.engine.chunk_index import View
 from cas.engine.repository import Repository
-from cas.errors import CorruptData, Unsupported
+from cas.errors import Conflict, CorruptData, NotFound, Unsupported
 from cas.format.names import (
     CONFIG,
     JOURNALS,
@@ -65,13 +66,34 @@ def listed_ground(repository: Repository, listing: Listing, ledger: Ledger) -> G
             repository.trailers.trailer(name)
         except (CorruptData, Unsupported) as error:
             ledger.note_error(pack_key(name), error, COPY_HINT)
-    return suspicious(Ground(packs, ledger, repository.index), listing)
+    return suspicious(repository, Ground(packs, ledger, repository.index), listing)
 
 
-def suspicious(ground: Ground, listing: Listing) -> Ground:
-    """The ground, told which listed packs it does not have."""
+def suspicious(repository: Repository, ground: Ground, listing: Listing) -> Ground:
+    """The ground, told which listed packs it does not have, and how to find out which are not even listed."""
+    ground.explain = partial(_suspect_lost_packs, repository, ground, listing)
     for name in listing.packs.keys() - ground.packs.view.packs:
         number = ground.ledger.of_object(pack_key(name))
         if number is not None:
             ground.suspect(number)
     return ground
+
+
+def _suspect_lost_packs(repository: Repository, ground: Ground, listing: Listing) -> None:
+    """Packs that some document has added and the store no longer has. Once gc has rewritten packs, that
+    says nothing."""
+    if listing.journal:
+        return
+    for number in repository.numbers():
+        try:
+            packs = repository.document(number).packs
+        except (NotFound, CorruptData, Unsupported, Conflict):
+            continue
+        for pack in packs:
+            if pack.name not in listing.packs:
+                ground.suspect(note_lost(ground.ledger, pack.name))
+
+
+def note_lost(ledger: Ledger, name: PackName) -> int:
+    """The finding about a pack that the store no longer has."""
+    return ledger.note(pack_key(name), DamageKind.MISSING, "a pack is missing", COPY_HINT)
