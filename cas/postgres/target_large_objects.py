@@ -44,6 +44,7 @@ FROM (SELECT %b::oid AS oid, convert_from(%b::bytea, getdatabaseencoding()) AS c
              convert_from(%b::bytea, getdatabaseencoding()) AS owner) g
 """
 
+# An empty list, where the owner revoked all, has no dimension, which aclexplode refuses.
 # What is granted by another than the owner needs that other's session, which superusers can have.
 _PRIVILEGES = """
 WITH given AS (
@@ -54,7 +55,7 @@ WITH given AS (
          CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee,
          CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS option,
          CASE WHEN a.grantor::regrole::text <> quote_ident(g.owner) THEN a.grantor::regrole::text END AS other
-  FROM given g, aclexplode(g.privileges) WITH ORDINALITY
+  FROM given g, aclexplode(CASE WHEN cardinality(g.privileges) > 0 THEN g.privileges END) WITH ORDINALITY
     AS a(grantor, grantee, privilege_type, is_grantable, place)
 )
 SELECT line FROM (
