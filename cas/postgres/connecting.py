@@ -11,8 +11,9 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cas.errors import InvalidInput, Unsupported
+from cas.postgres.copying import run
 from cas.postgres.faults import faults_of
-from cas.postgres.quoting import SQL_ASCII, BytesAsText
+from cas.postgres.quoting import SQL_ASCII, BytesAsText, conversation_encoding
 
 OLDEST_SERVER = 140000
 """The oldest server version that is read, as server_version_num."""
@@ -80,9 +81,8 @@ def connect(url: str, options: ConnectionOptions) -> psycopg.Connection:
         connection = psycopg.connect(make_conninfo("", **parameters), autocommit=True, prepare_threshold=None)
     try:
         _require_supported(connection, where)
-        with faults_of(where):
-            connection.execute(pinning(connection, options))
-        if server_encoding(connection) == SQL_ASCII:
+        run(connection.pgconn, pinning(connection, options), where=where)
+        if conversation_encoding(server_encoding(connection)) == SQL_ASCII:
             for name in ("text", "name", "varchar", "bpchar"):
                 connection.adapters.register_loader(name, BytesAsText)
     except BaseException:
@@ -117,13 +117,14 @@ def pinning(connection: psycopg.Connection, options: ConnectionOptions) -> bytes
         if connection.info.server_version >= version:
             pins.update(more)
     pins["statement_timeout"] = str(round(options.statement_timeout * 1000))
-    pins["client_encoding"] = SQL_ASCII if server_encoding(connection) == SQL_ASCII else "UTF8"
+    pins["client_encoding"] = conversation_encoding(server_encoding(connection))
     return "; ".join(f"SET {name} = '{value}'" for name, value in pins.items()).encode()
 
 
 def server_encoding(connection: psycopg.Connection) -> str:
     """The database's encoding by PostgreSQL's name, for example UTF8."""
-    return connection.info.parameter_status("server_encoding") or SQL_ASCII
+    # Not by connection.info: that one needs a Python codec for the client encoding.
+    return (connection.pgconn.parameter_status(b"server_encoding") or SQL_ASCII.encode()).decode("ascii")
 
 
 def shown_url(url: str) -> str:

@@ -19,7 +19,7 @@ from cas.limits import MIB
 from cas.postgres.connecting import without_secrets
 from cas.postgres.dump_text import SETTINGS, DumpEntry, entries
 from cas.postgres.faults import MAX_MESSAGE
-from cas.postgres.quoting import SQL_ASCII, shown
+from cas.postgres.quoting import conversation_encoding, shown
 from cas.postgres.shapes import CAPTURE_SCHEMA
 from cas.records.source import SchemaItem
 
@@ -107,7 +107,7 @@ def _arguments(request: DumpRequest, output: Path) -> list[str]:
         "--no-password",
         f"--snapshot={request.snapshot_id}",
         f"--lock-wait-timeout={round(request.lock_timeout * 1000)}",
-        f"--encoding={SQL_ASCII if request.encoding == SQL_ASCII else 'UTF8'}",
+        f"--encoding={conversation_encoding(request.encoding)}",
         f"--exclude-schema={CAPTURE_SCHEMA}",
         f"--file={output}",
     ]

@@ -10,7 +10,7 @@ can serve it.
 """
 
 from cas.errors import Unsupported
-from cas.postgres.quoting import SQL_ASCII, column, qualified
+from cas.postgres.quoting import SQL_ASCII, column, conversation_encoding, qualified
 from cas.postgres.shapes import KeyColumn, Table
 from cas.records.model import EntityKind, KeyPart
 
@@ -52,7 +52,8 @@ def _condition(table: Table, encoding: str) -> bytes:
     """The extension's own `WHERE ...`: the other rows come with CREATE EXTENSION."""
     if not table.condition:
         return b""
-    if encoding not in ("UTF8", SQL_ASCII) and not table.condition.isascii():
+    in_names_encoding = encoding == "UTF8" or conversation_encoding(encoding) == SQL_ASCII
+    if not (in_names_encoding or table.condition.isascii()):
         raise Unsupported(
             "an extension's condition on its configuration table is not in ASCII", where=table.entity.label
         )

@@ -35,9 +35,10 @@ def source(url: str, patience: Patience | None = None, statement_timeout: float 
     )
 
 
-def run(url: str, *statements: str) -> None:
+def run(url: str, *statements: str, encoding: str = "UTF8") -> None:
     """Execute as the superuser, each statement by itself."""
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(url, autocommit=True, client_encoding=encoding) as connection:
+        connection.execute("SET lock_timeout = '10s'")  # a test that blocks itself shall fail
         for statement in statements:
             connection.execute(statement.encode())
 
