@@ -35,6 +35,7 @@ _DEADLOCK = "40P01"
 _DUPLICATE_SCHEMA = "42P06"
 _UNKNOWN_SETTING = "42704"
 _KEYS = frozenset({"INDEX", "CONSTRAINT"})
+_REFERENCES = frozenset({"FK CONSTRAINT"})
 _FOREIGN_KEYS = frozenset({"FK CONSTRAINT", "CHECK CONSTRAINT"})
 
 
@@ -122,7 +123,9 @@ class SchemaRunner:
         units = _units(steps)
         keys = [unit for unit in units if _is_all_of(unit, _KEYS)]
         foreign = [unit for unit in units if _is_all_of(unit, _FOREIGN_KEYS)]
-        first = foreign[0].place if foreign else len(steps)
+        # Checks that were not validated stand before the attachment of index partitions, on which the
+        # unique keys of partitioned tables wait, and with them foreign keys.
+        first = next((unit.place for unit in foreign if _is_all_of(unit, _REFERENCES)), len(steps))
         parallel = {unit.place for unit in (*keys, *foreign)}
         light = [unit for unit in units if unit.place not in parallel]
         deferred = self._side_by_side(keys, sizes, may_wait=True)
