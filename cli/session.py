@@ -116,9 +116,14 @@ class Session:
 
     def attached(self, repository: Repository, *, create: bool = False) -> PostgresCatalog:
         """The repository's catalog; `create` claims an unclaimed one."""
+        catalog = self.unattached(repository)
+        catalog.attach(repository.id, repository.store.url, create=create)
+        return catalog
+
+    def unattached(self, repository: Repository) -> PostgresCatalog:
+        """The catalog at the repository's address, whoever's it is."""
         catalog = PostgresCatalog(self.catalog_url(repository.id))
         self._open.callback(catalog.close)
-        catalog.attach(repository.id, repository.store.url, create=create)
         return catalog
 
     def catalog_url(self, repository_id: str) -> str:

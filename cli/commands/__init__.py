@@ -2,6 +2,8 @@
 
 import typer
 
+from cli.commands.catalog import add_catalog
+from cli.commands.check import add_check
 from cli.commands.demo import add_demo
 from cli.commands.diff import add_diff
 from cli.commands.doctor import add_doctor
@@ -20,6 +22,8 @@ _ALL = (
     add_diff,
     add_get,
     add_restore,
+    add_check,
+    add_catalog,
     add_doctor,
     add_demo,
 )

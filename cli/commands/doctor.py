@@ -47,10 +47,7 @@ def doctor(cas: Session, source: Source = None) -> ExitCode:
     cas.set(source=source)
     _ = cas.settings  # a mistake in the settings is an error of its own
     observations = tuple(_observations(cas))
-    grants: tuple[str, ...] = ()
-    if any(observation.group == "source" and observation.name == "reachable" for observation in observations):
-        grants = grants_of(cas)
-    diagnosis = Diagnosis(observations, grants)
+    diagnosis = Diagnosis(observations, _grants(cas, observations))
     cas.terminal.result(diagnosis)
     cas.terminal.show(*_told(diagnosis))
     return ExitCode.OK if diagnosis.is_healthy else ExitCode.NOT_HEALTHY
@@ -69,6 +66,20 @@ def _observations(session: Session) -> Iterator[Observation]:
             failure = failure_of(error)
             place = f" ({failure.where})" if failure.where else ""
             yield Observation(group, "reachable", Health.FAIL, f"{failure.what}{place}", failure.hint)
+
+
+def _grants(session: Session, observations: Sequence[Observation]) -> tuple[str, ...]:
+    """Where the platform answers; what does not work there was told already."""
+    answers = any(
+        one.group == "source" and one.name == "reachable" and one.health is not Health.FAIL
+        for one in observations
+    )
+    if not answers:
+        return ()
+    try:
+        return grants_of(session)
+    except CasError:
+        return ()
 
 
 def _told(diagnosis: Diagnosis) -> Iterator[RenderableType]:

@@ -43,9 +43,7 @@ def demo_place(directory: Path, records: int, *, keep: bool) -> Iterator[Path]:
                 if not keep:
                     _empty(place)
                     (place / MARK).unlink()
-    if not keep:
-        with faults_of_files(place):
-            place.rmdir()
+                    place.rmdir()
 
 
 def _require_ours(place: Path) -> None:

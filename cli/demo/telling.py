@@ -1,5 +1,6 @@
 """How the demo's story looks on a terminal."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,28 +132,31 @@ def _proof(report: DemoReport) -> Table:
 
 
 def goodbye(place: Path, report: DemoReport, *, is_kept: bool) -> Iterator[RenderableType]:
-    """What to do next."""
+    """What to do next: lines that can be copied."""
     yield Text.assemble(
-        ("\nDone", "bold green"),
-        f" in {duration(report.seconds)}, and everything is stopped again. ",
-        ("Next:", "bold"),
+        ("\nDone", "bold green"), f" in {duration(report.seconds)}, and everything is stopped again. Next:"
     )
-    lost = next((change for change in report.examples if change.kind is ChangeKind.REMOVED), None)
-    lines = []
     if is_kept:
-        lines.append((f"export CAS_HOME={plain(str(place))}", "the demo's directory, with a cas.toml"))
-        lines.append(("cas versions", "all versions"))
-        lines.append(("cas diff 1 2", "records and fields"))
-        if lost is not None:
-            lines.append((f"cas get 1 products {lost.key[0]}", "a product that was deleted by accident"))
-        lines.append(("cas snapshot", "another version"))
-    else:
-        again = "" if report.products == DEFAULT_RECORDS else f" --records {report.products}"
-        lines.append((f"cas demo{again} --keep", "keep it, to look around"))
-        lines.append(("cas init /var/backups/shop", "a repository of your own"))
-        lines.append(("cas doctor", "is everything ready, and which rights are needed"))
-        lines.append(("cas snapshot --source postgresql://...", "your first version"))
-    grid = Table.grid(padding=(0, 2))
+        yield Text(
+            f"  export CAS_HOME={shlex.quote(str(place))}", style="cyan", overflow="ignore", no_wrap=True
+        )
+    lines = _around_a_kept_one(report) if is_kept else _after_a_removed_one(report)
     for line, meaning in lines:
-        grid.add_row(Text(line, style="cyan", no_wrap=True), Text(meaning, style="dim"))
-    yield indented(grid)
+        yield Text.assemble((f"  {line:<38}", "cyan"), (f"  # {meaning}", "dim"))
+
+
+def _around_a_kept_one(report: DemoReport) -> Iterator[tuple[str, str]]:
+    lost = next((change for change in report.examples if change.kind is ChangeKind.REMOVED), None)
+    yield "cas versions", "all versions"
+    yield "cas diff 1 2", "records and fields"
+    if lost is not None:
+        yield f"cas get 1 products {lost.key[0]}", "deleted by accident"
+    yield "cas snapshot", "another version"
+
+
+def _after_a_removed_one(report: DemoReport) -> Iterator[tuple[str, str]]:
+    again = "" if report.products == DEFAULT_RECORDS else f" --records {report.products}"
+    yield f"cas demo{again} --keep", "keep it, to look around"
+    yield "cas init /var/backups/shop", "a repository of your own"
+    yield "cas doctor", "is everything ready?"
+    yield "cas snapshot --source postgresql://...", "your first version"

@@ -1,21 +1,25 @@
 """A place for each test: directories of its own, a catalog and a platform on the session's cluster."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from tests.cli.running import SHOP, Place, execute, rows
-from tests.servers.postgres import Cluster, Databases
+from tests.servers.postgres import Cluster, Databases, temporary_directory
 
 
 @pytest.fixture
-def bare(tmp_path: Path) -> Place:
-    """Nothing is set but CAS_HOME, which does not exist yet."""
-    place = Place(tmp_path)
-    place.environment["CAS_HOME"] = str(place.home)
-    return place
+def bare() -> Iterator[Place]:
+    """Nothing is set but CAS_HOME, which does not exist yet.
+
+    Not below pytest's own directory: where root runs the tests, each new run of pytest closes that
+    one to the user of the embedded server, also while a server of ours is at work in it.
+    """
+    with temporary_directory() as directory:
+        place = Place(directory)
+        place.environment["CAS_HOME"] = str(place.home)
+        yield place
 
 
 @pytest.fixture

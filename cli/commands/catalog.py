@@ -1,0 +1,50 @@
+"""`cas catalog rebuild`: the catalog anew, from the store alone."""
+
+from collections.abc import Iterator
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from cas.catalog.postgres import PostgresCatalog
+from cas.rebuild import RebuildReport, rebuild_catalog
+from cli.commanding import command
+from cli.exit_codes import ExitCode
+from cli.session import Session
+from cli.watching_faces import watching
+from cli.words import counted, plain
+
+
+def add_catalog(app: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+    command(group, "rebuild", examples=["cas catalog rebuild", "cas catalog rebuild --json"])(rebuild)
+    app.add_typer(group, name="catalog", help="The catalog: rebuild it from the store.")
+
+
+def rebuild(cas: Session) -> ExitCode:
+    """Take every version that the store holds into the catalog; it is claimed where it is new.
+
+    Run it after the catalog was lost or restored from an older backup. Nothing is deleted. What is
+    damaged is listed as failed with its reason, and taken in by a later run once it was mended.
+    """
+    repository = cas.repository
+    catalog = cas.unattached(repository)
+    cas.if_stopped = "What was taken in so far is kept; run it again to go on"
+    with watching(cas.terminal, "rebuild") as counters:
+        report = rebuild_catalog(repository, catalog, counters)
+    cas.terminal.result(report, human=Group(*_told(report, catalog)))
+    return ExitCode.CORRUPT if report.quarantined else ExitCode.OK
+
+
+def _told(report: RebuildReport, catalog: PostgresCatalog) -> Iterator[RenderableType]:
+    style = "bold yellow" if report.quarantined else "bold green"
+    yield Text(f"{counted(len(report.adopted), 'version')} taken in", style=style)
+    yield Text(
+        f"  {len(report.known):,} were known already, {counted(report.packs, 'pack')} live", style="dim"
+    )
+    yield Text(f"  catalog  {plain(catalog.url)}", style="dim")
+    for document in report.quarantined:
+        yield Text.assemble(
+            (f"  version {document.number} was not taken in: ", "yellow"),
+            f"{plain(document.what)} ({plain(document.object)}). {plain(document.hint)}",
+        )
