@@ -15,8 +15,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from threading import Event, Thread
 
 import numpy as np
 
@@ -24,8 +22,10 @@ from cas.catalog.interface import Catalog
 from cas.catalog.model import NewPack, NewVersion, SessionHandle, Version, VersionResult
 from cas.engine.chunk_index import Places, View
 from cas.engine.compression import DEFAULT_LEVEL, Compressor, Dictionary, train_dictionary
+from cas.engine.heartbeat import Heartbeat
+from cas.engine.node_packer import NodePacker, WaitingNode
 from cas.engine.packer import ClosedPack, Packer
-from cas.engine.predecessors import Base, Predecessors
+from cas.engine.predecessors import Predecessors
 from cas.engine.repository import Repository
 from cas.errors import CasError, Conflict
 from cas.format.document import PackRef, ValueRef, VersionDocument, encode_document
@@ -33,11 +33,8 @@ from cas.format.large import encode_large
 from cas.format.malformed import over_limit
 from cas.format.names import dictionary_key, pack_key, version_key
 from cas.ids import SHORT_ID_BYTES, ChunkId, ChunkKind
-from cas.limits import LARGE_VALUE_BYTES, MAX_CHUNK_BYTES, SESSION_RENEW_SECONDS
+from cas.limits import LARGE_VALUE_BYTES, MAX_CHUNK_BYTES
 from cas.store.interface import ObjectExists, ObjectMissing, Store
-
-NODES_AT_ONCE = 64
-"""Nodes that are looked up and packed together; about 170 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,18 +181,14 @@ class WriteSession:
         self._store(kind, [chunk_id], [plain], None)
         return chunk_id
 
-    def node_id(self, plain: bytes) -> ChunkId:
-        """The id of a tree node."""
-        return self._hashers[ChunkKind.NODE](plain)
-
-    def nodes(self, before: ChunkId | None) -> "NodePacker":
+    def nodes(self, before: ChunkId | None) -> NodePacker:
         """A writer of one tree's nodes; `before` is the root of the tree that it follows."""
         predecessors = None
         if before is not None and self._settings.delta_depth:
             predecessors = Predecessors(self._repository.reader_of(self._view), before)
-        return NodePacker(self, predecessors)
+        return NodePacker(self._hashers[ChunkKind.NODE], self._store_nodes, predecessors)
 
-    def store_nodes(self, nodes: Sequence["WaitingNode"]) -> None:
+    def _store_nodes(self, nodes: Sequence[WaitingNode]) -> None:
         """Pack the nodes that are new, as deltas where their predecessors allow it."""
         where = {node.id: node for node in nodes}
         ids, _ = self._absent(list(where), [node.plain for node in where.values()])
@@ -370,58 +363,3 @@ def _require_same_history(repository: Repository, catalog: Catalog) -> None:
             where=repository.store.url,
             hint="The catalog is older than the store, or another one. `cas catalog rebuild` takes them in",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingNode:
-    """A node that was made and not yet looked up. `predecessor` finds the base of a delta."""
-
-    id: ChunkId
-    plain: bytes
-    predecessor: Callable[[], Base | None] | None
-
-
-class NodePacker:
-    """Takes the nodes of one tree, a few at a time: the tree's NodeWriter. `flush` when it is built."""
-
-    def __init__(self, session: WriteSession, predecessors: Predecessors | None) -> None:
-        self._session = session
-        self._predecessors = predecessors
-        self._waiting: list[WaitingNode] = []
-
-    def put_node(self, plain: bytes, level: int, last_key: bytes) -> ChunkId:
-        node_id = self._session.node_id(plain)
-        find = partial(self._predecessors.find, level, last_key) if self._predecessors else None
-        self._waiting.append(WaitingNode(node_id, plain, find))
-        if len(self._waiting) >= NODES_AT_ONCE:
-            self.flush()
-        return node_id
-
-    def flush(self) -> None:
-        """Hand over what waits."""
-        waiting, self._waiting = self._waiting, []
-        if waiting:
-            self._session.store_nodes(waiting)
-
-
-class Heartbeat:
-    """Renews a lease now and then on a thread of its own, until stopped or fenced."""
-
-    def __init__(self, renew: Callable[[], None]) -> None:
-        self._renew = renew
-        self._stopped = Event()
-        self._thread = Thread(target=self._run, name="cas-lease", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._stopped.wait(SESSION_RENEW_SECONDS):
-            # A renewal that fails is repeated at the next beat; register_pack and commit decide.
-            with suppress(CasError):
-                self._renew()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join()

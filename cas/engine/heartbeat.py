@@ -1,0 +1,31 @@
+"""Keeping a lease alive while work goes on."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Event, Thread
+
+from cas.errors import CasError
+from cas.limits import SESSION_RENEW_SECONDS
+
+
+class Heartbeat:
+    """Renews a lease now and then on a thread of its own, until stopped or fenced."""
+
+    def __init__(self, renew: Callable[[], None]) -> None:
+        self._renew = renew
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, name="cas-lease", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(SESSION_RENEW_SECONDS):
+            # A renewal that fails is repeated at the next beat; register_pack and commit decide.
+            with suppress(CasError):
+                self._renew()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()

@@ -1,0 +1,50 @@
+"""The nodes of one tree on their way into packs, a few at a time."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from cas.engine.predecessors import Base, Predecessors
+from cas.ids import ChunkId
+
+NODES_AT_ONCE = 64
+"""Nodes that are looked up and packed together; about 170 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingNode:
+    """A node that was made and not yet looked up. `predecessor` finds the base of a delta."""
+
+    id: ChunkId
+    plain: bytes
+    predecessor: Callable[[], Base | None] | None
+
+
+class NodePacker:
+    """Takes the nodes of one tree, a few at a time: the tree's NodeWriter. `flush` when it is built."""
+
+    def __init__(
+        self,
+        name: Callable[[bytes], ChunkId],
+        store: Callable[[Sequence[WaitingNode]], None],
+        predecessors: Predecessors | None,
+    ) -> None:
+        """`name` gives a node its id, `store` packs those that are new."""
+        self._name = name
+        self._store = store
+        self._predecessors = predecessors
+        self._waiting: list[WaitingNode] = []
+
+    def put_node(self, plain: bytes, level: int, last_key: bytes) -> ChunkId:
+        node_id = self._name(plain)
+        find = partial(self._predecessors.find, level, last_key) if self._predecessors else None
+        self._waiting.append(WaitingNode(node_id, plain, find))
+        if len(self._waiting) >= NODES_AT_ONCE:
+            self.flush()
+        return node_id
+
+    def flush(self) -> None:
+        """Hand over what waits."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self._store(waiting)
