@@ -53,6 +53,8 @@ CREATE MATERIALIZED VIEW public.filled_from_filled AS SELECT count(*) AS n FROM 
 CREATE MATERIALIZED VIEW public.empty AS SELECT id FROM public.product WITH NO DATA;
 CREATE MATERIALIZED VIEW public.late AS SELECT id, count FROM public.grouped;
 CREATE INDEX late_id ON public.late (id);
+CREATE MATERIALIZED VIEW public.latest AS SELECT p.id, p.sku, count(*) FROM public.product p GROUP BY p.id;
+CREATE INDEX latest_sku ON public.latest (sku);
 CREATE FUNCTION public.cheapest() RETURNS bigint LANGUAGE sql
   BEGIN ATOMIC SELECT CASE WHEN true THEN min(id) END FROM public.cheap; END;
 
@@ -101,7 +103,7 @@ INSERT INTO public.fast VALUES (1);
 INSERT INTO public.secret VALUES (1, 'me');
 SELECT setval('public.plain', -7, false); SELECT nextval('"Odd; name"."S; ""q"""');
 REFRESH MATERIALIZED VIEW public.filled; REFRESH MATERIALIZED VIEW public.filled_from_filled;
-REFRESH MATERIALIZED VIEW public.late;
+REFRESH MATERIALIZED VIEW public.late; REFRESH MATERIALIZED VIEW public.latest;
 SELECT lo_from_bytea(4711, '\x00ff41'), lo_from_bytea(4712, ''),
        lo_from_bytea(4713, decode(repeat('ab', 700000), 'hex') || decode(repeat('00', 300000), 'hex'));
 COMMENT ON LARGE OBJECT 4711 IS 'it''s large';

@@ -73,6 +73,7 @@ def test_materialized_views_are_filled_exactly_where_they_were(
         ("filled", True),
         ("filled_from_filled", True),
         ("late", True),
+        ("latest", True),
     ]
 
 
@@ -100,3 +101,26 @@ def test_sequences_continue_exactly_where_they_were(
         state = f"SELECT last_value, is_called FROM {name}"
         assert ask(restored, state) == ask(source, state)
     assert ask(restored, "SELECT nextval('public.plain')") == [(-7,)]
+
+
+def test_an_ordinary_role_restores_what_it_owns(cluster: Cluster, database: Databases) -> None:
+    """It has taken its own right to read and write a table away, and a view of the table is filled."""
+    role = "target_plain_owner"
+    source, restored = database(), database()
+    ask(source, f"DO $$ BEGIN IF to_regrole('{role}') IS NULL THEN CREATE ROLE {role} LOGIN; END IF; END $$")
+    for url in (source, restored):
+        ask(
+            url,
+            f"DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO {role}', current_database()); END $$",
+        )
+    theirs = [url.replace("postgres@", f"{role}@") for url in (source, restored)]
+    ask(
+        theirs[0],
+        "CREATE TABLE t (a int PRIMARY KEY); INSERT INTO t VALUES (1); CREATE TABLE u (a int REFERENCES t);"
+        "INSERT INTO u VALUES (1); CREATE MATERIALIZED VIEW m AS SELECT a FROM u;"
+        f"REVOKE INSERT, TRUNCATE ON t FROM {role}",
+    )
+    assert move(cluster, theirs[0], PostgresTarget(theirs[1])).notes == []
+    assert ask(restored, "SELECT t.a, u.a, m.a FROM t, u, m") == [(1, 1, 1)]
+    acl = "SELECT relacl::text FROM pg_class WHERE relname = 't'"
+    assert ask(restored, acl) == ask(source, acl)
