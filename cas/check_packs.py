@@ -21,6 +21,7 @@ from cas.format.frame import Encoding, Frame
 from cas.format.names import pack_key
 from cas.format.pack import HEADER_BYTES, Trailer, parse_end, parse_header
 from cas.ids import CHUNK_ID_BYTES, SHORT_ID_BYTES, ChunkId, ChunkKind, PackName
+from cas.limits import MIB
 from cas.progress import Progress
 from cas.store.interface import ObjectMissing
 
@@ -30,6 +31,10 @@ PACKS_LABEL = "packs"
 TRAILERS_AHEAD = 16
 PACKS_AHEAD = 2
 """Requests on their way while the last answer is examined; a pack has up to 64 MiB."""
+
+IN_MEMORY_BYTES = 128 * MIB
+"""Stored bytes of all packs up to which index and ids are held in memory: about 1,000,000 records of
+45 bytes each. Larger ones go to temporary files."""
 
 _REST_BYTES = CHUNK_ID_BYTES - SHORT_ID_BYTES
 
@@ -48,7 +53,8 @@ def packs_of_store(
     """All listed packs in an index of their own below `directory`. The trailers of `fresh` are fetched
     from the store, whatever the local cache has; a pack whose trailer is damaged is left out."""
     wanted = frozenset(fresh)
-    index = ChunkIndex(directory / "index")
+    is_small = sum(listed.values()) <= IN_MEMORY_BYTES
+    index = ChunkIndex(None if is_small else directory / "index")
     trailers = Trailers(repository.store, directory / "trailers")
     progress.entity(PACKS_LABEL, len(listed), 0)
 
@@ -96,13 +102,18 @@ def _ahead(
 class ProvenGround(Ground):
     """A ground some of whose packs were read whole: there a chunk counts only with its full id.
 
-    The second halves of all recomputed ids lie in a file below `directory`, 16 bytes a chunk.
+    The second halves of all recomputed ids, 16 bytes a chunk, lie in a file below `directory` where
+    the index lies in files too.
     """
 
     def __init__(self, packs: Packs, ledger: Ledger, known: ChunkIndex, directory: Path) -> None:
         super().__init__(packs, ledger, known)
         rows = max(len(packs.index), 1)
-        self._rests = np.memmap(directory / "ids", np.uint8, "w+", shape=(rows, _REST_BYTES))
+        self._rests: npt.NDArray[np.uint8] = (
+            np.zeros((rows, _REST_BYTES), np.uint8)
+            if packs.index.is_in_memory
+            else np.memmap(directory / "ids", np.uint8, "w+", shape=(rows, _REST_BYTES))
+        )
         self._proven = np.zeros(rows, dtype=np.bool_)
 
     def prove(self, name: PackName, ids: bytes | bytearray) -> None:

@@ -139,6 +139,11 @@ class ChunkIndex:
         with self._lock:
             return frozenset(self._known)
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether no segment lies in a file."""
+        return all(segment.path is None for segment in self._segments)
+
     def __len__(self) -> int:
         """Rows, copies counted."""
         return sum(len(segment.rows) for segment in self._segments)

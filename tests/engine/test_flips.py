@@ -1,0 +1,145 @@
+"""Every single byte of a small repository is changed, one after another.
+
+No region is left out: config, documents, headers, frames of every encoding, trailers, footers and the
+second copy of a dictionary. The deepest check finds each one, and names the object; reading never gives
+anything but the right records or a refusal.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from cas.check import CheckLevel, CheckReport, check_repository
+from cas.engine.repository import Repository
+from cas.errors import CasError, CorruptData
+from cas.format.frame import Encoding
+from cas.format.names import CONFIG, pack_of_key
+from cas.format.pack import FOOTER_BYTES, HEADER_BYTES, parse_end
+from tests.engine.scenes import PRODUCTS, Platform, Records, World, expected, records_of
+
+ROWS = {number: b"%d\tproduct number %d" % (number, number * number) for number in range(6)}
+FIRST: Platform = {PRODUCTS: ROWS}
+SECOND: Platform = {PRODUCTS: {**ROWS, 4: b"4\tanother product number 16"}}
+RIGHT = {1: expected(FIRST), 2: expected(SECOND)}
+DICTIONARY = zstandard.train_dictionary(
+    256, [b"%d\tproduct number %d" % (number, number * number) for number in range(3000)]
+).as_bytes()
+
+
+@pytest.fixture
+def small(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Two versions with a dictionary, a delta, and every other encoding; as small as they can be."""
+    monkeypatch.setattr("cas.engine.write_session.train_dictionary", lambda samples: DICTIONARY)
+    world.take(FIRST)
+    world.take(SECOND)
+    return world
+
+
+def objects(world: World) -> dict[str, bytes]:
+    return {info.key: world.store.get(info.key) for info in world.store.objects()}
+
+
+def flips(world: World, key: str) -> Iterator[int]:
+    """Put the object with one bit changed, position by position; whole again afterwards."""
+    whole = world.store.get(key)
+    for position in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        world.store.put(key, bytes(damaged))
+        yield position
+    world.store.put(key, whole)
+
+
+def read(world: World, cache: Path | None = None) -> dict[int, Records | None]:
+    """What a new process reads of both versions; None where it is refused."""
+    found: dict[int, Records | None] = {1: None, 2: None}
+    try:
+        repository = world.open(cache=cache)
+    except CasError:
+        return found
+    for number in found:
+        try:
+            found[number] = records_of(repository, number)
+        except CasError:
+            continue
+    repository.close()
+    return found
+
+
+def check(world: World, opened: Repository) -> CheckReport:
+    """By a new process; `opened` stands in for one whose config cannot be read."""
+    try:
+        repository = world.open()
+    except CorruptData:
+        return check_repository(opened, level=CheckLevel.BYTES)
+    report = check_repository(repository, level=CheckLevel.BYTES)
+    repository.close()
+    return report
+
+
+def region(stored: bytes, position: int) -> str:
+    """Which part of a pack this is."""
+    trailer = parse_end(stored)
+    if position < HEADER_BYTES:
+        return "header"
+    offset = HEADER_BYTES
+    for frame in trailer.frames:
+        offset += frame.stored_length
+        if position < offset:
+            return frame.encoding.name
+    return "trailer" if position < len(stored) - FOOTER_BYTES else "footer"
+
+
+def test_every_flipped_byte_is_found_and_none_is_read(small: World) -> None:
+    whole = objects(small)
+    assert read(small) == RIGHT
+    opened = small.open()
+    regions: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
+    for key, stored in whole.items():
+        is_pack = pack_of_key(key) is not None
+        for position in flips(small, key):
+            where = region(stored, position) if is_pack else key.partition("/")[0]
+            regions[where] += 1
+            report = check(small, opened)
+            assert key in {finding.object for finding in report.findings}, (key, position)
+            found = read(small)
+            for number, records in found.items():
+                assert records in (None, RIGHT[number]), (key, position)
+                if records is None:
+                    refused[where] += 1
+                if key != CONFIG:
+                    assert (records is None) <= (number in report.lost_versions), (key, position)
+    assert set(regions) == {
+        "config",
+        "dictionaries",
+        "versions",
+        "header",
+        "trailer",
+        "footer",
+        *(encoding.name for encoding in Encoding),
+    }, "no region was left out"
+    assert objects(small) == whole
+    assert not refused.keys() & {"header", "dictionaries"}, "these are not needed to read"
+    assert {"config", "versions", "trailer", "ZSTD_DELTA", "ZSTD_DICTIONARY"} <= refused.keys()
+    assert check(small, opened).is_clean
+
+
+def test_flipped_bytes_of_the_local_cache_cost_a_request_and_nothing_else(
+    small: World, tmp_path: Path
+) -> None:
+    assert read(small, tmp_path) == RIGHT
+    files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    assert {path.parent.name for path in files} == {"index", "trailers"}
+    for path in files:
+        whole = path.read_bytes()
+        for position in range(0, len(whole), 13):
+            damaged = bytearray(whole)
+            damaged[position] ^= 1 << position % 8
+            path.write_bytes(damaged)
+            assert read(small, tmp_path) == RIGHT, (path, position)
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(whole)
