@@ -103,6 +103,7 @@ def test_two_demos_in_one_directory_do_not_disturb_each_other(bare: Place) -> No
     place = bare.directory / "demo"
     process = bare.start("demo", "--records", "20000", "--directory", place)
     while not (place / "postgres").exists():
+        assert process.poll() is None
         time.sleep(0.05)
     second = bare("demo", *FEW, "--directory", place)
     assert second.code == ExitCode.CONFLICT

@@ -60,6 +60,7 @@ def test_ctrl_c_while_waiting_for_a_lock_ends_at_once(cas: Place, shop: str) -> 
         process = cas.start("snapshot")
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
         while rows(shop, waiting) == [(0,)]:
+            assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
