@@ -34,7 +34,8 @@ def url(each_cluster: Cluster, database: Databases) -> str:
         "CREATE SCHEMA s",
         "CREATE TYPE s.e AS ENUM ('a')",
         r"""CREATE TABLE s.t (id int PRIMARY KEY, d date, i interval, z timestamptz, f float8, g float4,
-            b bytea, c regclass, "ü\" text, m money, a int[], ts s.e[] DEFAULT '{a}')""",
+            b bytea, c regclass, "ü\" text, m money, a int[], ts s.e[] DEFAULT '{a}',
+            w text DEFAULT 'back\slash')""",
         r"""INSERT INTO s.t VALUES (1, '2024-02-01', '1 mon 2 days', '2024-02-01 12:00+00', 0.1::float8 + 0.2,
             0.1, '\x00ff5c', 's.t', 'ü\', 12.34, '{1,NULL}')""",
         "CREATE TABLE s.dates (d timestamptz PRIMARY KEY, i interval)",
@@ -85,6 +86,8 @@ def test_time_outs_of_the_role_do_not_end_our_transaction(url: str, each_cluster
     names += ["transaction_timeout"] if each_cluster.major >= 17 else []
     for name in names:
         run(url, f"ALTER ROLE {ROLE} SET {name} = '300ms'")
+    with connect(login(url, ROLE), ConnectionOptions()) as connection:
+        assert [connection.execute(f"SHOW {name}".encode()).fetchone() for name in names[:3]] == [("0",)] * 3
     with source(login(url, ROLE)).snapshot(Selection()) as snapshot:
         time.sleep(0.7)
         assert len(read(snapshot, entity_of(snapshot, "s.t")).payloads) == 1
