@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import IO
 
 from cas.ids import CHUNK_ID_BYTES, ChunkId
+from cas.temporary import temporary_faults
 
 RUN_IDS = 250_000
 """Ids sorted in memory at once: about 20 MiB as Python objects."""
@@ -42,7 +43,8 @@ class BagSorter:
             run.close()
 
     def add(self, ids: Sequence[ChunkId], large: Sequence[int] = ()) -> None:
-        """Records with these ids; `large` holds the positions of LARGE ones."""
+        """Records with these ids; `large` holds the positions of LARGE ones. InsufficientSpace where
+        there is no room for the temporary files."""
         marks = frozenset(large)
         self._rows.extend(
             chunk_id + (b"\1" if position in marks else b"\0") for position, chunk_id in enumerate(ids)
@@ -52,10 +54,11 @@ class BagSorter:
 
     def _spill(self) -> None:
         self._rows.sort()
-        run = tempfile.TemporaryFile(prefix="cas-bag-")  # noqa: SIM115  # closed by __exit__
-        run.write(b"".join(self._rows))
-        run.seek(0)
-        self._runs.append(run)
+        with temporary_faults():
+            run = tempfile.TemporaryFile(prefix="cas-bag-")  # noqa: SIM115  # closed by __exit__
+            self._runs.append(run)
+            run.write(b"".join(self._rows))
+            run.seek(0)
         self._rows = []
 
     def entries(self) -> Iterator[BagEntry]:

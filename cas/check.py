@@ -40,6 +40,7 @@ from cas.format.names import (
 from cas.ids import ChunkKind, PackName
 from cas.progress import Progress, Silent
 from cas.store.interface import ObjectMissing
+from cas.temporary import temporary_faults
 
 DICTIONARY_HINT = "The one in its pack serves; bring this copy back before both are lost"
 
@@ -182,7 +183,8 @@ class _Check:
             return bases, ground
         scope = set(listing.packs) if self._version is None else self._scope(listing)
         self._packs = len(scope)
-        directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cas-check-")))
+        with temporary_faults():
+            directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cas-check-")))
         self._progress.phase("packs")
         packs = packs_of_store(
             self._repository, listing.packs, scope, directory, self._ledger, self._progress

@@ -24,6 +24,7 @@ from cas.ids import CHUNK_ID_BYTES, SHORT_ID_BYTES, ChunkId, ChunkKind, PackName
 from cas.limits import MIB
 from cas.progress import Progress
 from cas.store.interface import ObjectMissing
+from cas.temporary import temporary_faults
 
 PACKS_LABEL = "packs"
 """What progress calls the packs; their counters are packs and stored bytes."""
@@ -109,10 +110,10 @@ class ProvenGround(Ground):
     def __init__(self, packs: Packs, ledger: Ledger, known: ChunkIndex, directory: Path) -> None:
         super().__init__(packs, ledger, known)
         rows = max(len(packs.index), 1)
-        self._rests: npt.NDArray[np.uint8] = (
+        self._rests = (
             np.zeros((rows, _REST_BYTES), np.uint8)
             if packs.index.is_in_memory
-            else np.memmap(directory / "ids", np.uint8, "w+", shape=(rows, _REST_BYTES))
+            else _mapped(directory / "ids", rows)
         )
         self._proven = np.zeros(rows, dtype=np.bool_)
 
@@ -138,6 +139,16 @@ class ProvenGround(Ground):
             return number
         key = pack_key(places.packs[int(places.pack[at])])
         return self.ledger.note(key, DamageKind.HASH_MISMATCH, "a chunk is another one than was meant")
+
+
+def _mapped(path: Path, rows: int) -> npt.NDArray[np.uint8]:
+    """An array of zeros in a file. It is written before it is mapped: a disk that is full is an error
+    here, and would be the end of the process later."""
+    block = bytes(MIB)
+    with temporary_faults(), path.open("wb") as file:
+        for begin in range(0, rows * _REST_BYTES, MIB):
+            file.write(block[: rows * _REST_BYTES - begin])
+    return np.memmap(path, np.uint8, "r+", shape=(rows, _REST_BYTES)).view(np.ndarray)
 
 
 class Bodies:

@@ -114,8 +114,11 @@ class ChunkIndex:
         self._segments: list[Segment] = []
         self._known: set[PackName] = set()
         if directory is not None:
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._load(directory)
+            try:
+                directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._load(directory)
+            except OSError:  # no place for a cache: then without one
+                self._directory = None
 
     def _load(self, directory: Path) -> None:
         found = []

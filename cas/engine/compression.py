@@ -14,10 +14,16 @@ import zstandard
 
 from cas.format.malformed import malformed
 from cas.ids import ChunkId
-from cas.limits import DICTIONARY_BYTES, DICTIONARY_MIN_SAMPLES_BYTES, MAX_FRAME_BYTES
+from cas.limits import DICTIONARY_BYTES, DICTIONARY_MIN_SAMPLES_BYTES, KIB, MAX_FRAME_BYTES
 
 DEFAULT_LEVEL = 3
 MAX_LEVEL = 19
+
+SMALLEST_DICTIONARY_BYTES = 16 * KIB
+"""A smaller one saves hardly more than frames of many records do by themselves."""
+
+RECORD_BYTES_PER_DICTIONARY_BYTE = 200
+"""Where a larger dictionary stops to earn its own two copies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +46,20 @@ class Dictionary:
         return self._prepared[level]
 
 
-def train_dictionary(samples: Sequence[bytes]) -> bytes | None:
+def train_dictionary(samples: Sequence[bytes], expected_bytes: int) -> bytes | None:
     """A dictionary for records like these, or None where there is too little to learn from.
 
-    samples: payloads from all over the entity. One that saves less than its own size is not made.
+    samples: payloads from all over the entity. expected_bytes: payload bytes of the whole entity, as far as
+    known; the dictionary, which is stored twice, gets a two-hundredth of them at the most. Measured on
+    product records in frames of 32: 256 KiB 139.8 bytes a record, 112 KiB 142.5, 32 KiB 151.8, none 217.2.
     """
-    if sum(map(len, samples)) < DICTIONARY_MIN_SAMPLES_BYTES or len(samples) < 100:
+    sampled = sum(map(len, samples))
+    if sampled < DICTIONARY_MIN_SAMPLES_BYTES or len(samples) < 100:
         return None
+    fair = max(SMALLEST_DICTIONARY_BYTES, max(expected_bytes, sampled) // RECORD_BYTES_PER_DICTIONARY_BYTE)
     try:
-        return zstandard.train_dictionary(DICTIONARY_BYTES, list(samples), level=DEFAULT_LEVEL).as_bytes()
+        size = min(DICTIONARY_BYTES, fair)
+        return zstandard.train_dictionary(size, list(samples), level=DEFAULT_LEVEL).as_bytes()
     except zstandard.ZstdError:
         return None
 

@@ -57,7 +57,8 @@ class Trailers:
         self._layouts: OrderedDict[PackName, Layout] = OrderedDict()
         self._lock = Lock()
         if directory is not None:
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with suppress(OSError):  # no place for a cache: `keep` does without
+                directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def layout(self, name: PackName) -> Layout:
         """The layout of a pack. CorruptData where pack or trailer is missing or damaged, Unsupported

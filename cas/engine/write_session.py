@@ -205,12 +205,12 @@ class WriteSession:
                 whole.append(node)
         self._packer.put(ChunkKind.NODE, [node.id for node in whole], [node.plain for node in whole])
 
-    def train(self, samples: Sequence[bytes]) -> Dictionary | None:
+    def train(self, samples: Sequence[bytes], expected_bytes: int) -> Dictionary | None:
         """Train and store a dictionary for records like these; None where it would not pay.
 
         A second copy goes under a name of its own, since a lost dictionary would lose an entity.
         """
-        plain = train_dictionary(samples)
+        plain = train_dictionary(samples, expected_bytes)
         if plain is None:
             return None
         dictionary = Dictionary(self._hashers[ChunkKind.DICTIONARY](plain), plain)

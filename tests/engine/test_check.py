@@ -9,7 +9,7 @@ import pytest
 from cas.check import CheckLevel, CheckReport, check_repository
 from cas.damage import MAX_NAMED_CHUNKS, DamageKind, Finding
 from cas.engine.repository import Repository
-from cas.errors import NotFound
+from cas.errors import CasError, NotFound
 from cas.format.document import VersionDocument
 from cas.format.names import dictionary_key, pack_key, version_key
 from cas.format.node import encode_node
@@ -675,3 +675,37 @@ def test_lookups_and_check_agree_on_a_sample(three: Three) -> None:
     found = lookup(reader, root(world, 3, "public.suppliers"), integer_key(7))
     assert found is not None
     assert reader.read(ChunkKind.RECORD, (found.id,)) == [platforms[2][SUPPLIERS][7]]
+
+
+def test_a_large_repository_is_checked_through_temporary_files(
+    three: Three, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    world, _ = three
+    monkeypatch.setattr("cas.check_packs.IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for level in LEVELS:
+        assert check(world, level).is_clean
+    name = wipe(world, record_id(world, product(77)))
+    assert check(world).findings[0].object == pack_key(name)
+    assert not list(tmp_path.iterdir()), "nothing is left behind"
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "not there"))
+    with pytest.raises(CasError, match="TMPDIR"):
+        check(world)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_several_lost_packs_are_named_and_so_is_who_misses_what(three: Three, level: CheckLevel) -> None:
+    """Nobody remembers which chunk was in which pack."""
+    world, _ = three
+    added = world.open().document(1).packs
+    lost = [pack.name for pack in added if not pack.holds_nodes][:3]
+    for name in lost:
+        world.store.delete(pack_key(name))
+    report = check(world, level)
+    found = {finding.object: finding for finding in report.findings}
+    assert found.keys() == {"packs/", *(pack_key(name) for name in lost)}
+    assert {finding.kind for finding in report.findings} == {DamageKind.MISSING}
+    assert found["packs/"].is_loss
+    assert "public.products" in found["packs/"].entities
+    assert report.lost_versions == (1, 2, 3)
+    assert all(found[pack_key(name)].versions == (1,) for name in lost), "it added them"

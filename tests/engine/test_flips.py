@@ -32,7 +32,7 @@ DICTIONARY = zstandard.train_dictionary(
 @pytest.fixture
 def small(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """Two versions with a dictionary, a delta, and every other encoding; as small as they can be."""
-    monkeypatch.setattr("cas.engine.write_session.train_dictionary", lambda samples: DICTIONARY)
+    monkeypatch.setattr("cas.engine.write_session.train_dictionary", lambda samples, expected: DICTIONARY)
     world.take(FIRST)
     world.take(SECOND)
     return world
