@@ -25,9 +25,16 @@ class EntityReading:
     """One entity on its way: its dictionary, and what was counted."""
 
     def __init__(
-        self, session: WriteSession, entity: Entity, before: EntityEntry | None, progress: Progress
+        self,
+        session: WriteSession,
+        entity: Entity,
+        before: EntityEntry | None,
+        expected_bytes: int,
+        progress: Progress,
     ) -> None:
-        """`before`: the same entity in the parent version, whose dictionary and tree are built upon."""
+        """`before`: the same entity in the parent version, whose dictionary and tree are built upon.
+        `expected_bytes`: its size by the statistics, 0 where nothing is known."""
+        self._expected_bytes = expected_bytes
         known = before.dictionary if before else None
         self._before = before.root if before else None
         self.entity = entity
@@ -73,7 +80,7 @@ class EntityReading:
                 size += sum(map(len, batch.payloads))
                 if size >= SAMPLE_BYTES:
                     break
-            self.dictionary = self._session.train(_samples(held))
+            self.dictionary = self._session.train(_samples(held), self._expected_bytes)
             yield from held
         yield from batches
 

@@ -239,7 +239,7 @@ class _Taking:
         estimate = snapshot.estimate(entity)
         self._progress.entity(entity.label, estimate.records, estimate.bytes)
         before = self._before.get(entity_order(entity))
-        reading = EntityReading(session, entity, before, self._progress)
+        reading = EntityReading(session, entity, before, estimate.bytes, self._progress)
         root = reading.grow(snapshot.batches(entity), self._repository.boundary)
         entry = EntityEntry(
             entity,
