@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from itertools import islice, repeat
 from time import monotonic
 
@@ -19,39 +18,10 @@ from cas.record_stream import BATCH_RECORDS, read_records
 from cas.records.model import Entity, EntityKind
 from cas.records.payload import pad_with_nulls
 from cas.records.source import Selection, Source
-from cas.records.target import SchemaParts, Target
+from cas.records.target import Target
+from cas.restore_scope import RestoredEntity, RestoreRequest, chosen_entries, schema_parts
 
 _TABLES = (EntityKind.TABLE, EntityKind.PARTITIONED)
-
-
-@dataclass(frozen=True, slots=True)
-class RestoreRequest:
-    """What to bring back. Patterns are as in Selection; empty means all.
-
-    `parallel`: connections that write at once. `verify`: read everything again and compare.
-    """
-
-    tables: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    with_schema: bool = True
-    with_data: bool = True
-    with_indexes: bool = True
-    with_constraints: bool = True
-    with_triggers: bool = True
-    with_owners: bool = True
-    with_privileges: bool = True
-    parallel: int = 2
-    verify: bool = True
-    allow_incomplete: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RestoredEntity:
-    """One entity that was brought back."""
-
-    label: str
-    records: int
-    payload_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,27 +55,6 @@ def restore_into(
     contents = open_contents(repository, number)
     _require_restorable(contents.document, wanted)
     return _Restoring(repository, contents, target, written, wanted, progress or Silent()).run()
-
-
-def chosen_entries(contents: Contents, request: RestoreRequest) -> tuple[EntityEntry, ...]:
-    """The entities that the request names; InvalidInput for a pattern that matches none."""
-    entries = contents.entries
-    for pattern in (*request.tables, *request.exclude):
-        if not any(_matches(entry.entity, (pattern,)) for entry in entries):
-            raise InvalidInput(
-                f"version {contents.document.number} holds no table {pattern}",
-                hint="`cas show` lists what it holds",
-            )
-    return tuple(
-        entry
-        for entry in entries
-        if (not request.tables or _matches(entry.entity, request.tables))
-        and not _matches(entry.entity, request.exclude)
-    )
-
-
-def _matches(entity: Entity, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(entity.label, p) or fnmatchcase(entity.name, p) for p in patterns)
 
 
 def _require_restorable(document: VersionDocument, request: RestoreRequest) -> None:
@@ -155,21 +104,11 @@ class _Restoring:
     def run(self) -> RestoreReceipt:
         request = self._request
         self._phase("prepare")
-        parts = SchemaParts(
-            indexes=request.with_indexes,
-            constraints=request.with_constraints,
-            triggers=request.with_triggers,
-            owners=request.with_owners,
-            privileges=request.with_privileges,
-            tables=frozenset((e.entity.schema, e.entity.name) for e in self._entries)
-            if self._is_selected
-            else None,
-        )
         waves = self._target.begin(
             self._contents.document.source.encoding,
             schema_of(self._contents) if request.with_schema else (),
-            parts,
-            [entry.entity for entry in self._tables],
+            schema_parts(request, self._entries),
+            [entry.entity for entry in self._entries if request.with_data and entry.root is not None],
             what=f"a restore of version {self._contents.document.number}",
         )
         self._phase("schema")
@@ -214,6 +153,7 @@ class _Restoring:
                 except BaseException:
                     for future in running:
                         future.cancel()
+                    self._target.cancel()
                     raise
 
     def _copy(self, entry: EntityEntry) -> None:
@@ -270,23 +210,14 @@ class _Restoring:
                 self._progress.advance(wanted.label, entry.records, entry.payload_bytes)
 
     @property
-    def _table_names(self) -> frozenset[tuple[str, ...]]:
-        chosen = (entry.entity for entry in self._entries if entry.entity.kind in _TABLES)
-        return frozenset((entity.schema, entity.name) for entity in chosen)
-
-    @property
-    def _is_selected(self) -> bool:
-        return bool(self._request.tables or self._request.exclude)
-
-    @property
     def _sets_sequences(self) -> bool:
         """Only a whole schema has all sequences of the version."""
-        return self._request.with_schema and not self._is_selected
+        return self._request.with_schema and not self._request.is_selected
 
     @property
     def _read_back(self) -> Selection:
         """What to read for the proof: what was written."""
-        if not self._is_selected:
+        if not self._request.is_selected:
             return Selection()
         return Selection(tables=tuple(entry.entity.label for entry in self._tables))
 

@@ -10,8 +10,8 @@ from cas.contents import open_contents, schema_of
 from cas.engine.repository import Repository
 from cas.format.document import SourceFacts
 from cas.records.source import SourceIdentity
-from cas.records.target import Finding, SchemaParts, Target
-from cas.restore import RestoredEntity, RestoreRequest, chosen_entries
+from cas.records.target import Finding, Target
+from cas.restore_scope import RestoredEntity, RestoreRequest, chosen_entries, schema_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +49,7 @@ def preview_restore(
     found = target.findings(
         identity_of_facts(source),
         items,
-        SchemaParts(
-            indexes=wanted.with_indexes,
-            constraints=wanted.with_constraints,
-            triggers=wanted.with_triggers,
-            owners=wanted.with_owners,
-            privileges=wanted.with_privileges,
-            data=wanted.with_data,
-            tables=frozenset((entry.entity.schema, entry.entity.name) for entry in entries)
-            if wanted.tables or wanted.exclude
-            else None,
-        ),
+        schema_parts(wanted, entries),
         [entry.entity for entry in entries],
         source.roles,
     )

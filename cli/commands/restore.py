@@ -10,8 +10,9 @@ from rich.text import Text
 from cas.errors import Conflict, InvalidInput
 from cas.postgres.target import PostgresTarget
 from cas.records.source import EntityEstimate
-from cas.restore import RestoreReceipt, RestoreRequest, restore_into
+from cas.restore import RestoreReceipt, restore_into
 from cas.restore_preview import RestorePreview, preview_restore
+from cas.restore_scope import RestoreRequest
 from cli.commanding import command
 from cli.commands.show import VersionArgument
 from cli.exit_codes import ExitCode

@@ -16,8 +16,9 @@ from cas.errors import VerificationFailed
 from cas.postgres.demo_platform import demo_database
 from cas.postgres.embedded import EmbeddedServer
 from cas.records.source import EntityEstimate
-from cas.restore import RestoreReceipt, RestoreRequest, restore_into
+from cas.restore import RestoreReceipt, restore_into
 from cas.restore_preview import preview_restore
+from cas.restore_scope import RestoreRequest
 from cas.snapshot import SnapshotRequest, take_version
 from cli.demo.dumps import dump
 from cli.session import Session
