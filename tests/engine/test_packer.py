@@ -181,6 +181,17 @@ def test_nothing_leaves_that_does_not_decode_to_what_it_was(
     assert not list(store.objects())
 
 
+def test_ids_that_were_given_to_the_wrong_chunks_do_not_leave() -> None:
+    plains = payloads(40)
+    ids = ids_of(plains)
+    packing = Packing()
+    packing.packer.put(ChunkKind.RECORD, [*ids[1:], ids[0]], plains)
+    with pytest.raises(CorruptData) as caught:
+        packing.close()
+    assert caught.value.kind == "hash-mismatch"
+    assert not packing.packs
+
+
 def test_a_delta_whose_base_is_not_the_named_one_does_not_leave() -> None:
     old, new = b"a record " * 20, b"a record " * 19 + b"another one"
     packing = Packing()
