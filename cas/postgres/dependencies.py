@@ -25,7 +25,7 @@ WHERE deptype IN ('n', 'a', 'i', 'P', 'S', 'e') AND objid >= {FIRST_USER_OID}
 """  # noqa: S608 - a constant of this program
 
 _RELATIONS = """
-SELECT c.oid::int8, n.nspname::text, c.relname::text
+SELECT c.oid::int8, n.nspname::text, c.relname::text, c.relkind::text
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'f', 'i', 'I', 'S')
 """
@@ -43,6 +43,8 @@ class Edge:
     thing: Thing
     on: Thing
     kind: str
+    is_need: bool = True
+    """False for a sequence that a table owns: it falls with the table, and can be without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ class Dependencies:
         needs: dict[Thing, list[Thing]] = {}
         parts: dict[Thing, list[Thing]] = {}
         for edge in self.edges:
-            needs.setdefault(edge.thing, []).append(edge.on)
+            if edge.is_need:
+                needs.setdefault(edge.thing, []).append(edge.on)
             if edge.kind in "aiPS" and edge.thing[0] not in (PUBLISHED, PUBLISHED_SCHEMAS):
                 parts.setdefault(edge.on, []).append(edge.thing)
         found: set[Thing] = set()
@@ -113,7 +116,8 @@ class Dependencies:
         """What the bare definition of these things needs: parents, types; not what their parts need."""
         needs: dict[Thing, list[Thing]] = {}
         for edge in self.edges:
-            needs.setdefault(edge.thing, []).append(edge.on)
+            if edge.is_need:
+                needs.setdefault(edge.thing, []).append(edge.on)
         found: set[Thing] = set()
         waiting = list(wanted)
         while waiting:
@@ -135,19 +139,20 @@ class Dependencies:
 def dependencies_of(connection: psycopg.Connection) -> Dependencies:
     """All dependencies, as the connection's transaction sees them."""
     with faults_of("reading dependencies"):
+        relations = connection.execute(_RELATIONS).fetchall()
+        owned = {(RELATIONS, oid) for oid, _, _, kind in relations if kind == "S"}
         edges = tuple(
-            Edge((catalog, oid), (on_catalog, on_oid), kind)
+            Edge((catalog, oid), (on_catalog, on_oid), kind, (catalog, oid) not in owned or kind != "a")
             for catalog, oid, on_catalog, on_oid, kind in connection.execute(_DEPENDENCIES)
         )
         keys = tuple(
             ForeignKey((catalog, oid), table, references)
             for catalog, oid, table, references in connection.execute(_FOREIGN_KEYS)
         )
-        relations = connection.execute(_RELATIONS).fetchall()
         schemas = connection.execute("SELECT nspname::text, oid::int8 FROM pg_namespace").fetchall()
     return Dependencies(
         edges,
         keys,
-        relations={(schema, name): oid for oid, schema, name in relations},
+        relations={(schema, name): oid for oid, schema, name, _ in relations},
         schemas=dict(schemas),
     )

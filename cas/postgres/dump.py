@@ -19,6 +19,7 @@ from cas.limits import MIB
 from cas.postgres.connecting import without_secrets
 from cas.postgres.dump_text import SETTINGS, DumpEntry, entries
 from cas.postgres.faults import MAX_MESSAGE
+from cas.postgres.filled_views import REFRESH
 from cas.postgres.quoting import conversation_encoding, shown
 from cas.postgres.shapes import CAPTURE_SCHEMA
 from cas.records.source import SchemaItem
@@ -92,8 +93,8 @@ def schema_items(kept: Iterable[DumpEntry], roles: Iterable[str]) -> tuple[Schem
 
 
 def schema_text(items: Iterable[SchemaItem]) -> str:
-    """What pg_dump wrote, without lines for psql."""
-    return "".join(item.sql for item in items)
+    """What pg_dump wrote, without lines for psql; without our own items that fill views."""
+    return "".join(item.sql for item in items if item.type != REFRESH)
 
 
 def _arguments(request: DumpRequest, output: Path) -> list[str]:

@@ -69,7 +69,7 @@ class EntryFilter:
             child = (RELATIONS, self._relations.get((entry.schema, entry.name), 0))
             parent = self._owners.get(child)
             return self.is_alive(child) and (parent is None or self.is_alive(parent))
-        return True
+        return bool(entry.needs) or self._needed is None
 
 
 def describe(entries: Iterable[DumpEntry]) -> list[str]:

@@ -11,7 +11,7 @@ from cas.postgres.reading import PostgresSnapshot
 from cas.records.model import Entity, EntityKind
 from cas.records.payload import fields, pad_with_nulls
 from cas.records.source import Selection
-from tests.postgres.reading.platform import entity_of, read, read_table, run, source
+from tests.postgres.reading.platform import ask, entity_of, read, read_table, run, source
 from tests.servers.postgres import Databases
 
 
@@ -158,6 +158,8 @@ def test_a_read_may_be_given_up_and_another_one_begun(database: Databases) -> No
         given_up.close()
         assert _count(snapshot, entity) == 50000
         assert _count(snapshot, entity) == 50000
+        connections = "SELECT count(*), count(*) FILTER (WHERE state = 'active') FROM pg_stat_activity"
+        assert ask(url, f"{connections} WHERE application_name = 'cas'") == [(1, 0)]
         snapshot.finish()
 
 

@@ -9,6 +9,7 @@ import pytest
 from cas.errors import CasError, PermissionDenied, Unsupported
 from cas.postgres.connecting import ConnectionOptions, connect
 from cas.postgres.grants import least_privilege, missing
+from cas.records.large_objects import LargeObjectPage, decode_large_object
 from cas.records.model import EntityKind
 from cas.records.source import Selection
 from tests.postgres.reading.platform import ask, entity_of, new_role, read, run, source
@@ -168,7 +169,8 @@ def test_large_objects_are_read_through_their_own_privileges_too(
         url,
         "SELECT lo_from_bytea(11, decode(repeat('0123456789abcdef', 50000), 'hex'))",
         "SELECT lo_create(12)",
-        "SELECT lo_create(13)",
+        "SELECT lo_from_bytea(13, 'short block')",
+        "SELECT lo_put(13, 10000, 'a later one')",
         "SELECT lo_put(13, 3000000, 'x')",
     )
     with new_role(url, "lo_reader") as reader:
@@ -181,6 +183,9 @@ def test_large_objects_are_read_through_their_own_privileges_too(
                 assert entity.kind is EntityKind.LARGE_OBJECTS
                 found.append(read(snapshot, entity))
         assert found[0] == found[1]
+        page = decode_large_object(next(p for p in found[0].payloads if p.startswith(b"13\t0\t")))
+        assert isinstance(page, LargeObjectPage)
+        assert page.data[:10011] == b"short block" + bytes(9989) + b"a later one"
         assert ask(url, "SELECT has_table_privilege('lo_reader', 'pg_largeobject', 'SELECT')") == [(False,)]
         run(url, "SELECT lo_create(14)")
         error = refusal(reader)
