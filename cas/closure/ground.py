@@ -20,7 +20,10 @@ from cas.errors import CasError, CorruptData
 from cas.format.names import PACKS, dictionary_key, pack_key
 from cas.ids import ChunkId, ChunkKind, PackName
 
-COPY_HINT = "Bring the object back from a copy of the store, if there is one"
+COPY_HINT = (
+    "Bring the object back from a copy of the store. Without one: move it aside, take a version (what the"
+    " platform still has is then stored anew) and put it back"
+)
 
 Faults = Mapping[int, Fault]
 """By position among the ids that were asked for."""

@@ -153,27 +153,39 @@ class GatedCatalog:
 
     def journal(self) -> int:
         self._gate.before("journal")
-        return self.inner.journal()
+        answer = self.inner.journal()
+        self._gate.after("journal")
+        return answer
 
     def live_packs(self) -> frozenset[PackName]:
         self._gate.before("live_packs")
-        return self.inner.live_packs()
+        answer = self.inner.live_packs()
+        self._gate.after("live_packs")
+        return answer
 
     def versions(self, where: VersionFilter) -> Sequence[Version]:
         self._gate.before("versions")
-        return self.inner.versions(where)
+        answer = self.inner.versions(where)
+        self._gate.after("versions")
+        return answer
 
     def version(self, number: int) -> Version:
         self._gate.before("version")
-        return self.inner.version(number)
+        answer = self.inner.version(number)
+        self._gate.after("version")
+        return answer
 
     def latest(self, source_system_identifier: str = "", source_database: str = "") -> Version | None:
         self._gate.before("latest")
-        return self.inner.latest(source_system_identifier, source_database)
+        answer = self.inner.latest(source_system_identifier, source_database)
+        self._gate.after("latest")
+        return answer
 
     def known_numbers(self) -> frozenset[int]:
         self._gate.before("known_numbers")
-        return self.inner.known_numbers()
+        answer = self.inner.known_numbers()
+        self._gate.after("known_numbers")
+        return answer
 
     def adopt(
         self,
@@ -189,7 +201,9 @@ class GatedCatalog:
 
     def now(self) -> datetime:
         self._gate.before("now")
-        return self.inner.now()
+        answer = self.inner.now()
+        self._gate.after("now")
+        return answer
 
     def close(self) -> None:
         self.inner.close()

@@ -21,7 +21,18 @@ from cas.store.interface import FaultKind, StoreFault
 from cas.tree.reading import lookup
 from tests.engine.handmade import commit, entry_of, rewrite
 from tests.engine.memory_source import integer_key
-from tests.engine.scenes import NOTES, PRODUCTS, SUPPLIERS, Platform, World, changed, product, rows_of, shop
+from tests.engine.scenes import (
+    NOTES,
+    PRODUCTS,
+    SUPPLIERS,
+    Platform,
+    World,
+    changed,
+    expected,
+    product,
+    rows_of,
+    shop,
+)
 from tests.store.faulty import FaultyStore
 
 LEVELS = list(CheckLevel)
@@ -452,6 +463,24 @@ def test_damage_to_both_copies_is_a_loss(twice: World) -> None:
     report = check(twice)
     assert {finding.object for finding in report.findings} == {pack_key(name) for name, _ in damaged}
     assert report.lost_versions == (1, 2)
+
+
+def test_moving_a_damaged_pack_aside_lets_the_platform_heal_what_it_still_has(three: Three) -> None:
+    """The advice of the hint. Until then new versions build on what is damaged, since nobody told them."""
+    world, platforms = three
+    victim = record_id(world, product(7))
+    name = wipe(world, victim)
+    assert check(world).lost_versions == (1, 2, 3)
+    world.take(platforms[0])
+    assert check(world).lost_versions == (1, 2, 3, 4)
+    aside = world.store.get(pack_key(name))
+    world.store.delete(pack_key(name))
+    world.take(platforms[0])
+    world.store.put(pack_key(name), aside)
+    report = check(world)
+    assert (report.lost_versions, only(report).object) == ((), pack_key(name))
+    for number, platform in enumerate([*platforms, platforms[0], platforms[0]], 1):
+        assert world.records(number) == expected(platform)
 
 
 @pytest.mark.parametrize("level", LEVELS)

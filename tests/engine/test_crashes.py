@@ -14,7 +14,7 @@ import pytest
 from cas.catalog.memory import MemoryCatalog
 from cas.catalog.model import VersionFilter, VersionState
 from cas.check import CheckLevel, CheckReport, check_repository
-from cas.errors import CasError
+from cas.errors import CasError, ConnectionFailed
 from cas.limits import SESSION_LEASE_SECONDS
 from cas.rebuild import rebuild_catalog
 from cas.store.interface import FaultKind, Store, StoreFault
@@ -149,17 +149,18 @@ def test_a_process_that_dies_at_any_call_loses_nothing(tmp_path: Path, after: bo
 
 
 class Failing(Gate):
-    """One call of the store fails, and the process goes on."""
+    """One call fails, and the process goes on."""
 
-    def __init__(self, at: int, *, after: bool) -> None:
+    def __init__(self, at: int, *, after: bool, error: type[CasError]) -> None:
         super().__init__()
-        self._at, self._after = at, after
+        self._at, self._after, self._error = at, after, error
         self._made = 0
         self.has_failed = False
         self._lock_count = Lock()
 
     def _strikes(self) -> bool:
-        strikes = self._made == self._at and not self.has_failed
+        # Another thread may have called meanwhile: then the next answer is the one that is lost.
+        strikes = self._made >= self._at and not self.has_failed
         self.has_failed |= strikes
         return strikes
 
@@ -169,13 +170,18 @@ class Failing(Gate):
             strikes = not self._after and self._strikes()
         super().before(call, what)
         if strikes:
-            raise StoreFault("planned", fault=FaultKind.TRANSIENT, where=what)
+            raise self._planned(what)
 
     def after(self, call: str, what: str = "") -> None:
         with self._lock_count:
             strikes = self._after and self._strikes()
         if strikes:
-            raise StoreFault("planned", fault=FaultKind.TRANSIENT, where=what)
+            raise self._planned(what)
+
+    def _planned(self, what: str) -> CasError:
+        if self._error is StoreFault:
+            return StoreFault("planned", fault=FaultKind.TRANSIENT, where=what)
+        return self._error("planned", where=what)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["refused", "answer lost"])
@@ -183,7 +189,7 @@ def test_a_store_that_fails_at_any_call_loses_nothing(after: bool) -> None:
     failures = 0
     for at in range(1, MOST_CALLS):
         world = World()
-        gate = Failing(at, after=after)
+        gate = Failing(at, after=after, error=StoreFault)
         store = GatedStore(world.store, gate)
         acknowledged = 0
         for platform in BY_NUMBER:
@@ -198,6 +204,36 @@ def test_a_store_that_fails_at_any_call_loses_nothing(after: bool) -> None:
         if not gate.has_failed:
             break
     assert failures > 10
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["refused", "answer lost"])
+def test_a_catalog_that_fails_at_any_call_loses_nothing(after: bool) -> None:
+    """Also at the commit, after which nobody knows whether it happened."""
+    failed_at: set[str] = set()
+    for at in range(1, MOST_CALLS):
+        world = World()
+        gate = Failing(at, after=after, error=ConnectionFailed)
+        taken: list[int] = []
+        for platform in BY_NUMBER:
+            try:
+                version = world.take(platform, catalog=GatedCatalog(world.catalog, gate))
+            except ConnectionFailed:
+                failed_at.add(gate.events[-1][0] if gate.events[-1][0] != "fail" else gate.events[-2][0])
+                version = world.take(platform)
+            taken.append(version.number)
+        assert bytes_of(world).is_clean
+        for number, platform in zip(taken, BY_NUMBER, strict=True):
+            assert world.records(number) == expected(platform)
+        for one in world.catalog.versions(VersionFilter()):
+            # What was not acknowledged is either listed with its reason, or a whole version all the same.
+            if one.state is VersionState.COMPLETE:
+                assert world.records(one.number) in (expected(FIRST), expected(SECOND))
+            elif one.state is VersionState.FAILED:
+                assert one.error_text
+        and_the_bucket_alone_is_enough(world)
+        if not gate.has_failed:
+            break
+    assert {"begin", "register_pack", "prepare", "commit"} <= failed_at
 
 
 class Garbling(GatedStore):
