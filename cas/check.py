@@ -13,7 +13,7 @@ the check.
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -102,11 +102,16 @@ def check_repository(
     version: int | None = None,
     level: CheckLevel = CheckLevel.STRUCTURE,
     progress: Progress | None = None,
+    expected: Collection[int] = (),
 ) -> CheckReport:
     """Check one version and all that it needs, or all versions and all packs. NotFound for a version
-    that the store does not have; StoreFault where the store does not answer."""
+    that the store does not have; StoreFault where the store does not answer.
+
+    expected: numbers that the catalog lists as complete or incomplete. The store alone cannot tell a
+    document that was lost from one that was forgotten; with these, a lost one is found.
+    """
     with ExitStack() as stack:
-        return _Check(repository, version, level, progress or Silent(), stack).run()
+        return _Check(repository, version, level, progress or Silent(), expected, stack).run()
 
 
 class _Check:
@@ -118,12 +123,14 @@ class _Check:
         version: int | None,
         level: CheckLevel,
         progress: Progress,
+        expected: Collection[int],
         stack: ExitStack,
     ) -> None:
         self._repository = repository
         self._version = version
         self._level = level
         self._progress = progress
+        self._expected = frozenset(expected)
         self._stack = stack
         self._ledger = Ledger()
         self._added: set[PackName] = set()
@@ -143,7 +150,7 @@ class _Check:
             numbers.append(document.number)
             self._check_packs_of(document, listing, ground)
             walk.version(document)
-        orphans = None if self._version else self._orphans(listing, ground, copies)
+        orphans = self._orphans(listing, ground, copies) if self._version is None else None
         return CheckReport(
             level=self._level,
             versions=tuple(numbers),
@@ -172,13 +179,14 @@ class _Check:
 
     def _list(self) -> Listing:
         listing = list_store(self._repository)
-        return listing if self._version is None else replace(listing, numbers=(self._version,))
+        numbers = sorted({*listing.numbers, *self._expected}) if self._version is None else (self._version,)
+        return replace(listing, numbers=numbers)
 
     def _ground(self, listing: Listing) -> tuple[Bases, Ground]:
         """Everything that can be said of packs, and the ground on which versions are walked."""
         if self._level is CheckLevel.STRUCTURE:
             ground = listed_ground(self._repository, listing, self._ledger)
-            bases = Bases(ground, listing.packs, self._scope(listing) if self._version else None)
+            bases = Bases(ground, listing.packs, None if self._version is None else self._scope(listing))
             bases.examine()
             return bases, ground
         scope = set(listing.packs) if self._version is None else self._scope(listing)
@@ -218,18 +226,22 @@ class _Check:
         """The documents, ascending; a damaged one is noted, one that was forgotten meanwhile is not."""
         ledger = ledger or self._ledger
         for number in listing.numbers:
-            key = version_key(number)
             try:
                 document, digest, _ = self._repository.stored_document(number)
             except NotFound:
-                if self._version:
+                if self._version is not None:
                     raise
+                if number in self._expected:
+                    what = "the document of a version is missing"
+                    found = ledger.note(version_key(number), DamageKind.MISSING, what, COPY_HINT)
+                    ledger.touch(Fault(found, is_loss=True), number)
                 continue
             except (CorruptData, Unsupported) as error:
-                ledger.touch(Fault(ledger.note_error(key, error, COPY_HINT), is_loss=True), number)
+                found = ledger.note_error(version_key(number), error, COPY_HINT)
+                ledger.touch(Fault(found, is_loss=True), number)
                 continue
             except Conflict as error:
-                found = ledger.note(key, DamageKind.MALFORMED, error.what, COPY_HINT)
+                found = ledger.note(version_key(number), DamageKind.MALFORMED, error.what, COPY_HINT)
                 ledger.touch(Fault(found, is_loss=True), number)
                 continue
             self._check_chain(document, ledger)
@@ -285,7 +297,7 @@ class _Check:
             what = "the second copy of a dictionary is missing"
             self._ledger.note(dictionary_key(dictionary), DamageKind.MISSING, what, DICTIONARY_HINT)
         if self._level is CheckLevel.BYTES:
-            wanted = bases.dictionaries if self._version else listing.dictionaries
+            wanted = listing.dictionaries if self._version is None else bases.dictionaries
             for dictionary in sorted(listing.dictionaries & wanted):
                 try:
                     plain = self._repository.store.get(dictionary_key(dictionary))

@@ -33,7 +33,7 @@ from cas.format.names import (
     version_key,
 )
 from cas.ids import ID_KEY_BYTES, ChunkKind, IdKey, PackName
-from cas.limits import NODE_CANDIDATE_BITS
+from cas.limits import MAX_VERSION_NUMBER, NODE_CANDIDATE_BITS
 from cas.store.interface import ObjectExists, ObjectMissing, Store
 from cas.tree.boundary import Boundary
 
@@ -141,13 +141,16 @@ class Repository:
 
     def stored_document(self, number: int) -> tuple[VersionDocument, bytes, int]:
         """The document, the BLAKE3-256 of its stored bytes, and their length."""
+        absent = NotFound(
+            f"version {number} is not in the store", where=self.store.url, hint="List with `cas versions`"
+        )
+        if not 1 <= number <= MAX_VERSION_NUMBER:
+            raise absent
         key = version_key(number)
         try:
             data = self.store.get(key)
         except ObjectMissing as error:
-            raise NotFound(
-                f"version {number} is not in the store", where=self.store.url, hint="List with `cas versions`"
-            ) from error
+            raise absent from error
         document = parse_document(data, key)
         if document.repository_id != self.id:
             raise Conflict("the document belongs to another repository", where=key)

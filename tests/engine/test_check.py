@@ -139,8 +139,20 @@ def test_an_empty_repository_and_empty_tables_are_clean(world: World, level: Che
 
 def test_a_version_that_is_not_there_is_not_found(three: Three) -> None:
     for level in LEVELS:
-        with pytest.raises(NotFound):
-            check(three[0], level, 9)
+        for number in (9, 0, -1):
+            with pytest.raises(NotFound):
+                check(three[0], level, number)
+
+
+def test_a_lost_document_is_found_where_the_catalog_says_what_there_must_be(three: Three) -> None:
+    world, _ = three
+    world.store.delete(version_key(2))
+    assert check(world).is_clean, "it was perhaps forgotten"
+    report = check_repository(world.open(), expected=[1, 2, 3])
+    finding = only(report)
+    assert (finding.object, finding.kind) == (version_key(2), DamageKind.MISSING)
+    assert report.lost_versions == (2,)
+    assert check_repository(world.open(), expected=[1, 3]).is_clean
 
 
 class Watching:

@@ -59,8 +59,9 @@ def test_documents_are_asked_for_by_number(world: World) -> None:
     repository = world.open()
     assert repository.numbers() == [1, 2]
     assert [document.number for document in repository.documents()] == [1, 2]
-    with pytest.raises(NotFound):
-        repository.document(3)
+    for number in (3, 0, -1, 10**10):
+        with pytest.raises(NotFound):
+            repository.document(number)
     rewrite(world, 2, lambda document: document, at=3)
     with pytest.raises(CorruptData, match="version 2 under the name of 3"):
         repository.document(3)
