@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -43,8 +44,9 @@ class Killing:
         self.acknowledged: set[int] = set()
         self.last_line = ""
 
-    def kill_after(self, lines: int) -> None:
-        """Start a victim, and kill it when it has said so many lines."""
+    def kill_after(self, lines: int, committed: int = 1_000) -> None:
+        """Start a victim, and kill it when it has said so many lines or committed so many versions."""
+        commits = 0
         arguments = [str(self.directory / "store"), self.url, str(self.directory / "cache")]
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.engine.victim", *arguments],
@@ -56,7 +58,8 @@ class Killing:
         try:
             for said, line in enumerate(process.stdout, 1):
                 self._hear(line)
-                if said == lines:
+                commits += line.startswith("committed")
+                if said == lines or commits == committed:
                     os.kill(process.pid, signal.SIGKILL)
         finally:
             process.kill()
@@ -91,6 +94,25 @@ def test_a_process_killed_at_any_moment_loses_nothing(tmp_path: Path, database: 
             look_around(killing)
         assert len({moment.split()[1] for moment in moments if " " in moment}) >= 3, moments
         go_on(killing)
+        assert len(killing.catalog.known_numbers()) > len(killing.complete()), "some were killed"
+    finally:
+        killing.catalog.close()
+
+
+@pytest.mark.timeout(300)
+def test_two_processes_at_once_share_store_catalog_and_cache(tmp_path: Path, database: Databases) -> None:
+    """Both take versions of the same platform as fast as they can, and are killed in the middle."""
+    killing = Killing(tmp_path, database())
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            running = [
+                threads.submit(killing.kill_after, MOST_LINES * 100, committed) for committed in (5, 6)
+            ]
+            for one in running:
+                one.result()
+        assert len(killing.acknowledged) >= 11
+        look_around(killing)
+        go_on(killing)
     finally:
         killing.catalog.close()
 
@@ -118,7 +140,7 @@ def go_on(killing: Killing) -> None:
     everything = killing.catalog.versions(VersionFilter())
     assert {version.state for version in everything} <= {VersionState.COMPLETE, VersionState.FAILED}
     assert all(version.error_text for version in everything if version.state is VersionState.FAILED)
-    assert len(everything) > len(killing.complete()) > 3
+    assert len(killing.complete()) > 3
     repository = Repository(killing.store, killing.directory / "cache")
     try:
         platform = victim.platform_of(99)
