@@ -56,7 +56,7 @@ def told_record(
     is_whole = record.kind is not ChangeKind.CHANGED
     shown = record.fields if is_full or not is_whole else record.fields[:columns]
     name_width = max((len(field.column) for field in shown), default=0)
-    room = max(width - name_width - 10, 20)
+    room = max(width - name_width - 8, 20)
     for field in shown:
         told.append(f"\n      {plain(field.column):<{name_width}}  ", style="dim")
         told.append_text(_values(field, record.kind, 10**9 if is_full else room))

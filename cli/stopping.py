@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM: the first ends the work in good order, the third ends it at once."""
 
 import signal
+from time import monotonic
 from types import FrameType
 
 from cli.exit_codes import ExitCode
@@ -10,9 +11,12 @@ _SIGNALS = {
     signal.SIGTERM: ("stopped by SIGTERM", ExitCode.TERMINATED),
 }
 
-PATIENCE = 3
+MOST = 3
 """Signals after which the program ends without tidying up. What it leaves behind is listed as failed
 when its lease has run out."""
+
+IMPATIENCE_SECONDS = 2.0
+"""A second signal within this time is a finger that was too long on the key: tidying up goes on."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -28,16 +32,19 @@ class Stopping:
 
     def __init__(self) -> None:
         self._count = 0
+        self._last = 0.0
 
     def install(self) -> None:
         for number in _SIGNALS:
-            signal.signal(number, self._handle)
+            signal.signal(number, self.heard)
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
+    def heard(self, number: int, frame: FrameType | None) -> None:
+        """A signal came. Raises Stopped, in the main thread, wherever it is at work."""
         del frame
         self._count += 1
-        if self._count == 1:
-            raise Stopped(*_SIGNALS[signal.Signals(number)])
-        if self._count >= PATIENCE:
+        since, self._last = monotonic() - self._last, monotonic()
+        if self._count >= MOST:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
+        if self._count == 1 or since > IMPATIENCE_SECONDS:
+            raise Stopped(*_SIGNALS[signal.Signals(number)])

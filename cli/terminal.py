@@ -78,11 +78,12 @@ class Terminal:
             self.err.print(part)
 
     def ask(self, question: str) -> str:
-        """What a person types; empty at the end of input. Only where `is_interactive`."""
-        try:
-            return self.err.input(Text(plain(question), style="bold"))
-        except EOFError:
-            return ""
+        """The line that a person types; empty at the end of input. Only where `is_interactive`.
+
+        Not by input(), which passes over a Ctrl-C that comes just before it begins to wait.
+        """
+        self.err.print(Text(plain(question), style="bold"), end="")
+        return sys.stdin.readline()
 
     def warn(self, text: str) -> None:
         """One line about something that a person should know."""

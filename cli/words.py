@@ -48,21 +48,18 @@ def duration(seconds: float | None) -> str:
 
 def moment(time: datetime | None) -> str:
     """In this machine's zone, to the second, with the offset: `2026-03-01 14:05:12 +01:00`."""
-    return (
-        "-" if time is None else time.astimezone().isoformat(sep=" ", timespec="seconds")[:19] + _offset(time)
-    )
+    return "-" if time is None else f"{time.astimezone():%Y-%m-%d %H:%M:%S} {offset(time)}"
 
 
 def minute(time: datetime) -> str:
-    """As `moment`, to the minute, for tables."""
-    return time.astimezone().isoformat(sep=" ", timespec="minutes")[:16] + _offset(time)
+    """In this machine's zone, to the minute, where the offset stands elsewhere."""
+    return f"{time.astimezone():%Y-%m-%d %H:%M}"
 
 
-def _offset(time: datetime) -> str:
-    shift = time.astimezone().utcoffset() or timedelta()
-    minutes = round(shift.total_seconds() / 60)
-    sign = "-" if minutes < 0 else "+"
-    return f" {sign}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+def offset(time: datetime) -> str:
+    """Of this machine's zone at that time: `+01:00`."""
+    minutes = round((time.astimezone().utcoffset() or timedelta()).total_seconds() / 60)
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
 def saved(original: int | None, stored: int | None) -> str:

@@ -15,7 +15,7 @@ from cli.session import Session
 from cli.tables import STATE_STYLES, cells, facts, indented, table
 from cli.words import duration, moment, number, plain, saved, size
 
-SHORT_CHECKSUM = 12
+SHORT_CHECKSUM = 8
 """Hex digits of an entity's checksum in the table; JSON has all of them."""
 
 VersionArgument = Annotated[str, typer.Argument(metavar="V", help="A version's number, or latest.")]
@@ -44,6 +44,8 @@ def _receipt(version: Version) -> Iterator[RenderableType]:
     if version.entities:
         yield Text()
         yield indented(_entities(version))
+        yield Text()
+        yield facts(_ways(version))
     if version.omissions:
         yield Text()
         yield Text("  Left out", style="yellow")
@@ -76,12 +78,12 @@ def _about(version: Version) -> Iterator[tuple[str, str]]:
 
 
 def _entities(version: Version) -> Table:
-    listing = table("entity", "read by", "why", ">rows", ">new", ">bytes", "checksum")
+    listing = table("entity", "read by", ">rows", ">new", ">bytes", "checksum")
+    listing.columns[0].overflow = "fold"
     for entity in version.entities:
         row = [
             entity.label,
             entity.read_by,
-            entity.read_reason,
             number(entity.rows_read),
             number(entity.new_chunks),
             size(entity.payload_bytes),
@@ -89,6 +91,16 @@ def _entities(version: Version) -> Table:
         ]
         listing.add_row(*cells(row))
     return listing
+
+
+def _ways(version: Version) -> Iterator[tuple[str, str]]:
+    """How entities were read and why, each way once."""
+    labels: dict[tuple[str, str], list[str]] = {}
+    for entity in version.entities:
+        labels.setdefault((entity.read_by, entity.read_reason), []).append(entity.label)
+    for (read_by, reason), read in labels.items():
+        whose = "all entities" if len(labels) == 1 else ", ".join(read)
+        yield read_by, f"{reason} ({whose})"
 
 
 def _sizes(version: Version) -> Iterator[tuple[str, str]]:

@@ -145,8 +145,8 @@ def _told(receipt: SnapshotReceipt) -> Text:
         f": {counted(version.records or 0, 'record')}, {size(version.original_bytes)}",
         f", in {duration(version.duration_seconds)}\n",
         f"  {counted(sum(entity.new_chunks for entity in version.entities), 'new record')}",
-        f", {size(version.added_bytes)} added to the store",
-        (f" ({less} less than the records)" if less else ""),
+        f", {size(version.added_bytes)} added",
+        (f" ({less} saved)" if less else ""),
     )
     for name, reason in version.omissions:
         told.append(f"\n  left out: {plain(name)}: {plain(reason)}", style="yellow")

@@ -1,10 +1,13 @@
 """`cas versions`: the list of versions, whatever became of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import typer
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -13,12 +16,12 @@ from cli.commanding import command
 from cli.dates import parse_time
 from cli.exit_codes import ExitCode
 from cli.session import Session
-from cli.tables import cells, state, table
-from cli.words import minute, number, size
+from cli.tables import cells, state
+from cli.words import minute, moment, number, offset, plain, size
 
 _WHICH = "Which versions"
 
-WIDE = 110
+WIDE = 100
 """Columns from which on the kind and the size of the whole version find room."""
 
 
@@ -92,18 +95,24 @@ def versions(
     return ExitCode.OK
 
 
-def _listed(found: Sequence[Version], width: int) -> Table | Text:
+def _listed(found: Sequence[Version], width: int) -> RenderableType:
+    """Two lines a version: its figures, and below them what a person wrote or what went wrong."""
     if not found:
         return Text("No version matches. Take one with: cas snapshot", style="dim")
     is_wide = width >= WIDE
-    head = [">#", "taken", "state", "by", *(["kind"] if is_wide else []), ">records", ">size", ">added"]
-    listing = table(*head, *([">whole"] if is_wide else []), "name and reason")
-    for position in (1, 2, 3):
-        listing.columns[position].no_wrap = True
+    offsets = {offset(version.created_at) for version in found}
+    taken = f"taken ({next(iter(offsets))})" if len(offsets) == 1 else "taken"
+    grid = Table.grid(padding=(0, 2))
+    for name in (">#", taken, "state", "by", *(["kind"] if is_wide else []), ">records", ">size", ">added"):
+        grid.add_column(justify="right" if name.startswith(">") else "left", no_wrap=True)
+    if is_wide:
+        grid.add_column(justify="right", no_wrap=True)
+    head = ["#", taken, "state", "by", *(["kind"] if is_wide else []), "records", "size", "added"]
+    grid.add_row(*(Text(name, style="dim") for name in (*head, *(["whole"] if is_wide else []))))
     for version in found:
         row: list[str | Text] = [
             str(version.number),
-            minute(version.created_at),
+            minute(version.created_at) if len(offsets) == 1 else moment(version.created_at),
             state(version.state),
             version.trigger.value,
             *([version.kind.value] if is_wide else []),
@@ -111,10 +120,30 @@ def _listed(found: Sequence[Version], width: int) -> Table | Text:
             size(version.original_bytes),
             size(version.added_bytes),
             *([size(version.stored_bytes)] if is_wide else []),
-            _remarks(version, is_wide=is_wide),
         ]
-        listing.add_row(*cells(row))
-    return listing
+        grid.add_row(*cells(row))
+    return _with_remarks(grid, found, width, is_wide=is_wide)
+
+
+def _with_remarks(grid: Table, found: Sequence[Version], width: int, *, is_wide: bool) -> RenderableType:
+    """The grid's lines, and after each version's line its remark."""
+    console = Console(width=width)
+    lines = [Text.assemble(*line) for line in _lines(console, grid)]
+    parts: list[RenderableType] = [lines[0]]
+    indent = len(str(found[0].number)) + 2
+    for line, version in zip(lines[1:], found, strict=True):
+        parts.append(line)
+        remark = _remarks(version, is_wide=is_wide)
+        if remark:
+            style = "red" if version.error_code else "dim"
+            parts.append(Padding(Text(plain(remark), style=style), (0, 0, 0, indent), expand=False))
+    return Group(*parts)
+
+
+def _lines(console: Console, grid: Table) -> Iterator[list[tuple[str, Style]]]:
+    """The rendered lines of a table whose cells do not wrap."""
+    for line in console.render_lines(grid, pad=False):
+        yield [(segment.text, segment.style or Style()) for segment in line]
 
 
 def _remarks(version: Version, *, is_wide: bool) -> str:

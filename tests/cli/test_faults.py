@@ -110,8 +110,8 @@ def test_a_database_that_does_not_exist(cas: Place, shop: str) -> None:
     _require(cas("snapshot", CAS_SOURCE=shop.replace(name, "nowhere")), ExitCode.UNREACHABLE, "nowhere")
 
 
-def test_a_directory_that_is_no_repository(cas: Place, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
+def test_a_directory_that_is_no_repository(cas: Place) -> None:
+    (cas.directory / "empty").mkdir()
     _require(cas("versions", "--store", "empty"), ExitCode.NOT_FOUND, "not a repository", "empty", "cas init")
 
 

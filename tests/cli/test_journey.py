@@ -1,7 +1,6 @@
 """From an empty directory to a proven restore, by the commands that a person types."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -228,9 +227,9 @@ def test_everything_can_be_set_in_a_file(bare: Place, shop: str, database: Datab
     assert (bare.directory / "repository" / "config").exists()
 
 
-def test_a_store_may_be_named_by_url_path_or_flag(bare: Place, database: Databases, tmp_path: Path) -> None:
-    catalog = database()
-    made = bare("init", tmp_path.as_uri() + "/by%20url", "--catalog", catalog, "--json").json
-    assert made["store"] == (tmp_path / "by url").as_uri()
+def test_a_store_may_be_named_by_url_path_or_flag(bare: Place, database: Databases) -> None:
+    catalog, place = database(), bare.directory / "by url"
+    made = bare("init", bare.directory.as_uri() + "/by%20url", "--catalog", catalog, "--json").json
+    assert made["store"] == place.as_uri()
     assert bare("versions", "--store", "by url", "--catalog", catalog).code == 0
-    assert bare("versions", "--store", str(tmp_path / "by url"), "--catalog", catalog).code == 0
+    assert bare("versions", "--store", str(place), "--catalog", catalog).code == 0

@@ -4,16 +4,37 @@ import json
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 
 import psycopg
 import pytest
 
+from cli import stopping
 from cli.exit_codes import ExitCode
-from tests.cli.running import Place, execute, rows
-from tests.servers.postgres import Databases
+from tests.cli.running import SHOP, Place, execute, rows
+from tests.servers.postgres import Cluster, Databases
 
 MANY = "INSERT INTO events SELECT repeat('x', 200) || n FROM generate_series(1, 400000) n"
 """Enough that a read of it takes a second or two."""
+
+
+@pytest.fixture(scope="module")
+def large(cluster: Cluster) -> Iterator[str]:
+    """A platform with many events, for tests that only read it."""
+    databases = Databases(cluster)
+    try:
+        url = databases()
+        execute(url, *SHOP, MANY)
+        yield url
+    finally:
+        databases.drop_all()
+
+
+@pytest.fixture
+def busy(cas: Place, large: str) -> Place:
+    """A repository without versions, whose platform is the large one."""
+    cas.environment["CAS_SOURCE"] = large
+    return cas
 
 
 def _wait_for(process: subprocess.Popen[str], phase: str) -> None:
@@ -39,19 +60,18 @@ def _end(process: subprocess.Popen[str]) -> tuple[int, str]:
     ],
 )
 def test_a_snapshot_that_is_stopped_is_listed_as_failed(
-    cas: Place, shop: str, number: signal.Signals, code: ExitCode, words: str
+    busy: Place, number: signal.Signals, code: ExitCode, words: str
 ) -> None:
-    execute(shop, MANY)
-    process = cas.start("snapshot", "--json")
+    process = busy.start("snapshot", "--json")
     _wait_for(process, "read")
     process.send_signal(number)
     ended, out = _end(process)
     assert ended == code
     assert json.loads(out)["error"]["what"] == words
-    listed = cas("versions", "--json").json["versions"]
+    listed = busy("versions", "--json").json["versions"]
     assert [(one["state"], one["error_code"]) for one in listed] == [("failed", "INTERRUPTED")]
     assert words in listed[0]["error_text"]
-    assert cas("snapshot").code == 0, "and the next one works"
+    assert busy("snapshot").code == 0, "and the next one works"
 
 
 def test_ctrl_c_while_waiting_for_a_lock_ends_at_once(cas: Place, shop: str) -> None:
@@ -72,9 +92,9 @@ def test_ctrl_c_while_waiting_for_a_lock_ends_at_once(cas: Place, shop: str) -> 
     assert "listed as failed" in err
 
 
-def test_a_killed_snapshot_leaves_nothing_that_hinders_the_next(cas: Place, shop: str) -> None:
+def test_a_killed_snapshot_leaves_nothing_that_hinders_the_next(cas: Place, large: str) -> None:
     assert cas("snapshot").code == 0
-    execute(shop, MANY)
+    cas.environment["CAS_SOURCE"] = large
     process = cas.start("snapshot", "--json")
     _wait_for(process, "read")
     process.kill()
@@ -86,28 +106,24 @@ def test_a_killed_snapshot_leaves_nothing_that_hinders_the_next(cas: Place, shop
 
 
 def test_a_killed_restore_is_refused_as_a_target_until_it_is_dropped(
-    cas: Place, shop: str, database: Databases
+    busy: Place, database: Databases
 ) -> None:
-    execute(shop, MANY)
-    assert cas("snapshot").code == 0
+    assert busy("snapshot").code == 0
     target, fresh = database(), database()
-    process = cas.start("restore", "1", "--into", target, "--yes", "--json")
+    process = busy.start("restore", "1", "--into", target, "--yes", "--json")
     _wait_for(process, "records")
     process.kill()
     process.communicate()
-    again = cas("restore", "1", "--into", target, "--yes")
+    again = busy("restore", "1", "--into", target, "--yes")
     assert again.code == ExitCode.CONFLICT
     assert "cas: " in again.error
-    assert cas("restore", "1", "--into", fresh, "--yes").code == 0
+    assert busy("restore", "1", "--into", fresh, "--yes").code == 0
     assert rows(fresh, "SELECT count(*) FROM events") == [(400003,)]
 
 
-def test_a_stopped_restore_says_what_to_do_with_the_target(
-    cas: Place, shop: str, database: Databases
-) -> None:
-    execute(shop, MANY)
-    assert cas("snapshot").code == 0
-    process = cas.start("restore", "1", "--into", database(), "--yes", "--json")
+def test_a_stopped_restore_says_what_to_do_with_the_target(busy: Place, database: Databases) -> None:
+    assert busy("snapshot").code == 0
+    process = busy.start("restore", "1", "--into", database(), "--yes", "--json")
     _wait_for(process, "records")
     process.send_signal(signal.SIGINT)
     code, out = _end(process)
@@ -115,9 +131,8 @@ def test_a_stopped_restore_says_what_to_do_with_the_target(
     assert "drop it" in json.loads(out)["error"]["hint"]
 
 
-def test_two_snapshots_at_the_same_time_both_succeed(cas: Place, shop: str) -> None:
-    execute(shop, MANY)
-    processes = [cas.start("snapshot", "--json") for _ in range(2)]
+def test_two_snapshots_at_the_same_time_both_succeed(busy: Place) -> None:
+    processes = [busy.start("snapshot", "--json") for _ in range(2)]
     results = [_end(process) for process in processes]
     assert [code for code, _ in results] == [0, 0]
     versions = [json.loads(out)["version"] for _, out in results]
@@ -143,3 +158,23 @@ def test_a_reader_that_goes_away_is_no_error(cas: Place) -> None:
     assert process.wait(60) in (ExitCode.OK, ExitCode.BROKEN_PIPE)
     process.stderr.close()
     assert "Traceback" not in err
+
+
+def test_a_second_signal_does_not_disturb_the_tidying_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(stopping, "monotonic", lambda: now[0])
+    handler = stopping.Stopping()
+    with pytest.raises(stopping.Stopped, match="Ctrl-C"):
+        handler.heard(signal.SIGINT, None)
+    now[0] += 0.5
+    handler.heard(signal.SIGINT, None)
+
+
+def test_a_signal_that_nobody_heard_is_repeated_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(stopping, "monotonic", lambda: now[0])
+    handler = stopping.Stopping()
+    for _ in range(2):
+        with pytest.raises(stopping.Stopped, match="SIGTERM"):
+            handler.heard(signal.SIGTERM, None)
+        now[0] += 3

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.words import counted, duration, minute, moment, number, plain, saved, shortened, size
+from cli.words import counted, duration, minute, moment, number, offset, plain, saved, shortened, size
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_time_carries_its_offset(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         when = datetime(2026, 3, 1, 12, 0, 5, 999999, tzinfo=UTC)
         assert moment(when) == "2026-03-01 17:30:05 +05:30"
-        assert minute(when) == "2026-03-01 17:30 +05:30"
+        assert (minute(when), offset(when)) == ("2026-03-01 17:30", "+05:30")
     finally:
         monkeypatch.undo()
         time.tzset()
