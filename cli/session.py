@@ -28,6 +28,9 @@ from cli.words import duration
 LATEST = "latest"
 """Stands for the newest complete version, wherever a version is asked for."""
 
+COMMITTED = (VersionState.COMPLETE, VersionState.INCOMPLETE)
+PAGE = 1000
+
 
 class Session:
     """One run of one command. Everything is opened when first asked for."""
@@ -196,13 +199,24 @@ class Session:
     def committed(self, text: str) -> Version:
         """The version that a person means; NotFound, or Conflict where there is nothing to read in it."""
         version = self.catalog.version(self.number(text))
-        if version.state not in (VersionState.COMPLETE, VersionState.INCOMPLETE):
+        if version.state not in COMMITTED:
             reason = f": {version.error_text}" if version.error_text else ""
             raise Conflict(
                 f"version {version.number} is {version.state.value}{reason}",
                 hint="Choose a complete one: `cas versions --state complete`",
             )
         return version
+
+    def committed_numbers(self) -> Iterator[int]:
+        """Numbers of all versions that the catalog lists as complete or incomplete, newest first."""
+        before: int | None = None
+        while True:
+            where = VersionFilter(states=COMMITTED, limit=PAGE, before=before)
+            page = self.catalog.versions(where)
+            yield from (version.number for version in page)
+            if len(page) < PAGE:
+                return
+            before = page[-1].number
 
     def _tell_retry(self, retry: Retry) -> None:
         wait = duration(retry.wait_seconds)

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from cas.check import CheckLevel, CheckReport, check_repository
 from cas.damage import Finding
+from cas.errors import ConnectionFailed, NotFound
 from cli.commanding import command
 from cli.exit_codes import ExitCode
 from cli.session import Session
@@ -44,10 +45,22 @@ def check(
     wanted = cas.number(version) if version is not None else None
     repository = cas.repository
     cas.if_stopped = "Nothing was changed; a check only reads"
+    expected = _expected(cas)
     with watching(cas.terminal, "check") as counters:
-        report = check_repository(repository, version=wanted, level=level, progress=counters)
+        report = check_repository(
+            repository, version=wanted, level=level, progress=counters, expected=expected
+        )
     cas.terminal.result(report, human=Group(*_told(report)))
     return ExitCode.OK if report.is_clean else ExitCode.CORRUPT
+
+
+def _expected(cas: Session) -> tuple[int, ...]:
+    """What the catalog lists; a store is checked without a catalog too, if that must be."""
+    try:
+        return tuple(cas.committed_numbers())
+    except (ConnectionFailed, NotFound) as error:
+        cas.terminal.warn(f"lost documents cannot be noticed, since the catalog was not asked: {error}")
+        return ()
 
 
 def _told(report: CheckReport) -> Iterator[RenderableType]:

@@ -1,7 +1,6 @@
 """`cas doctor`: is everything there, reachable, allowed, roomy and on time."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated
 
 import typer
 from rich.console import RenderableType
@@ -9,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cas.errors import CasError
+from cli import flags
 from cli.commanding import command
 from cli.doctor.databases import grants_of, look_at_catalog, look_at_source
 from cli.doctor.machine import look_at_machine
@@ -20,8 +20,6 @@ from cli.faults import failure_of
 from cli.session import Session
 from cli.tables import indented
 from cli.words import plain
-
-Source = Annotated[str | None, typer.Option(metavar="URL", help="The database to look at. \\[CAS_SOURCE]")]
 
 Look = Callable[[Session], Iterator[Observation]]
 
@@ -42,7 +40,7 @@ def add_doctor(app: typer.Typer) -> None:
     )
 
 
-def doctor(cas: Session, source: Source = None) -> ExitCode:
+def doctor(cas: Session, source: flags.Source = None) -> ExitCode:
     """Check dependencies, settings, store, catalog, source, rights, room and clocks; say what to do."""
     cas.set(source=source)
     _ = cas.settings  # a mistake in the settings is an error of its own

@@ -1,7 +1,6 @@
 """`cas restore`: bring a version back into an empty database, after a look at what that means."""
 
 from collections.abc import Iterator
-from typing import Annotated
 
 import typer
 from rich.console import Group, RenderableType
@@ -13,6 +12,7 @@ from cas.records.source import EntityEstimate
 from cas.restore import RestoreReceipt, restore_into
 from cas.restore_preview import RestorePreview, preview_restore
 from cas.restore_scope import RestoreRequest
+from cli import flags
 from cli.commanding import command
 from cli.commands.show import VersionArgument
 from cli.exit_codes import ExitCode
@@ -20,8 +20,6 @@ from cli.session import Session
 from cli.tables import cells, facts, indented, table
 from cli.watching_faces import watching
 from cli.words import counted, duration, number, plain, size
-
-_WHAT = "What to bring back"
 
 SHOWN_ENTITIES = 12
 """Entities that a preview lists, the largest first; JSON has all of them."""
@@ -39,53 +37,20 @@ def add_restore(app: typer.Typer) -> None:
 def restore(
     cas: Session,
     version: VersionArgument,
-    into: Annotated[str, typer.Option(metavar="URL", help="The empty database that is filled.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
-    table: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATTERN", help="Only tables like this; may be repeated.", rich_help_panel=_WHAT
-        ),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATTERN", help="Not these tables.", rich_help_panel=_WHAT),
-    ] = None,
-    schema_only: Annotated[
-        bool, typer.Option("--schema-only", help="Definitions without records.", rich_help_panel=_WHAT)
-    ] = False,
-    data_only: Annotated[
-        bool,
-        typer.Option("--data-only", help="Records, into empty tables that exist.", rich_help_panel=_WHAT),
-    ] = False,
-    no_indexes: Annotated[
-        bool, typer.Option("--no-indexes", help="Without indexes.", rich_help_panel=_WHAT)
-    ] = False,
-    no_constraints: Annotated[
-        bool,
-        typer.Option("--no-constraints", help="Without keys and checks.", rich_help_panel=_WHAT),
-    ] = False,
-    no_triggers: Annotated[
-        bool, typer.Option("--no-triggers", help="Without triggers.", rich_help_panel=_WHAT)
-    ] = False,
-    no_owners: Annotated[
-        bool,
-        typer.Option("--no-owners", help="Everything belongs to who restores.", rich_help_panel=_WHAT),
-    ] = False,
-    no_privileges: Annotated[
-        bool, typer.Option("--no-privileges", help="Nobody else is granted anything.", rich_help_panel=_WHAT)
-    ] = False,
-    no_verify: Annotated[
-        bool,
-        typer.Option("--no-verify", help="Do not read everything again and compare.", rich_help_panel=_WHAT),
-    ] = False,
-    allow_incomplete: Annotated[
-        bool,
-        typer.Option(
-            "--allow-incomplete", help="Take a version that lacks something.", rich_help_panel=_WHAT
-        ),
-    ] = False,
+    into: flags.Into,
+    yes: flags.Yes = False,
+    dry_run: flags.DryRun = False,
+    table: flags.Tables = None,
+    exclude: flags.Exclude = None,
+    schema_only: flags.SchemaOnly = False,
+    data_only: flags.DataOnly = False,
+    allow_incomplete: flags.AllowIncomplete = False,
+    no_indexes: flags.NoIndexes = False,
+    no_constraints: flags.NoConstraints = False,
+    no_triggers: flags.NoTriggers = False,
+    no_owners: flags.NoOwners = False,
+    no_privileges: flags.NoPrivileges = False,
+    no_verify: flags.NoVerify = False,
 ) -> ExitCode:
     """Fill an empty database with a version, read everything again and prove that it is equal."""
     if schema_only and data_only:

@@ -1,7 +1,5 @@
 """`cas snapshot`: take a version."""
 
-from typing import Annotated
-
 import typer
 from rich.text import Text
 
@@ -9,15 +7,13 @@ from cas.catalog.model import VersionState
 from cas.errors import InvalidInput
 from cas.records.source import Selection
 from cas.snapshot import SnapshotReceipt, SnapshotRequest, take_version
+from cli import flags
 from cli.commanding import command
 from cli.exit_codes import ExitCode
 from cli.session import Session, whoami
 from cli.watching import Announced
 from cli.watching_faces import watching
 from cli.words import counted, duration, plain, saved, size
-
-_WHAT = "What to take"
-_LABEL = "What to call it"
 
 
 def add_snapshot(app: typer.Typer) -> None:
@@ -31,61 +27,20 @@ def add_snapshot(app: typer.Typer) -> None:
 
 def snapshot(
     cas: Session,
-    source: Annotated[
-        str | None, typer.Option(metavar="URL", help="The database to read. \\[CAS_SOURCE]")
-    ] = None,
-    schema: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Only this schema; may be repeated.", rich_help_panel=_WHAT),
-    ] = None,
-    table: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATTERN",
-            help="Only tables like schema.table, table, or with *; repeatable.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATTERN", help="Not these tables; wins over the others.", rich_help_panel=_WHAT
-        ),
-    ] = None,
-    schema_only: Annotated[
-        bool, typer.Option("--schema-only", help="Definitions without records.", rich_help_panel=_WHAT)
-    ] = False,
-    data_only: Annotated[
-        bool, typer.Option("--data-only", help="Records without definitions.", rich_help_panel=_WHAT)
-    ] = False,
-    allow_incomplete: Annotated[
-        bool,
-        typer.Option(
-            "--allow-incomplete",
-            help="Leave out what may not be read; the version is incomplete, the exit code 20.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = False,
-    reason: Annotated[
-        str, typer.Option(metavar="TEXT", help="Why it is taken.", rich_help_panel=_LABEL)
-    ] = "",
-    name: Annotated[str, typer.Option(metavar="TEXT", help="A name for it.", rich_help_panel=_LABEL)] = "",
-    description: Annotated[
-        str, typer.Option(metavar="TEXT", help="More about it.", rich_help_panel=_LABEL)
-    ] = "",
-    tag: Annotated[
-        list[str] | None, typer.Option(metavar="WORD", help="A tag; may be repeated.", rich_help_panel=_LABEL)
-    ] = None,
-    metadata: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="A pair of your own; repeatable.", rich_help_panel=_LABEL),
-    ] = None,
-    protect: Annotated[
-        bool, typer.Option("--protect", help="Retention never removes it.", rich_help_panel=_LABEL)
-    ] = False,
-    compression: Annotated[
-        int | None, typer.Option(metavar="1..19", help="zstd level: fast to small. \\[CAS_COMPRESSION]")
-    ] = None,
+    source: flags.Source = None,
+    schema: flags.Schemas = None,
+    table: flags.Tables = None,
+    exclude: flags.Exclude = None,
+    schema_only: flags.SchemaOnly = False,
+    data_only: flags.DataOnly = False,
+    allow_incomplete: flags.LeaveOut = False,
+    reason: flags.Reason = "",
+    name: flags.Name = "",
+    description: flags.Description = "",
+    tag: flags.Tags = None,
+    metadata: flags.Metadata = None,
+    protect: flags.Protect = False,
+    compression: flags.Compression = None,
 ) -> ExitCode:
     """Take a version: one consistent moment of the database, every new record stored once."""
     cas.set(source=source, compression=compression)

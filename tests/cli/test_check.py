@@ -72,6 +72,20 @@ def test_a_missing_pack_is_told_with_what_is_lost(twice: Place, database: Databa
     assert refused.code == ExitCode.CORRUPT
 
 
+def test_a_lost_document_is_noticed_because_the_catalog_lists_it(twice: Place) -> None:
+    (twice.store / "versions" / "0000000001").unlink()
+    ran = twice("check")
+    assert ran.code == ExitCode.CORRUPT
+    assert "versions/0000000001" in ran.out
+
+
+def test_a_store_is_checked_without_its_catalog_too(twice: Place, database: Databases) -> None:
+    ran = twice("check", CAS_CATALOG=database())
+    assert ran.code == 0
+    assert "Nothing is wrong" in ran.out
+    assert "warning" in ran.err
+
+
 def test_a_lost_catalog_is_rebuilt_from_the_store_alone(twice: Place, database: Databases) -> None:
     before = twice("versions", "--json").json["versions"]
     other = {"CAS_CATALOG": database(), "CAS_HOME": str(twice.directory / "another-machine")}
