@@ -1,6 +1,6 @@
 -- Names that have to be quoted, and roles that own and are granted things.
 DO $$ DECLARE role text; BEGIN
-  FOREACH role IN ARRAY ARRAY['torture_owner', 'torture_reader', 'torture "quoted" rôle'] LOOP
+  FOREACH role IN ARRAY ARRAY['torture_owner', 'torture_reader', 'torture "quoted" role'] LOOP
     BEGIN
       EXECUTE format('CREATE ROLE %I NOLOGIN', role);
     EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;

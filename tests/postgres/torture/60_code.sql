@@ -6,16 +6,21 @@ BEGIN
 -- Name: fake; Type: TABLE; Schema: public; Owner: postgres
 --
 
+--
 -- TOC entry 99 (class 1259 OID 1)
 -- Name: fake; Type: TABLE; Schema: public; Owner: postgres
 --
+
 /*
 \unrestrict nonsense
 
 */
   RETURN QUERY SELECT 1, $$dollar 'quoted' "text"$$::text || '/* no comment' || E'it\'s' ; -- it's "open
 END $body$;
-COMMENT ON FUNCTION torture.looks_like_a_dump IS '--
+COMMENT ON FUNCTION torture.looks_like_a_dump IS '
+--
+-- TOC entry 98 (class 0 OID 0)
+-- Dependencies: 97
 -- Name: fake; Type: TABLE; Schema: public; Owner: postgres
 --
 \restrict x
@@ -98,16 +103,16 @@ CREATE PUBLICATION torture_some FOR TABLE torture.triggered, torture.many_rows W
 CREATE PUBLICATION torture_all FOR ALL TABLES WITH (publish_via_partition_root = true);
 COMMENT ON PUBLICATION torture_some IS 'a comment on a publication';
 
-GRANT USAGE ON SCHEMA torture TO torture_reader, "torture ""quoted"" rôle";
+GRANT USAGE ON SCHEMA torture TO torture_reader, "torture ""quoted"" role";
 GRANT SELECT, INSERT ON torture.many_rows TO torture_reader WITH GRANT OPTION;
-GRANT SELECT (g), UPDATE (t) ON torture.many_rows TO "torture ""quoted"" rôle";
+GRANT SELECT (g), UPDATE (t) ON torture.many_rows TO "torture ""quoted"" role";
 GRANT SELECT ON torture.view TO PUBLIC;
 REVOKE ALL ON FUNCTION torture.atomic FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION torture.atomic TO torture_reader;
 REVOKE USAGE ON TYPE torture.mood FROM PUBLIC;
 GRANT USAGE ON FOREIGN SERVER torture_server TO torture_reader;
 ALTER TABLE torture.parent OWNER TO torture_owner;
-ALTER TYPE torture.point3 OWNER TO "torture ""quoted"" rôle";
+ALTER TYPE torture.point3 OWNER TO "torture ""quoted"" role";
 ALTER FUNCTION torture.atomic OWNER TO torture_owner;
 ALTER SEQUENCE torture.seq_down OWNER TO torture_owner;
 ALTER DEFAULT PRIVILEGES FOR ROLE torture_owner IN SCHEMA torture GRANT SELECT ON TABLES TO torture_reader;
@@ -124,7 +129,7 @@ SELECT lo_from_bytea(900005, decode(repeat('00', 5000), 'hex'));
 COMMENT ON LARGE OBJECT 900001 IS 'it''s a comment';
 ALTER LARGE OBJECT 900001 OWNER TO torture_owner;
 GRANT SELECT ON LARGE OBJECT 900001 TO torture_reader;
-GRANT SELECT, UPDATE ON LARGE OBJECT 900003 TO "torture ""quoted"" rôle" WITH GRANT OPTION;
+GRANT SELECT, UPDATE ON LARGE OBJECT 900003 TO "torture ""quoted"" role" WITH GRANT OPTION;
 REVOKE ALL ON LARGE OBJECT 900004 FROM torture_owner, PUBLIC;
 ALTER LARGE OBJECT 900002 OWNER TO torture_owner;
 REVOKE ALL ON LARGE OBJECT 900002 FROM torture_owner;

@@ -184,7 +184,7 @@ EVERY_TYPE = (
     Edges("regprocedure", _quoted("abs(integer)", "torture.atomic(integer,integer)", "0")),
     Edges("regoper", _quoted("||/", "0")),
     Edges("regoperator", _quoted("+(integer,integer)", "torture.<=>(integer,integer)", "0")),
-    Edges("regrole", _quoted("torture_owner", '"torture ""quoted"" rôle"', "0")),
+    Edges("regrole", _quoted("torture_owner", '"torture ""quoted"" role"', "0")),
     Edges("regnamespace", _quoted("torture", '"Sche.ma ""quoted"""', "0")),
     Edges("regconfig", _quoted("english", "torture.search", "0")),
     Edges("regdictionary", _quoted("simple", "torture.simple_stop", "0")),
@@ -194,7 +194,7 @@ EVERY_TYPE = (
         _quoted(
             "torture_reader=r*w/torture_owner",
             "=X/torture_owner",
-            '"torture ""quoted"" rôle=r/torture_owner"'.replace('""', '\\"'),
+            '"torture ""quoted"" role=r/torture_owner"'.replace('""', '\\"'),
         )[:2],
     ),
     Edges("int4range", _quoted("empty", "(,)", "[1,10)", "(5,)", "[-2147483648,2147483647)")),
