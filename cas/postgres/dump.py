@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 from cas.errors import CasError, ConnectionFailed, PermissionDenied, SourceChanged, Unsupported
 from cas.limits import MIB
 from cas.postgres.connecting import without_secrets
-from cas.postgres.dump_text import SETTINGS, DumpEntry, entries
+from cas.postgres.dump_text import DumpEntry, entries
 from cas.postgres.faults import MAX_MESSAGE
 from cas.postgres.filled_views import REFRESH
 from cas.postgres.quoting import conversation_encoding, shown
@@ -142,6 +142,3 @@ def _failure(log: str, program: str) -> CasError:
     if "connection to server" in log or "server closed the connection" in log:
         return ConnectionFailed(what, where=program)
     return CasError(what, where=program)
-
-
-__all__ = ["ROLE", "SETTINGS", "DumpRequest", "dump_entries", "schema_items", "schema_text"]
