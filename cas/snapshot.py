@@ -203,14 +203,16 @@ class _Taking:
                 identity.system_identifier,
             )
             self._require_space(snapshot)
-            self._progress.phase("read")
-            entities = sorted(snapshot.entities, key=entity_order)
-            taken = [self._take(snapshot, entity) for entity in entities]
             schema = None
             if request.with_schema:
+                # Before the records: a change of schema that waits behind our locks shows here, not after
+                # hours of reading.
                 self._progress.phase("schema")
                 items = encode_schema(snapshot.schema_items())
                 schema = self._session.put_value(ChunkKind.DEFINITION, items)
+            self._progress.phase("read")
+            entities = sorted(snapshot.entities, key=entity_order)
+            taken = [self._take(snapshot, entity) for entity in entities]
             snapshot.finish()
             return self._commit(catalog, snapshot, taken, schema)
 
