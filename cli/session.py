@@ -14,10 +14,10 @@ from cas.catalog.postgres import PostgresCatalog
 from cas.engine.repository import Repository
 from cas.errors import Conflict, InvalidInput, NotFound
 from cas.postgres.connecting import ConnectionOptions
-from cas.postgres.embedded import EmbeddedServer
-from cas.postgres.opening import Patience
-from cas.postgres.reading import PostgresSource, SourceOptions
-from cas.postgres.target import PostgresTarget, TargetOptions
+from cas.postgres.embedded.server import EmbeddedServer
+from cas.postgres.filling.target import PostgresTarget, TargetOptions
+from cas.postgres.reading.opening import Patience
+from cas.postgres.reading.source import PostgresSource, SourceOptions
 from cas.store.opening import StoreOptions, open_store
 from cas.store.retrying import Retry, RetryingStore
 from cli.operating_system import faults_of_files

@@ -11,9 +11,9 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cas.errors import InvalidInput, Unsupported
-from cas.postgres.copying import run
 from cas.postgres.faults import faults_of
 from cas.postgres.quoting import SQL_ASCII, BytesAsText, conversation_encoding
+from cas.postgres.reading.copying import run
 
 OLDEST_SERVER = 140000
 """The oldest server version that is read, as server_version_num."""

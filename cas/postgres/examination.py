@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from cas.postgres.connecting import ConnectionOptions, connect, shown_url
 from cas.postgres.faults import faults_of
-from cas.postgres.grants import LeastPrivilege, least_privilege, missing
-from cas.postgres.identity import identity_of, require_honest
-from cas.postgres.introspection import introspect
+from cas.postgres.reading.grants import LeastPrivilege, least_privilege, missing
+from cas.postgres.reading.identity import identity_of, require_honest
+from cas.postgres.reading.introspection import introspect
 from cas.records.source import SourceIdentity
 
 _SERVER = """

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cas.errors import Conflict, InvalidInput
-from cas.postgres.target import PostgresTarget
+from cas.postgres.filling.target import PostgresTarget
 from cas.records.source import EntityEstimate
 from cas.restore import RestoreReceipt, restore_into
 from cas.restore_preview import RestorePreview, preview_restore

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cas.errors import Conflict, InsufficientSpace
 from cas.limits import KIB, MIB
-from cas.postgres.embedded import EmbeddedServer
+from cas.postgres.embedded.server import EmbeddedServer
 from cli.operating_system import faults_of_files
 from cli.words import size
 

@@ -14,7 +14,7 @@ from cas.diff import ChangeKind, EntityDiff, RecordChange, VersionDiff, diff_ver
 from cas.engine.repository import Repository, create_repository
 from cas.errors import VerificationFailed
 from cas.postgres.demo_platform import demo_database
-from cas.postgres.embedded import EmbeddedServer
+from cas.postgres.embedded.server import EmbeddedServer
 from cas.records.source import EntityEstimate
 from cas.restore import RestoreReceipt, restore_into
 from cas.restore_preview import preview_restore

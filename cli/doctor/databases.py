@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cas.catalog.model import VersionFilter, VersionState
 from cas.errors import CasError
-from cas.postgres.dump_programs import find_pg_dump
+from cas.postgres.dumping.programs import find_pg_dump
 from cas.postgres.examination import PlatformFacts, ServerFacts, examine_platform, examine_server
 from cli.doctor.model import Health, Observation, clock
 from cli.session import Session

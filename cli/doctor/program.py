@@ -9,8 +9,8 @@ from pathlib import Path
 
 import cas
 from cas.errors import CasError
-from cas.postgres.dump_programs import find_pg_dump
-from cas.postgres.embedded_files import MAJOR, wheel_programs
+from cas.postgres.dumping.programs import find_pg_dump
+from cas.postgres.embedded.files import MAJOR, wheel_programs
 from cli.doctor.model import Health, Observation
 from cli.session import Session
 from cli.settings_files import FILE_NAME, found_files

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from cas.postgres.reading import PostgresSnapshot
+from cas.postgres.reading.source import PostgresSnapshot
 from cas.records.model import Entity, RecordBatch
 from cli.exit_codes import ExitCode
 from tests.acceptance.conftest import History

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from minio import Minio
 
-from cas.postgres.server_user import server_user
+from cas.postgres.embedded.server_user import server_user
 from tests.acceptance.conftest import dump
 from tests.cli.running import Place, execute
 from tests.servers.postgres import DEBIAN_15, Cluster, Databases, temporary_directory

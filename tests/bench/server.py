@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from cas.postgres.embedded import EmbeddedServer
+from cas.postgres.embedded.server import EmbeddedServer
 
 SETTINGS: Mapping[str, str] = {
     "autovacuum": "off",  # it would start in the middle of somebody's measurement

@@ -27,7 +27,7 @@ from cas.errors import (
     TimedOut,
     Unsupported,
 )
-from cas.postgres.embedded import EmbeddedServer
+from cas.postgres.embedded.server import EmbeddedServer
 from tests.catalog.stages import PostgresStage
 from tests.catalog.values import REPOSITORY, STORE, new_version
 from tests.servers.postgres import TEST_SETTINGS, Cluster, Databases, embedded_cluster, temporary_directory

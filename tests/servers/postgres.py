@@ -14,8 +14,8 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
-from cas.postgres.embedded import EmbeddedServer
-from cas.postgres.server_user import server_user
+from cas.postgres.embedded.server import EmbeddedServer
+from cas.postgres.embedded.server_user import server_user
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 

@@ -17,15 +17,15 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from cas.errors import ConnectionFailed, PermissionDenied, TimedOut, Unsupported
-from cas.postgres import embedded
-from cas.postgres.embedded import EmbeddedServer
-from cas.postgres.server_user import server_user
+from cas.postgres.embedded import server as embedded
+from cas.postgres.embedded.server import EmbeddedServer
+from cas.postgres.embedded.server_user import server_user
 from tests.servers.postgres import TEST_SETTINGS, temporary_directory
 
 USER = """
 import sys, time
 from pathlib import Path
-from cas.postgres.embedded import EmbeddedServer
+from cas.postgres.embedded.server import EmbeddedServer
 server = EmbeddedServer(Path(sys.argv[1]), settings={"fsync": "off"})
 print(server.url(), flush=True)
 sys.stdin.readline()

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import psycopg
 
 from cas.postgres.connecting import ConnectionOptions
-from cas.postgres.opening import Patience
-from cas.postgres.reading import PostgresSnapshot, PostgresSource, SourceOptions
+from cas.postgres.reading.opening import Patience
+from cas.postgres.reading.source import PostgresSnapshot, PostgresSource, SourceOptions
 from cas.records.model import Entity
 from cas.records.source import Selection
 

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from cas.postgres.dump import schema_text
+from cas.postgres.dumping.schema import schema_text
 from cas.records.source import Selection
 from tests.postgres.reading.platform import entity_of, read, run, source
 from tests.servers.postgres import Cluster, Databases

@@ -21,7 +21,7 @@ from cas.errors import (
 )
 from cas.postgres.connecting import ConnectionOptions, connect, connection_parameters, shown_url
 from cas.postgres.faults import fault
-from cas.postgres.reading import PostgresSource
+from cas.postgres.reading.source import PostgresSource
 from cas.records.source import Selection
 from tests.postgres.reading.platform import (
     ask,

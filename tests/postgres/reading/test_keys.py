@@ -5,7 +5,7 @@ import pytest
 
 from cas.errors import CorruptData
 from cas.postgres.quoting import column, qualified
-from cas.postgres.splitting import Splitter
+from cas.postgres.reading.splitting import Splitter
 from cas.records.keys import encode_key
 from cas.records.model import EntityKind, KeyPart
 from cas.records.source import Selection

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cas.postgres.copying import BATCH_BYTES, BATCH_ROWS
 from cas.postgres.quoting import column, qualified
-from cas.postgres.reading import PostgresSnapshot
+from cas.postgres.reading.copying import BATCH_BYTES, BATCH_ROWS
+from cas.postgres.reading.source import PostgresSnapshot
 from cas.records.model import Entity, EntityKind
 from cas.records.payload import fields, pad_with_nulls
 from cas.records.source import Selection

@@ -8,7 +8,7 @@ import pytest
 
 from cas.errors import CasError, PermissionDenied, Unsupported
 from cas.postgres.connecting import ConnectionOptions, connect
-from cas.postgres.grants import least_privilege, missing
+from cas.postgres.reading.grants import least_privilege, missing
 from cas.records.large_objects import LargeObjectPage, decode_large_object
 from cas.records.model import EntityKind
 from cas.records.source import Selection

@@ -8,11 +8,11 @@ import psycopg
 import pytest
 
 from cas.errors import CasError, InvalidInput, PermissionDenied, Unsupported
-from cas.postgres.dump import ROLE, schema_text
-from cas.postgres.dump_programs import find_pg_dump
-from cas.postgres.dump_text import SETTINGS, entries
-from cas.postgres.filled_views import REFRESH
-from cas.postgres.reading import PostgresSource, SourceOptions
+from cas.postgres.dumping.programs import find_pg_dump
+from cas.postgres.dumping.schema import ROLE, schema_text
+from cas.postgres.dumping.text import SETTINGS, entries
+from cas.postgres.filling.filled_views import REFRESH
+from cas.postgres.reading.source import PostgresSource, SourceOptions
 from cas.records.source import SchemaItem, Selection
 from tests.postgres.reading.platform import new_role, run, source
 from tests.servers.postgres import Cluster, Databases
@@ -268,7 +268,7 @@ def test_a_pg_dump_of_the_servers_major_version_is_preferred(
         program.write_text(f'#!/bin/sh\necho "pg_dump (PostgreSQL) {major}.1 (Somebody {major})"\n')
         program.chmod(0o755)
     with monkeypatch.context() as patched:
-        patched.setattr("cas.postgres.dump_programs._PLACES", (f"{str(tmp_path)[1:]}/*",))
+        patched.setattr("cas.postgres.dumping.programs._PLACES", (f"{str(tmp_path)[1:]}/*",))
         patched.setenv("PATH", str(tmp_path / "13"))
         assert find_pg_dump(15).path == tmp_path / "15" / "pg_dump"
         assert find_pg_dump(16).path == tmp_path / "17" / "pg_dump"

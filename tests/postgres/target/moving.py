@@ -9,9 +9,9 @@ from pathlib import Path
 import psycopg
 
 from cas.postgres.connecting import ConnectionOptions, connect, server_encoding
-from cas.postgres.introspection import introspect
+from cas.postgres.filling.target import PostgresTarget
 from cas.postgres.quoting import column, qualified
-from cas.postgres.target import PostgresTarget
+from cas.postgres.reading.introspection import introspect
 from cas.records.large_objects import PAGE_BYTES, LargeObjectHead, LargeObjectPage, encode_large_object
 from cas.records.model import Entity, EntityKind
 from cas.records.sequences import SequenceState, encode_sequence

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from cas.postgres.schema_roles import owners_named, roles_named
-from cas.postgres.schema_steps import steps
-from cas.postgres.target import PostgresTarget
+from cas.postgres.filling.schema_roles import owners_named, roles_named
+from cas.postgres.filling.schema_steps import steps
+from cas.postgres.filling.target import PostgresTarget
 from cas.records.large_objects import LARGE_OBJECTS
 from cas.records.model import Column, Entity, EntityKind
 from cas.records.source import SchemaItem, SourceIdentity

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from cas.errors import CasError, Conflict, PermissionDenied
-from cas.postgres.target import PostgresTarget
+from cas.postgres.filling.target import PostgresTarget
 from cas.records.target import SchemaParts
 from tests.postgres.target import crowded
 from tests.postgres.target.conftest import CrowdedDatabases

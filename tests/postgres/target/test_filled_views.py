@@ -1,8 +1,8 @@
 """Which materialized views are filled is kept as REFRESH items."""
 
 from cas.postgres.connecting import ConnectionOptions, connect
-from cas.postgres.filled_views import REFRESH, refresh_items
-from cas.postgres.target import PostgresTarget
+from cas.postgres.filling.filled_views import REFRESH, refresh_items
+from cas.postgres.filling.target import PostgresTarget
 from cas.records.target import SchemaParts
 from tests.postgres.target.conftest import CrowdedDatabases
 from tests.postgres.target.moving import ask, dumped_items

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from cas.postgres.reading import PostgresSnapshot, PostgresSource
-from cas.postgres.target import PostgresTarget
+from cas.postgres.filling.target import PostgresTarget
+from cas.postgres.reading.source import PostgresSnapshot, PostgresSource
 from cas.records.model import Entity, EntityKind
 from cas.records.payload import pad_with_nulls
 from cas.records.source import Selection

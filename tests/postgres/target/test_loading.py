@@ -9,9 +9,9 @@ import pytest
 
 from cas.errors import CasError, Conflict, CorruptData
 from cas.postgres.connecting import ConnectionOptions
-from cas.postgres.target import PostgresTarget
-from cas.postgres.target_connections import Connections
-from cas.postgres.target_loading import load
+from cas.postgres.filling.connections import Connections
+from cas.postgres.filling.loading import load
+from cas.postgres.filling.target import PostgresTarget
 from cas.records.model import Entity
 from cas.records.source import SchemaItem
 from cas.records.target import SchemaParts
@@ -199,7 +199,7 @@ def test_a_warning_during_a_load_does_not_end_it(
     connections = Connections(url, ConnectionOptions(), maintenance_mib=16)
     (entity,) = entities_of(url)
     lines = (b"".join(b"%d\n" % n for n in range(first, first + 5000)) for first in range(0, 100_000, 5000))
-    monkeypatch.setattr("cas.postgres.target_loading.ASK_SECONDS", 0.0)
+    monkeypatch.setattr("cas.postgres.filling.loading.ASK_SECONDS", 0.0)
     with connections.borrowed() as connection:
         count = load(connection, entity, lines, "UTF8", is_new=False, is_at_work=connections.is_at_work)
     connections.close()

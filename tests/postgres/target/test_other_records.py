@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from cas.errors import Conflict, CorruptData
-from cas.postgres.target import PostgresTarget
+from cas.postgres.filling.target import PostgresTarget
 from cas.records.large_objects import PAGE_BYTES, LargeObjectHead, LargeObjectPage, encode_large_object
 from cas.records.sequences import SequenceState, encode_sequence
 from cas.records.source import SchemaItem

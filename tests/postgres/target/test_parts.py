@@ -2,10 +2,10 @@
 
 import pytest
 
-from cas.postgres.schema_filter import wanted
-from cas.postgres.schema_restore import label
-from cas.postgres.schema_steps import steps
-from cas.postgres.target import PostgresTarget
+from cas.postgres.filling.schema_filter import wanted
+from cas.postgres.filling.schema_restore import label
+from cas.postgres.filling.schema_steps import steps
+from cas.postgres.filling.target import PostgresTarget
 from cas.records.source import SchemaItem
 from cas.records.target import SchemaParts
 from tests.postgres.target.conftest import CrowdedDatabases

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from cas.postgres.target import PostgresTarget
+from cas.postgres.filling.target import PostgresTarget
 from cas.records.target import SchemaParts
 from tests.postgres.target.conftest import CrowdedDatabases
 from tests.postgres.target.moving import DATA, TOOLS, ask, differences, move

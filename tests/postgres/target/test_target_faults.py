@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from cas.errors import CasError, Conflict, ConnectionFailed, InsufficientSpace, PermissionDenied, Unsupported
-from cas.postgres.target import PostgresTarget, TargetOptions
+from cas.postgres.filling.target import PostgresTarget, TargetOptions
 from cas.records.source import SchemaItem
 from cas.records.target import SchemaParts
 from tests.postgres.target.moving import ask, dumped_items, entities_of, move

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cas.postgres.connecting import ConnectionOptions
-from cas.postgres.schema_restore import SchemaRunner
-from cas.postgres.schema_steps import steps
-from cas.postgres.target_connections import Connections
-from cas.postgres.work_sharing import Claim, WorkList
+from cas.postgres.filling.connections import Connections
+from cas.postgres.filling.schema_restore import SchemaRunner
+from cas.postgres.filling.schema_steps import steps
+from cas.postgres.filling.work_sharing import Claim, WorkList
 from cas.records.source import SchemaItem
 from tests.postgres.target.moving import ask
 from tests.servers.postgres import Cluster, Databases

@@ -1,0 +1,60 @@
+"""The COPY statement that reads one table, in the byte order of its keys.
+
+Payload columns come first and the key's own expressions behind them: a key is no slice of the payload
+(blank-padded types, escapes, generated columns). Types other than integers, uuid and text go through
+format('%s'), which calls the type's output function; a cast to text would be another function, with
+another result for boolean, "char", inet and blank-padded types.
+
+The order is the column's own where its bytes sort as its values do, so that the primary key's index
+can serve it.
+"""
+
+from cas.errors import Unsupported
+from cas.postgres.quoting import SQL_ASCII, column, conversation_encoding, qualified
+from cas.postgres.reading.shapes import KeyColumn, Table
+from cas.records.model import EntityKind, KeyPart
+
+ALIAS = b"r."
+
+
+def copy_statement(table: Table, encoding: str) -> bytes:
+    """`COPY (SELECT ...) TO STDOUT` for a session with client_encoding = the server's encoding."""
+    entity = table.entity
+    only = b"" if entity.kind is EntityKind.PARTITIONED else b"ONLY "
+    payload = [ALIAS + column(c.name, encoding) for c in entity.columns]
+    if table.key and not payload:
+        payload = [b"''::pg_catalog.text"]  # all columns are generated: an empty payload, and the key
+    selected = b", ".join([*payload, *(_text(key, encoding) for key in table.key)])
+    order = b", ".join(_order(key, encoding) for key in table.key)
+    return b"COPY (SELECT %b FROM %b%b AS r%b%b) TO STDOUT" % (
+        selected,
+        only,
+        qualified(entity.schema, entity.name, encoding),
+        _condition(table, encoding),
+        b" ORDER BY " + order if order else b"",
+    )
+
+
+def _text(key: KeyColumn, encoding: str) -> bytes:
+    name = ALIAS + column(key.name, encoding)
+    if key.part is not KeyPart.TEXT or key.sorts_as_text:
+        return name
+    return b"pg_catalog.format('%%s', %b)" % name
+
+
+def _order(key: KeyColumn, encoding: str) -> bytes:
+    if key.part is KeyPart.TEXT:
+        return _text(key, encoding) + b' COLLATE pg_catalog."C"'
+    return ALIAS + column(key.name, encoding)
+
+
+def _condition(table: Table, encoding: str) -> bytes:
+    """The extension's own `WHERE ...`: the other rows come with CREATE EXTENSION."""
+    if not table.condition:
+        return b""
+    in_names_encoding = encoding == "UTF8" or conversation_encoding(encoding) == SQL_ASCII
+    if not (in_names_encoding or table.condition.isascii()):
+        raise Unsupported(
+            "an extension's condition on its configuration table is not in ASCII", where=table.entity.label
+        )
+    return b" " + table.condition.encode("utf-8", "surrogateescape")
