@@ -223,8 +223,9 @@ class Bodies:
             found = self._chunks(name, number, frame, stored, own)
             wanted = trailer.short_ids[first * SHORT_ID_BYTES : (first + frame.chunks) * SHORT_ID_BYTES]
             if isinstance(found, CorruptData):
-                finding = self._why(name, frame, found, damage)
-                self._flag(name, first, wanted, [False] * frame.chunks, frame.kind, finding)
+                if damage is not None or not self._ground.is_bad(name, first):
+                    finding = self._why(name, frame, found, damage)
+                    self._flag(name, first, wanted, [False] * frame.chunks, frame.kind, finding)
                 found = [ChunkId(bytes(CHUNK_ID_BYTES))] * frame.chunks
             else:
                 right = [

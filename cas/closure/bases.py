@@ -1,17 +1,15 @@
 """What frames need to be decoded: dictionaries and the bases of deltas, and the packs that hold them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from cas.closure.ground import COPY_HINT, Ground
 from cas.damage import DamageKind
+from cas.engine.decodable import Decodable
 from cas.errors import CorruptData, Unsupported
 from cas.format.frame import Encoding, Frame
 from cas.format.names import pack_key
 from cas.format.pack import HEADER_BYTES
 from cas.ids import ChunkId, PackName
-
-AT_ONCE = 4096
-"""Bases that are looked up together."""
 
 
 class Bases:
@@ -27,44 +25,21 @@ class Bases:
         self._names = sorted(wanted if names is None else wanted.intersection(names))
         self.dictionaries: set[ChunkId] = set()
         """All that some frame needs."""
-        self._lost: dict[ChunkId, int] = {}
 
     def examine(self) -> None:
-        """Flag the chunks of frames whose bases are not to be had, and of packs whose trailer is gone or
-        whose size is not what the trailer says. What stands on a flagged chunk is flagged too."""
-        known = -1
-        while len(self._lost) > known:
-            known = len(self._lost)
-            for run in self._runs():
-                self._lost.update(self._verdicts(run - self._lost.keys()))
-            if len(self._lost) > known:
-                self._flag()
-
-    def _runs(self) -> Iterator[set[ChunkId]]:
-        """The bases of all packs, some thousand at a time."""
-        waiting: set[ChunkId] = set()
+        """Flag the chunks that cannot be decoded for want of a base, and the packs whose trailer is gone
+        or whose size is not what the trailer says."""
         for name in self._names:
             for frame in self._frames(name):
-                waiting.update(frame.bases)
                 if frame.encoding is Encoding.ZSTD_DICTIONARY:
                     self.dictionaries.update(frame.bases)
-            if len(waiting) >= AT_ONCE:
-                yield waiting
-                waiting = set()
-        yield waiting
-
-    def _verdicts(self, bases: set[ChunkId]) -> dict[ChunkId, int]:
-        """For each base that is not to be had the finding that says why."""
-        ids = sorted(bases)
-        if not ids:
-            return {}
-        places = self._ground.packs.index.locate(ids, self._ground.packs.view)
-        sound = self._ground.sound(ids, places).tolist()
-        return {
-            base: self._ground.finding(base, places, at)
-            for at, (base, is_sound) in enumerate(zip(ids, sound, strict=True))
-            if not (is_sound or self._stands_in(base))
-        }
+        packs = self._ground.packs
+        for loss in Decodable(packs.index, packs.trailers, packs.view, self._stands_in).losses:
+            if loss.base is None:
+                self._frames(loss.pack)
+            else:
+                finding = self._ground.cause(loss.base)
+                self._ground.flag(loss.pack, loss.first, loss.count, finding)
 
     def _stands_in(self, base: ChunkId) -> bool:
         """Whether it is a dictionary of which another copy is whole."""
@@ -75,15 +50,6 @@ class Bases:
         except CorruptData:
             return False
         return True
-
-    def _flag(self) -> None:
-        for name in self._names:
-            first = 0
-            for frame in self._frames(name):
-                lost = next((base for base in frame.bases if base in self._lost), None)
-                if lost is not None:
-                    self._ground.flag(name, first, frame.chunks, self._lost[lost])
-                first += frame.chunks
 
     def _frames(self, name: PackName) -> Sequence[Frame]:
         try:

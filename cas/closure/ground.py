@@ -132,6 +132,23 @@ class Ground:
             faults[at] = Fault(number, is_loss=at not in rescued)
         return faults
 
+    def cause(self, base: ChunkId) -> int:
+        """The finding about a base that cannot be had: the one about a place where it is bad, else the one
+        about the lost pack in which it was."""
+        places = self.packs.index.locate((base,), self.packs.view)
+        flagged = self.is_flagged(places, 0)
+        return self.finding(base, places, 0) if flagged else self._missing((base,))[0]
+
+    def is_flagged(self, places: Places, at: int) -> bool:
+        """Whether a chunk was found, and is known to be bad there."""
+        return bool(places.pack[at] >= 0) and bool(
+            self._bad[self._first[places.pack[at]] + places.ordinal[at]]
+        )
+
+    def is_bad(self, name: PackName, ordinal: int) -> bool:
+        """Whether a chunk of a pack is known to be bad."""
+        return bool(self._bad[self.first_chunks(name)[0] + ordinal])
+
     def finding(self, chunk_id: ChunkId, places: Places, at: int) -> int:
         """The finding about a chunk that was not found, or is not sound where it was."""
         if places.pack[at] < 0:
@@ -230,7 +247,7 @@ class Ground:
         else:
             key = pack_key(places.packs[int(places.pack[0])])
             known = self.ledger.of_object(key)
-            number = self.ledger.note_error(key, error) if known is None else known
+            number = self.ledger.note_error(key, error, COPY_HINT) if known is None else known
         self.ledger.chunk(number, chunk_id, kind)
         return Fault(number, is_loss=True)
 

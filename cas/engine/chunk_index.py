@@ -18,13 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from cas.engine.segment import (
+    U8,
     U64,
     Segment,
     find,
     halves,
     merge,
     open_segment,
-    rows_of_pack,
+    segment_of_pack,
     short_ids_of,
     write_segment,
 )
@@ -81,6 +82,8 @@ class Places:
     row: npt.NDArray[np.int64]
     """A number below the index's length that no other place has, and -1. It holds as long as nothing
     is added to the index: see `ChunkIndex.frozen`."""
+    depth: npt.NDArray[np.uint8]
+    """Length of the chain of deltas that leads to each found chunk."""
 
 
 class View:
@@ -158,6 +161,17 @@ class ChunkIndex:
             copy._segments, copy._known = list(self._segments), set(self._known)
         return copy
 
+    def rows_of(self, name: PackName) -> npt.NDArray[np.int64]:
+        """The rows of all chunks of a pack."""
+        found = [np.zeros(0, dtype=np.int64)]
+        first = 0
+        for segment in self._segments:
+            if name in segment.packs:
+                number = segment.packs.index(name)
+                found.append(np.flatnonzero(segment.rows.pack == number).astype(np.int64) + first)
+            first += len(segment.rows)
+        return np.concatenate(found)
+
     def first_chunks(self) -> npt.NDArray[np.int64]:
         """For each pack, in the order of `pack_names`, how many chunks lie in the packs before it: so
         this plus a chunk's ordinal is a number of its own for every place."""
@@ -189,7 +203,7 @@ class ChunkIndex:
         with self._lock:
             if name in self._known:
                 return
-            self._segments.append(self._keep(Segment((name,), rows_of_pack(trailer))))
+            self._segments.append(self._keep(segment_of_pack(name, trailer)))
             self._known.add(name)
             self._merge_small(MERGED_WHILE_WRITING)
 
@@ -219,33 +233,33 @@ class ChunkIndex:
                 if old.path is not None:
                     old.path.unlink(missing_ok=True)
 
-    def locate(self, ids: Sequence[bytes], view: View) -> Places:
-        """The places of these chunks within the view."""
+    def locate(self, ids: Sequence[bytes], view: View, bad: npt.NDArray[np.bool_] | None = None) -> Places:
+        """The places of these chunks within the view. `bad`: rows that do not count, of a frozen index."""
         with self._lock:
             segments = tuple(self._segments)
         high, low = halves(short_ids_of(ids)) if ids else _NOTHING
-        packs = PackNames([segment.packs for segment in segments])
-        first_pack = first_row = 0
-        pack = np.full(len(ids), -1, dtype=np.int64)
-        ordinal = np.zeros(len(ids), dtype=np.int64)
-        share = np.zeros(len(ids), dtype=np.int64)
-        row = np.full(len(ids), -1, dtype=np.int64)
+        return _search(segments, high, low, view, None, bad)
+
+    def unmet_needs(
+        self, view: View, bad: npt.NDArray[np.bool_] | None = None
+    ) -> dict[PackName, frozenset[tuple[bytes, int]]]:
+        """For each pack of the view what it needs to be decoded and the view does not hold: the short id,
+        and below which depth it must lie. `bad`: rows that do not count, of a frozen index."""
+        with self._lock:
+            segments = tuple(self._segments)
+        unmet: dict[PackName, frozenset[tuple[bytes, int]]] = {}
         for segment in segments:
-            left = np.flatnonzero(pack < 0)
-            if not len(left):
-                break
-            allowed = view.allowed(segment)
-            if allowed.any():
-                rows = find(segment, high[left], low[left], allowed)
-                hit = rows >= 0
-                found, queries = rows[hit], left[hit]
-                pack[queries] = segment.rows.pack[found].astype(np.int64) + first_pack
-                ordinal[queries] = segment.rows.ordinal[found]
-                share[queries] = segment.rows.share[found]
-                row[queries] = found + first_row
-            first_pack += len(segment.packs)
-            first_row += len(segment.rows)
-        return Places(packs, pack, ordinal, share, row)
+            needs = segment.needs
+            wanted = np.flatnonzero(view.allowed(segment)[needs.pack])
+            high, low, below = needs.high[wanted], needs.low[wanted], needs.below[wanted]
+            missing = np.flatnonzero(_search(segments, high, low, view, below, bad).pack < 0)
+            pairs = np.column_stack((high[missing], low[missing])).astype("<u8")
+            numbers = needs.pack[wanted[missing]]
+            for number in np.unique(numbers).tolist():
+                mine = numbers == number
+                ids = [pair.tobytes() for pair in pairs[mine]]
+                unmet[segment.packs[number]] = frozenset(zip(ids, below[missing][mine].tolist(), strict=True))
+        return unmet
 
     def clear(self) -> None:
         """Forget everything, on the disk too."""
@@ -255,6 +269,48 @@ class ChunkIndex:
             for path in paths:
                 with suppress(OSError):
                     path.unlink()
+
+
+def _search(
+    segments: Sequence[Segment],
+    high: U64,
+    low: U64,
+    view: View,
+    below: U8 | None,
+    bad: npt.NDArray[np.bool_] | None,
+) -> Places:
+    """The places of chunks by the halves of their short ids: as `find`, over all segments."""
+    packs = PackNames([segment.packs for segment in segments])
+    first_pack = first_row = 0
+    pack = np.full(len(high), -1, dtype=np.int64)
+    ordinal = np.zeros(len(high), dtype=np.int64)
+    share = np.zeros(len(high), dtype=np.int64)
+    row = np.full(len(high), -1, dtype=np.int64)
+    depth = np.zeros(len(high), dtype=np.uint8)
+    for segment in segments:
+        left = np.flatnonzero(pack < 0)
+        if not len(left):
+            break
+        allowed = view.allowed(segment)
+        if allowed.any():
+            rows = find(
+                segment,
+                high[left],
+                low[left],
+                allowed,
+                None if below is None else below[left],
+                None if bad is None else bad[first_row : first_row + len(segment.rows)],
+            )
+            hit = rows >= 0
+            found, queries = rows[hit], left[hit]
+            pack[queries] = segment.rows.pack[found].astype(np.int64) + first_pack
+            ordinal[queries] = segment.rows.ordinal[found]
+            share[queries] = segment.rows.share[found]
+            row[queries] = found + first_row
+            depth[queries] = segment.rows.depth[found]
+        first_pack += len(segment.packs)
+        first_row += len(segment.rows)
+    return Places(packs, pack, ordinal, share, row, depth)
 
 
 def _remove_left_over(directory: Path) -> None:

@@ -94,12 +94,6 @@ class ChunkReader:
         or damaged, after every copy within the view was tried."""
         return self._read(kind, ids, MAX_DELTA_DEPTH + 1)
 
-    def read_with_depth(self, kind: ChunkKind, chunk_id: ChunkId) -> tuple[bytes, int]:
-        """A chunk's plain bytes, and the length of the chain of deltas that leads to them."""
-        (plain,) = self.read(kind, (chunk_id,))
-        (place,) = self._places((chunk_id,), self._view)
-        return plain, self._wanted(place.key).frame.depth
-
     def nodes(self, ids: Sequence[ChunkId]) -> list[Node]:
         """Tree nodes: the tree's NodeReader."""
         plains = self.read(ChunkKind.NODE, ids)

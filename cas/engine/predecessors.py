@@ -8,7 +8,8 @@ from bisect import bisect_left
 from dataclasses import dataclass
 
 from cas.engine.chunk_reader import ChunkReader
-from cas.errors import CasError
+from cas.engine.decodable import Decodable
+from cas.errors import CasError, CorruptData
 from cas.format.node import Node, parse_node
 from cas.ids import ChunkId, ChunkKind
 
@@ -23,10 +24,15 @@ class Base:
 
 
 class Predecessors:
-    """Finds nodes of one tree by level and key. Cheap where keys ascend: one node a level is kept."""
+    """Finds nodes of one tree by level and key. Cheap where keys ascend: one node a level is kept.
 
-    def __init__(self, reader: ChunkReader, root: ChunkId) -> None:
+    depths: the place that may be built upon decides the depth, whichever copy was read. A delta that
+    claimed less could not be decoded.
+    """
+
+    def __init__(self, reader: ChunkReader, root: ChunkId, depths: Decodable) -> None:
         self._reader = reader
+        self._depths = depths
         self._root: ChunkId | None = root
         self._kept: dict[int, tuple[Base, Node]] = {}
         self._height = -1
@@ -53,7 +59,10 @@ class Predecessors:
         kept = self._kept.get(level)
         if kept is not None and kept[0].id == node_id:
             return kept
-        plain, depth = self._reader.read_with_depth(ChunkKind.NODE, node_id)
-        found = Base(node_id, plain, depth), parse_node(plain, node_id.hex())
+        places = self._depths.locate((node_id,))
+        if places.pack[0] < 0:
+            raise CorruptData("no copy of a node can be built upon", kind="missing", where=node_id.hex())
+        (plain,) = self._reader.read(ChunkKind.NODE, (node_id,))
+        found = Base(node_id, plain, int(places.depth[0])), parse_node(plain, node_id.hex())
         self._kept[found[1].level] = found
         return found

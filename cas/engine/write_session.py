@@ -22,6 +22,7 @@ from cas.catalog.interface import Catalog
 from cas.catalog.model import NewPack, NewVersion, SessionHandle, Version, VersionResult
 from cas.engine.chunk_index import Places, View
 from cas.engine.compression import DEFAULT_LEVEL, Compressor, Dictionary, train_dictionary
+from cas.engine.decodable import Decodable
 from cas.engine.heartbeat import Heartbeat
 from cas.engine.node_packer import NodePacker, WaitingNode
 from cas.engine.packer import ClosedPack, Packer
@@ -96,6 +97,7 @@ class WriteSession:
         """Live packs that the store no longer has: their chunks are stored anew where they recur."""
         self._view = View(reusable - lost)
         self._base = self._repository.index.frozen()
+        self._reusable = Decodable(self._base, self._repository.trailers, self._view)
         self._reused = np.zeros(len(self._base), dtype=np.bool_)
         self._own = View(())
         self._packs: list[PackRef] = []
@@ -185,7 +187,8 @@ class WriteSession:
         """A writer of one tree's nodes; `before` is the root of the tree that it follows."""
         predecessors = None
         if before is not None and self._settings.delta_depth:
-            predecessors = Predecessors(self._repository.reader_of(self._view), before)
+            reader = self._repository.reader_of(self._view)
+            predecessors = Predecessors(reader, before, self._reusable)
         return NodePacker(self._hashers[ChunkKind.NODE], self._store_nodes, predecessors)
 
     def _store_nodes(self, nodes: Sequence[WaitingNode]) -> None:
@@ -247,7 +250,7 @@ class WriteSession:
         self, ids: Sequence[ChunkId], plains: Sequence[bytes]
     ) -> tuple[Sequence[ChunkId], Sequence[bytes]]:
         """Those that neither the view nor this session holds."""
-        found = self._base.locate(ids, self._view)
+        found = self._reusable.locate(ids)
         self._count_reused(found)
         absent = (found.pack < 0).nonzero()[0].tolist()
         return self._unseen([ids[at] for at in absent], [plains[at] for at in absent])

@@ -12,7 +12,7 @@ from cas.check import CheckLevel, CheckReport, check_repository
 from cas.engine import heartbeat
 from cas.engine.write_session import WriteSession, WriteSettings
 from cas.errors import Conflict, CorruptData, Fenced
-from cas.format.names import journal_key, pack_key, version_key
+from cas.format.names import dictionary_key, journal_key, pack_key, version_key
 from cas.ids import PackName
 from cas.limits import SESSION_LEASE_SECONDS
 from cas.rebuild import rebuild_catalog
@@ -22,7 +22,7 @@ from cas.store.retrying import RetryingStore
 from tests.engine.handmade import commit
 from tests.engine.recording import Event as Recorded
 from tests.engine.recording import Gate, GatedCatalog, GatedStore
-from tests.engine.scenes import World, changed, expected, shop
+from tests.engine.scenes import PRODUCTS, Platform, World, changed, expected, product, shop
 from tests.store.faulty import FaultyStore
 
 
@@ -217,6 +217,48 @@ def test_chunks_of_a_lost_pack_are_stored_anew(
     assert world.records(version.number) == expected(shop())
     assert version.number not in report(world).lost_versions
     assert world.take(shop()).checksum == version.checksum
+
+
+@pytest.mark.parametrize("how", ["condemned", "lost"])
+def test_a_chunk_whose_base_is_gone_is_not_built_upon(world: World, small_packs: None, how: str) -> None:
+    """The first version's nodes are gone; the second one's, which are deltas on them, still lie in a live
+    pack, and the platform returns to what the second version held."""
+    platforms = [shop(), changed(shop(), 1)]
+    for platform in platforms:
+        world.take(platform)
+    nodes = [pack.name for pack in world.open().document(1).packs if pack.holds_nodes]
+    for name in nodes:
+        if how == "condemned":
+            world.catalog.condemn([name])
+        world.store.delete(pack_key(name))
+    version = world.take(platforms[1])
+    assert world.records(version.number) == expected(platforms[1])
+    assert version.number not in report(world).lost_versions
+    packs = world.packs()
+    again = world.take(platforms[1])
+    assert world.packs() == packs, "what was stored anew is found again"
+    assert world.records(again.number) == expected(platforms[1])
+
+
+def test_records_whose_dictionary_is_gone_are_stored_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cas.engine.compression.DICTIONARY_MIN_SAMPLES_BYTES", 1000)
+    monkeypatch.setattr("cas.engine.compression.DICTIONARY_BYTES", 1000)
+    monkeypatch.setattr("cas.engine.packer.PACK_TARGET_BYTES", 1)
+    platform: Platform = {PRODUCTS: {number: product(number) for number in range(2000)}}
+    world.take(platform)
+    repository = world.open()
+    (entry,) = repository.entities(repository.document(1), repository.reader())
+    assert entry.dictionary is not None
+    places = repository.index.locate((entry.dictionary,), repository.reader()._view)
+    world.store.delete(pack_key(places.packs[int(places.pack[0])]))
+    world.store.delete(dictionary_key(entry.dictionary))
+    # Other records in front, so that another dictionary is learned.
+    platform = {PRODUCTS: {number: product(number) for number in range(-1500, 1500)}}
+    version = world.take(platform)
+    assert world.records(version.number) == expected(platform)
+    assert report(world).lost_versions == (1,)
 
 
 @pytest.mark.parametrize("position", [-1, -20, -58, -80])
