@@ -14,6 +14,7 @@ from cas.format.document import VersionDocument
 from cas.format.entities import EntityEntry
 from cas.progress import Progress, Silent
 from cas.proof import StreamDigest, prove_as_bag, prove_root, prove_stream
+from cas.read_ahead import read_ahead
 from cas.record_stream import BATCH_RECORDS, read_records
 from cas.records.model import Entity, EntityKind
 from cas.records.payload import pad_with_nulls
@@ -163,7 +164,7 @@ class _Restoring:
         self._progress.entity(entity.label, entry.records, entry.payload_bytes)
 
         def lines() -> Iterator[bytes]:
-            for batch in read_records(self._contents.reader, entry):
+            for batch in read_ahead(read_records(self._contents.reader, entry)):
                 for payloads in _repeated(batch.payloads, batch.counts):
                     joined = digest.add(payloads)
                     yield _padded(joined, payloads, len(entity.columns))
@@ -201,7 +202,7 @@ class _Restoring:
                     raise VerificationFailed(f"{wanted.label} is not there with its columns")
                 self._progress.entity(wanted.label, entry.records, entry.payload_bytes)
                 # In the version's order of columns: a child of inheritance may come back with another one.
-                batches = snapshot.batches(replace(found, columns=wanted.columns))
+                batches = read_ahead(snapshot.batches(replace(found, columns=wanted.columns)))
                 if found.key != wanted.key:
                     prove_as_bag(entry, self._contents.reader, batches, key, boundary)
                 elif wanted.kind in _TABLES and not wanted.is_bag:

@@ -34,6 +34,7 @@ from cas.format.schema import encode_schema
 from cas.ids import ChunkKind
 from cas.limits import MIB
 from cas.progress import Progress, Silent
+from cas.read_ahead import read_ahead
 from cas.records.model import Entity
 from cas.records.source import Selection, Source, SourceSnapshot
 
@@ -242,7 +243,7 @@ class _Taking:
         self._progress.entity(entity.label, estimate.records, estimate.bytes)
         before = self._before.get(entity_order(entity))
         reading = EntityReading(session, entity, before, estimate.bytes, self._progress)
-        root = reading.grow(snapshot.batches(entity), self._repository.boundary)
+        root = reading.grow(read_ahead(snapshot.batches(entity)), self._repository.boundary)
         entry = EntityEntry(
             entity,
             definition,

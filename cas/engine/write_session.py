@@ -100,6 +100,7 @@ class WriteSession:
         self._reusable = Decodable(self._base, self._repository.trailers, self._view)
         self._reused = np.zeros(len(self._base), dtype=np.bool_)
         self._own = View(())
+        self._earlier = self._own
         self._packs: list[PackRef] = []
         self._pending: set[bytes] = set()
         self.reused_bytes = 0
@@ -132,12 +133,23 @@ class WriteSession:
         """Stored bytes of what was put so far."""
         return sum(pack.stored_bytes for pack in self._packs) + self._copies_bytes
 
-    def put_records(self, payloads: Sequence[bytes], dictionary: Dictionary | None = None) -> Stored:
-        """Store payloads that are not there yet; equal ones are stored once."""
+    def begin_entity(self) -> None:
+        """What is put from now on belongs to another entity."""
+        self._earlier = self._own
+
+    def put_records(
+        self, payloads: Sequence[bytes], dictionary: Dictionary | None = None, *, distinct: bool = False
+    ) -> Stored:
+        """Store payloads that are not there yet; equal ones are stored once.
+
+        `distinct`: no two records of this entity are equal, since each holds its key; so those that are
+        delivered already need not be searched for them, which saves a tenth of a first version's time.
+        """
         if max(map(len, payloads), default=0) > LARGE_VALUE_BYTES:
             return self._put_with_large(payloads, dictionary)
         ids = self._record_ids(payloads)
-        return Stored(ids, [], self._store(ChunkKind.RECORD, ids, payloads, dictionary))
+        delivered = self._earlier if distinct else None
+        return Stored(ids, [], self._store(ChunkKind.RECORD, ids, payloads, dictionary, delivered))
 
     def _put_with_large(self, payloads: Sequence[bytes], dictionary: Dictionary | None) -> Stored:
         hasher = self._hashers[ChunkKind.RECORD]
@@ -238,22 +250,24 @@ class WriteSession:
         ids: Sequence[ChunkId],
         plains: Sequence[bytes],
         dictionary: Dictionary | None,
+        delivered: View | None = None,
     ) -> int:
-        """Pack those that neither the view nor this session holds. Returns how many."""
+        """Pack those that neither the view nor this session holds. Returns how many. `delivered`: the
+        packs of this session that may hold them; None: any."""
         if not ids:
             return 0
-        new_ids, new_plains = self._absent(ids, plains)
+        new_ids, new_plains = self._absent(ids, plains, delivered)
         self._packer.put(kind, new_ids, new_plains, dictionary)
         return len(new_ids)
 
     def _absent(
-        self, ids: Sequence[ChunkId], plains: Sequence[bytes]
+        self, ids: Sequence[ChunkId], plains: Sequence[bytes], delivered: View | None = None
     ) -> tuple[Sequence[ChunkId], Sequence[bytes]]:
         """Those that neither the view nor this session holds."""
         found = self._reusable.locate(ids)
         self._count_reused(found)
         absent = (found.pack < 0).nonzero()[0].tolist()
-        return self._unseen([ids[at] for at in absent], [plains[at] for at in absent])
+        return self._unseen([ids[at] for at in absent], [plains[at] for at in absent], delivered)
 
     def _count_reused(self, found: Places) -> None:
         """Each chunk of earlier versions counts once, however many records are equal."""
@@ -262,7 +276,9 @@ class WriteSession:
         self.reused_bytes += int(found.share[found.row >= 0][first[fresh]].sum())
         self._reused[rows] = True
 
-    def _unseen(self, ids: list[ChunkId], plains: list[bytes]) -> tuple[Sequence[ChunkId], Sequence[bytes]]:
+    def _unseen(
+        self, ids: list[ChunkId], plains: list[bytes], delivered: View | None
+    ) -> tuple[Sequence[ChunkId], Sequence[bytes]]:
         """Those that this session has not stored; from now on they are on their way.
 
         Pending is asked before delivered: a pack that is delivered in between is then found as delivered.
@@ -270,8 +286,9 @@ class WriteSession:
         rows = dict(zip([i[:SHORT_ID_BYTES] for i in ids], zip(ids, plains, strict=True), strict=True))
         if not self._pending.isdisjoint(rows):
             rows = {chunk: row for chunk, row in rows.items() if chunk not in self._pending}
-        if rows and self._own.packs:
-            mine = self._repository.index.locate([chunk_id for chunk_id, _ in rows.values()], self._own)
+        own = self._own if delivered is None else delivered
+        if rows and own.packs:
+            mine = self._repository.index.locate([chunk_id for chunk_id, _ in rows.values()], own)
             stored = {chunk for chunk, pack in zip(rows, mine.pack.tolist(), strict=True) if pack >= 0}
             rows = {chunk: row for chunk, row in rows.items() if chunk not in stored} if stored else rows
         self._pending.update(rows)
