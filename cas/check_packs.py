@@ -217,10 +217,10 @@ class Bodies:
         lengths = np.frombuffer(trailer.lengths, dtype="<u4").tolist()
         ids = bytearray()
         offset, first = HEADER_BYTES, 0
-        for number, frame in enumerate(trailer.frames):
+        for frame in trailer.frames:
             own = lengths[first : first + frame.chunks]
             stored = data[offset : offset + frame.stored_length]
-            found = self._chunks(name, number, frame, stored, own)
+            found = self._chunks(name, frame, stored, own)
             wanted = trailer.short_ids[first * SHORT_ID_BYTES : (first + frame.chunks) * SHORT_ID_BYTES]
             if isinstance(found, CorruptData):
                 if damage is not None or not self._ground.is_bad(name, first):
@@ -243,12 +243,12 @@ class Bodies:
         self.chunks += first
 
     def _chunks(
-        self, name: PackName, number: int, frame: Frame, stored: bytes, lengths: Sequence[int]
+        self, name: PackName, frame: Frame, stored: bytes, lengths: Sequence[int]
     ) -> list[ChunkId] | CorruptData:
         if len(stored) != frame.stored_length:
             return CorruptData("the pack ends before its frame", kind="truncated")
         try:
-            plain = self._ground.packs.reader.decode(name, number, frame, stored)
+            plain = self._ground.packs.reader.decode(name, frame, stored)
         except CorruptData as error:
             return error
         ends = accumulate(lengths)

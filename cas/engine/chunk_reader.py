@@ -8,14 +8,13 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
-import numpy.typing as npt
 
 from cas.engine.chunk_index import ChunkIndex, View
 from cas.engine.compression import Decompressor, Dictionary
+from cas.engine.frame_ranges import FrameKey, Place, Wanted, bounded, places_in, ranges
 from cas.engine.trailers import Layout, Trailers
 from cas.errors import CorruptData, Unsupported
 from cas.format.document import ValueRef
@@ -25,44 +24,13 @@ from cas.format.malformed import malformed, over_limit
 from cas.format.names import dictionary_key, pack_key
 from cas.format.node import Node, parse_node
 from cas.ids import ChunkId, ChunkKind, IdKey, PackName
-from cas.limits import KIB, MAX_DELTA_BASE_BYTES, MAX_DELTA_DEPTH, MIB
+from cas.limits import MAX_DELTA_BASE_BYTES, MAX_DELTA_DEPTH, MIB
 from cas.store.interface import ObjectMissing, Store
 
 CACHE_BYTES = 16 * MIB
 """Decoded frames kept: neighbours of what was just read, and the nodes on the way down a tree."""
 
-RANGE_BYTES = 4 * MIB
-"""Frames are fetched together up to this size: few requests, bounded memory."""
-
-GAP_BYTES = 64 * KIB
-"""Unwanted bytes that cost less to fetch than another request."""
-
-FRAMES_AT_ONCE_BYTES = 32 * MIB
-"""Plain bytes of the frames that one call holds beside the cache, whatever the trailers of a hostile
-store say: a frame of 16 MiB may lie in 2 KiB."""
-
 KEPT_DICTIONARIES = 4
-
-FrameKey = tuple[PackName, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """One frame to fetch: where its stored bytes lie and what its entry says."""
-
-    key: FrameKey
-    frame: Frame
-    offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where one chunk's plain bytes lie within its frame, and how long the whole frame is."""
-
-    key: FrameKey
-    start: int
-    length: int
-    frame_length: int
 
 
 class ChunkReader:
@@ -92,7 +60,7 @@ class ChunkReader:
     def read(self, kind: ChunkKind, ids: Sequence[ChunkId]) -> list[bytes]:
         """The plain bytes of these chunks, each proven by its id. CorruptData names what is missing
         or damaged, after every copy within the view was tried."""
-        return self._read(kind, ids, MAX_DELTA_DEPTH + 1)
+        return self._read(kind, ids, MAX_DELTA_DEPTH + 1, set())
 
     def nodes(self, ids: Sequence[ChunkId]) -> list[Node]:
         """Tree nodes: the tree's NodeReader."""
@@ -117,39 +85,45 @@ class ChunkReader:
         if length != large.length:
             raise malformed("pieces do not have the length of their value", large_id.hex())
 
-    def _read(self, kind: ChunkKind, ids: Sequence[ChunkId], depth: int) -> list[bytes]:
+    def _read(
+        self, kind: ChunkKind, ids: Sequence[ChunkId], depth: int, failed: set[FrameKey]
+    ) -> list[bytes]:
+        """As `read`, from frames of lesser depth. `failed`: frames that were tried in vain during the same
+        call; without it, chains of deltas on something lost would be tried again and again."""
         places = self._places(ids, self._view)
         chunk_id = self._hashers[kind]
         plains = [b""] * len(ids)
-        for run in _bounded(places):
-            frames = self._load({places[at].key for at in run}, kind, depth)
+        for run in bounded(places):
+            frames = self._load({places[at].key for at in run}, kind, depth, failed)
             for at in run:
                 place = places[at]
                 frame = frames.get(place.key)
                 plain = b"" if frame is None else frame[place.start : place.start + place.length]
                 if frame is None or chunk_id(plain) != ids[at]:
-                    plain = self._other_copy(kind, ids[at], place, depth)
+                    plain = self._other_copy(kind, ids[at], place, depth, failed)
                 plains[at] = plain
         return plains
 
-    def _places(self, ids: Sequence[ChunkId], view: View) -> list[_Place]:
+    def _places(self, ids: Sequence[ChunkId], view: View) -> list[Place]:
         found = self._index.locate(ids, view)
         missing = np.flatnonzero(found.pack < 0)
         if len(missing):
             raise _missing(ids[int(missing[0])], len(missing))
-        result: list[_Place | None] = [None] * len(ids)
+        result: list[Place | None] = [None] * len(ids)
         for number in np.unique(found.pack).tolist():
             name = found.packs[number]
             mine = np.flatnonzero(found.pack == number)
             try:
-                places = _places_in(name, self._trailers.layout(name), found.ordinal[mine])
+                places = places_in(name, self._trailers.layout(name), found.ordinal[mine])
             except (CorruptData, Unsupported):  # the pack went or was damaged since the view was made
                 places = self._places([ids[at] for at in mine.tolist()], View(view.packs - {name}))
             for at, place in zip(mine.tolist(), places, strict=True):
                 result[at] = place
         return [place for place in result if place is not None]
 
-    def _load(self, keys: set[FrameKey], kind: ChunkKind, depth: int) -> dict[FrameKey, bytes]:
+    def _load(
+        self, keys: set[FrameKey], kind: ChunkKind, depth: int, failed: set[FrameKey]
+    ) -> dict[FrameKey, bytes]:
         """The decoded frames among `keys` that could be had; a damaged one is left out."""
         loaded: dict[FrameKey, bytes] = {}
         with self._lock:
@@ -157,21 +131,37 @@ class ChunkReader:
                 if key in self._frames:
                     self._frames.move_to_end(key)
                     loaded[key] = self._frames[key]
-        wanted = [self._wanted(key) for key in sorted(keys - loaded.keys())]
+        wanted = [self._wanted(key) for key in sorted(keys - loaded.keys() - failed)]
         wanted = [want for want in wanted if want.frame.kind is kind and want.frame.depth < depth]
-        for group in _ranges(wanted):
+        self._load_bases(wanted, kind, failed)
+        for group in ranges(wanted):
             for run, stored in self._fetch(group):
-                loaded.update(self._decode(run, stored))
+                loaded.update(self._decode(run, stored, failed))
+        failed.update(want.key for want in wanted if want.key not in loaded)
         return loaded
 
-    def _wanted(self, key: FrameKey) -> _Wanted:
-        layout: Layout = self._trailers.layout(key[0])
-        return _Wanted(key, layout.trailer.frames[key[1]], int(layout.offset[key[1]]))
+    def _load_bases(self, wanted: Sequence[Wanted], kind: ChunkKind, failed: set[FrameKey]) -> None:
+        """Bring the bases of several deltas into the cache together: few requests instead of one each."""
+        deltas = [want.frame for want in wanted if want.frame.encoding is Encoding.ZSTD_DELTA]
+        bases = list(dict.fromkeys(base for frame in deltas for base in frame.bases))
+        if len(bases) < 2:
+            return
+        found = self._index.locate(bases, self._view)
+        there = [base for base, pack in zip(bases, found.pack.tolist(), strict=True) if pack >= 0]
+        with suppress(CorruptData):
+            places = self._places(there, self._view)
+            if sum({place.key: place.frame_length for place in places}.values()) <= CACHE_BYTES // 2:
+                depth = max(frame.depth for frame in deltas)
+                self._load({place.key for place in places}, kind, depth, failed)
 
-    def _fetch(self, group: Sequence[Sequence[_Wanted]]) -> Iterator[tuple[Sequence[_Wanted], bytes]]:
+    def _wanted(self, key: FrameKey) -> Wanted:
+        layout: Layout = self._trailers.layout(key[0])
+        return Wanted(key, layout.trailer.frames[key[1]], int(layout.offset[key[1]]))
+
+    def _fetch(self, group: Sequence[Sequence[Wanted]]) -> Iterator[tuple[Sequence[Wanted], bytes]]:
         """The stored bytes of a few ranges, fetched side by side; those of a lost pack are left out."""
 
-        def get(run: Sequence[_Wanted]) -> bytes | None:
+        def get(run: Sequence[Wanted]) -> bytes | None:
             begin, last = run[0].offset, run[-1]
             length = last.offset + last.frame.stored_length - begin
             try:
@@ -184,76 +174,93 @@ class ChunkReader:
             if stored is not None:
                 yield run, stored
 
-    def _decode(self, run: Sequence[_Wanted], stored: bytes) -> dict[FrameKey, bytes]:
+    def _decode(self, run: Sequence[Wanted], stored: bytes, failed: set[FrameKey]) -> dict[FrameKey, bytes]:
         begin = run[0].offset
-        by_base: defaultdict[tuple[Encoding, tuple[ChunkId, ...]], list[_Wanted]] = defaultdict(list)
+        by_base: defaultdict[tuple[Encoding, tuple[ChunkId, ...]], list[Wanted]] = defaultdict(list)
         for want in run:
             by_base[want.frame.encoding, want.frame.bases].append(want)
         decoded: dict[FrameKey, bytes] = {}
         for (encoding, bases), wants in by_base.items():
             parts = [stored[w.offset - begin : w.offset - begin + w.frame.stored_length] for w in wants]
-            plains: Sequence[bytes | None]
-            try:
-                plains = self._decode_alike(encoding, bases, wants, parts)
-            except CorruptData:
-                plains = self._decode_one_by_one(encoding, bases, wants, parts)
+            plains = self._decode_alike(encoding, bases, wants, parts, failed)
             for want, plain in zip(wants, plains, strict=True):
                 if plain is not None:
                     decoded[want.key] = plain
                     self._remember(want.key, plain)
         return decoded
 
-    def decode(self, name: PackName, number: int, frame: Frame, stored: bytes) -> bytes:
+    def decode(self, name: PackName, frame: Frame, stored: bytes) -> bytes:
         """The plain bytes of one frame of a pack, by what its entry says. They are not proven: whoever
         asks recomputes the ids. CorruptData where it cannot be decoded."""
-        want = _Wanted((name, number), frame, 0)
-        (plain,) = self._decode_alike(frame.encoding, frame.bases, (want,), (stored,))
+        base = self._base(frame, name, frame.depth, set())
+        (plain,) = self._decompress(frame.encoding, base, [stored], [frame.plain_length], name)
         return plain
 
     def _decode_alike(
         self,
         encoding: Encoding,
         bases: tuple[ChunkId, ...],
-        wants: Sequence[_Wanted],
+        wants: Sequence[Wanted],
         parts: Sequence[bytes],
-    ) -> Sequence[bytes]:
-        lengths = [want.frame.plain_length for want in wants]
+        failed: set[FrameKey],
+    ) -> Sequence[bytes | None]:
+        """Frames with the same bases; None for each that cannot be decoded."""
         where = wants[0].key[0]
-        match encoding:
-            case Encoding.RAW:
-                return parts
-            case Encoding.ZSTD:
-                return self._decompressor.decompress_many(parts, lengths, None, where)
+        lengths = [want.frame.plain_length for want in wants]
+        # The bases of all must be of lesser depth than the shallowest: no endless loop.
+        depth = min(want.frame.depth for want in wants)
+        try:
+            base = self._base(wants[0].frame, where, depth, failed)
+        except CorruptData:
+            return [None] * len(wants)
+        try:
+            return self._decompress(encoding, base, parts, lengths, where)
+        except CorruptData:
+            return [
+                self._decompress_one(encoding, base, *one, where) for one in zip(parts, lengths, strict=True)
+            ]
+
+    def _base(
+        self, frame: Frame, where: PackName, depth: int, failed: set[FrameKey]
+    ) -> Dictionary | bytes | None:
+        """What a frame is decoded with: a dictionary, the bytes of a delta's bases, or nothing."""
+        match frame.encoding:
+            case Encoding.RAW | Encoding.ZSTD:
+                return None
             case Encoding.ZSTD_DICTIONARY:
-                dictionary = self.dictionary(bases[0])
-                return self._decompressor.decompress_many(parts, lengths, dictionary, where)
+                return self.dictionary(frame.bases[0])
             case Encoding.ZSTD_DELTA:
-                length = sum(place.length for place in self._places(bases, self._view))
+                length = sum(place.length for place in self._places(frame.bases, self._view))
                 if length > MAX_DELTA_BASE_BYTES:
                     raise over_limit(f"delta on {length} bytes", where)
-                # The bases of all must be of lesser depth than the shallowest: no endless loop.
-                depth = min(want.frame.depth for want in wants)
-                base = b"".join(self._read(wants[0].frame.kind, bases, depth))
-                return [
-                    self._decompressor.decompress_delta(part, length, base, where)
-                    for part, length in zip(parts, lengths, strict=True)
-                ]
+                return b"".join(self._read(frame.kind, frame.bases, depth, failed))
 
-    def _decode_one_by_one(
+    def _decompress(
         self,
         encoding: Encoding,
-        bases: tuple[ChunkId, ...],
-        wants: Sequence[_Wanted],
+        base: Dictionary | bytes | None,
         parts: Sequence[bytes],
-    ) -> Sequence[bytes | None]:
+        lengths: Sequence[int],
+        where: PackName,
+    ) -> Sequence[bytes]:
+        if encoding is Encoding.RAW:
+            return parts
+        if isinstance(base, bytes):
+            return [
+                self._decompressor.decompress_delta(part, length, base, where)
+                for part, length in zip(parts, lengths, strict=True)
+            ]
+        return self._decompressor.decompress_many(parts, lengths, base, where)
+
+    def _decompress_one(
+        self, encoding: Encoding, base: Dictionary | bytes | None, part: bytes, length: int, where: PackName
+    ) -> bytes | None:
         """After a failure: what can be decoded, so that one damaged frame does not hide the others."""
-        plains: list[bytes | None] = []
-        for want, part in zip(wants, parts, strict=True):
-            try:
-                plains.extend(self._decode_alike(encoding, bases, (want,), (part,)))
-            except CorruptData:
-                plains.append(None)
-        return plains
+        try:
+            (plain,) = self._decompress(encoding, base, [part], [length], where)
+        except CorruptData:
+            return None
+        return plain
 
     def dictionary(self, dictionary_id: ChunkId) -> Dictionary:
         """A proven dictionary."""
@@ -271,7 +278,7 @@ class ChunkReader:
     def _dictionary_bytes(self, dictionary_id: ChunkId) -> bytes:
         """From its pack, else from its second copy: a lost dictionary would lose an entity."""
         try:
-            (plain,) = self._read(ChunkKind.DICTIONARY, (dictionary_id,), 1)
+            (plain,) = self._read(ChunkKind.DICTIONARY, (dictionary_id,), 1, set())
         except CorruptData:
             with suppress(ObjectMissing):
                 plain = self._store.get(dictionary_key(dictionary_id))
@@ -294,7 +301,9 @@ class ChunkReader:
         with self._lock:
             self._frame_bytes -= len(self._frames.pop(key, b""))
 
-    def _other_copy(self, kind: ChunkKind, chunk_id: ChunkId, bad: _Place, depth: int) -> bytes:
+    def _other_copy(
+        self, kind: ChunkKind, chunk_id: ChunkId, bad: Place, depth: int, failed: set[FrameKey]
+    ) -> bytes:
         """The chunk from another pack of the view, after the copy in `bad` failed."""
         self._forget(bad.key)
         packs = self._view.packs - {bad.key[0]}
@@ -303,7 +312,7 @@ class ChunkReader:
             if found.pack[0] < 0:
                 break
             (place,) = self._places((chunk_id,), View(packs))
-            frame = self._load({place.key}, kind, depth).get(place.key)
+            frame = self._load({place.key}, kind, depth, failed).get(place.key)
             if frame is not None:
                 plain = frame[place.start : place.start + place.length]
                 if self._hashers[kind](plain) == chunk_id:
@@ -326,65 +335,6 @@ class ChunkReader:
             where=f"{pack_key(key[0])}, frame {key[1]}",
             hint="Run `cas check --level bytes` to see which versions need it",
         )
-
-
-def _places_in(name: PackName, layout: Layout, ordinals: npt.NDArray[np.int64]) -> list[_Place]:
-    """The places of these chunks of one pack."""
-    if int(ordinals.max(initial=0)) >= len(layout.start) - 1:
-        raise malformed("the index and the trailer disagree", name)
-    frames = np.searchsorted(layout.first_chunk, ordinals, side="right") - 1
-    starts = layout.start[ordinals] - layout.start[layout.first_chunk[frames]]
-    lengths = layout.start[ordinals + 1] - layout.start[ordinals]
-    entries = layout.trailer.frames
-    return [
-        _Place((name, frame), start, length, entries[frame].plain_length)
-        for frame, start, length in zip(frames.tolist(), starts.tolist(), lengths.tolist(), strict=True)
-    ]
-
-
-def _bounded(places: Sequence[_Place]) -> Iterator[Sequence[int]]:
-    """Positions of places, in runs whose frames together are no larger than may be held at once."""
-    if sum({place.key: place.frame_length for place in places}.values()) <= FRAMES_AT_ONCE_BYTES:
-        yield range(len(places))
-        return
-    run: list[int] = []
-    held = 0
-    last: FrameKey | None = None
-    for at in sorted(range(len(places)), key=lambda at: places[at].key):
-        place = places[at]
-        if place.key != last:
-            if run and held + place.frame_length > FRAMES_AT_ONCE_BYTES:
-                yield run
-                run, held = [], 0
-            held += place.frame_length
-            last = place.key
-        run.append(at)
-    yield run
-
-
-def _ranges(wanted: Sequence[_Wanted]) -> Iterator[list[list[_Wanted]]]:
-    """Runs of frames that are fetched by one request each, in groups of up to four requests."""
-    runs: list[list[_Wanted]] = []
-    for want in wanted:
-        if runs and _joins(runs[-1], want):
-            runs[-1].append(want)
-        else:
-            if len(runs) == 4:
-                yield runs
-                runs = []
-            runs.append([want])
-    if runs:
-        yield runs
-
-
-def _joins(run: Sequence[_Wanted], want: _Wanted) -> bool:
-    last = run[-1]
-    end = last.offset + last.frame.stored_length
-    return (
-        last.key[0] == want.key[0]
-        and want.offset - end <= GAP_BYTES
-        and want.offset + want.frame.stored_length - run[0].offset <= RANGE_BYTES
-    )
 
 
 def _missing(chunk_id: ChunkId, count: int) -> CorruptData:

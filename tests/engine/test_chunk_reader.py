@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cas.engine import chunk_reader
-from cas.engine.chunk_reader import ChunkReader, FrameKey
+from cas.engine.chunk_reader import ChunkReader
 from cas.engine.compression import Dictionary, compress_delta
+from cas.engine.frame_ranges import FrameKey
 from cas.engine.packer import ClosedPack
 from cas.errors import CorruptData
 from cas.format.document import ValueRef
@@ -246,6 +247,43 @@ def test_a_base_with_a_copy_elsewhere_saves_the_chain(store: FaultyStore) -> Non
     assert reader_of(store, [*packs, copy]).read(ChunkKind.NODE, [ids[-1]]) == [plains[-1]]
 
 
+def requests(store: FaultyStore) -> int:
+    return sum(call.operation == "get_range" for call in store.calls)
+
+
+def test_a_long_chain_on_something_lost_is_given_up_soon(store: FaultyStore) -> None:
+    """Two copies of each link, and none of the bottom: trying every way would take 2^32 steps."""
+    packs, plains, ids = chain(store, MAX_DELTA_DEPTH)
+    again = Packing(store=store)
+    for _ in range(40):
+        again.packer._entropy(32)
+    for depth in range(1, MAX_DELTA_DEPTH + 1):
+        again.packer.put_delta(
+            ChunkKind.NODE, ids[depth], plains[depth], plains[depth - 1], ids[depth - 1], depth
+        )
+    packs += again.close()
+    damage(store, packs[0])
+    store.calls.clear()
+    refusal(reader_of(store, packs), [ids[-1]], ChunkKind.NODE)
+    assert requests(store) < 10 * MAX_DELTA_DEPTH
+    store.calls.clear()
+    refusal(reader_of(store, packs), ids[::-1], ChunkKind.NODE)
+    assert requests(store) < 10 * MAX_DELTA_DEPTH
+
+
+def test_the_bases_of_many_deltas_are_fetched_together(store: FaultyStore) -> None:
+    old = [b"node %d of the first edition; " % number * 40 for number in range(60)]
+    new = [plain + b"a change" for plain in old]
+    old_ids, new_ids = ids_of(old, ChunkKind.NODE), ids_of(new, ChunkKind.NODE)
+    bases = pack_of(old, kind=ChunkKind.NODE, store=store)
+    packing = Packing(store=store)
+    for base_id, base, chunk_id, plain in zip(old_ids, old, new_ids, new, strict=True):
+        assert packing.packer.put_delta(ChunkKind.NODE, chunk_id, plain, base, base_id, 1)
+    reader = reader_of(store, [bases, *packing.close()])
+    assert reader.read(ChunkKind.NODE, new_ids) == new
+    assert requests(store) <= 4
+
+
 def delta(base: bytes, plain: bytes, bases: tuple[ChunkId, ...], depth: int) -> tuple[Frame, bytes]:
     stored = compress_delta(plain, base)
     return Frame(ChunkKind.NODE, Encoding.ZSTD_DELTA, depth, 1, len(stored), len(plain), bases), stored
@@ -287,7 +325,7 @@ def test_bases_are_not_gathered_beyond_their_limit(store: FaultyStore) -> None:
     hostile = forge(store, [(frame, stored)], *tables([plain]))
     reader = reader_of(store, [hostile, *packs])
     with pytest.raises(CorruptData) as caught:
-        reader.decode(hostile.name, 0, frame, stored)
+        reader.decode(hostile.name, frame, stored)
     assert caught.value.kind == "limit"
     refusal(reader, ids_of([plain], ChunkKind.NODE), ChunkKind.NODE)
 
@@ -297,8 +335,10 @@ class Measured(ChunkReader):
 
     most = 0
 
-    def _load(self, keys: set[FrameKey], kind: ChunkKind, depth: int) -> dict[FrameKey, bytes]:
-        loaded = super()._load(keys, kind, depth)
+    def _load(
+        self, keys: set[FrameKey], kind: ChunkKind, depth: int, failed: set[FrameKey]
+    ) -> dict[FrameKey, bytes]:
+        loaded = super()._load(keys, kind, depth, failed)
         self.most = max(self.most, sum(map(len, loaded.values())))
         return loaded
 
@@ -306,7 +346,7 @@ class Measured(ChunkReader):
 def test_many_chunks_of_large_frames_are_read_step_by_step(
     store: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chunk_reader, "FRAMES_AT_ONCE_BYTES", 2000)
+    monkeypatch.setattr("cas.engine.frame_ranges.FRAMES_AT_ONCE_BYTES", 2000)
     monkeypatch.setattr(chunk_reader, "CACHE_BYTES", 0)
     monkeypatch.setattr("cas.engine.packer.FRAME_TARGET_BYTES", 900)
     packs = copies(store, 1)
