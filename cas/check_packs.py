@@ -1,11 +1,8 @@
 """Looking at packs themselves: their trailers as the store has them now, and every byte of them."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +10,7 @@ from blake3 import blake3
 
 from cas.closure.ground import COPY_HINT, Ground, Packs
 from cas.damage import DamageKind, Fault, Ledger
+from cas.engine.ahead import ahead
 from cas.engine.chunk_index import ChunkIndex, Places, View
 from cas.engine.repository import Repository
 from cas.engine.trailers import Trailers
@@ -38,9 +36,6 @@ IN_MEMORY_BYTES = 128 * MIB
 45 bytes each. Larger ones go to temporary files."""
 
 _REST_BYTES = CHUNK_ID_BYTES - SHORT_ID_BYTES
-
-_A = TypeVar("_A")
-_B = TypeVar("_B")
 
 
 def packs_of_store(
@@ -69,7 +64,7 @@ def packs_of_store(
             return error
 
     readable: list[PackName] = []
-    for name, found in _ahead(repository.fetchers, fetch, sorted(listed), TRAILERS_AHEAD):
+    for name, found in ahead(repository.fetchers, fetch, sorted(listed), TRAILERS_AHEAD):
         progress.advance(PACKS_LABEL, 1, 0)
         if isinstance(found, CasError):
             ledger.note_error(pack_key(name), found, COPY_HINT)
@@ -79,25 +74,6 @@ def packs_of_store(
         trailers.keep(name, tail)
         readable.append(name)
     return Packs.over(repository, index, trailers, View(readable))
-
-
-def _ahead(
-    executor: Executor, function: Callable[[_A], _B], items: Sequence[_A], window: int
-) -> Iterator[tuple[_A, _B]]:
-    """Each item with the function's result, in order; a few calls run ahead of who asks."""
-    running: deque[tuple[_A, Future[_B]]] = deque()
-    try:
-        for item in items:
-            running.append((item, executor.submit(function, item)))
-            if len(running) >= window:
-                first, future = running.popleft()
-                yield first, future.result()
-        while running:
-            first, future = running.popleft()
-            yield first, future.result()
-    finally:
-        for _, future in running:
-            future.cancel()
 
 
 class ProvenGround(Ground):
@@ -171,7 +147,7 @@ class Bodies:
     def examine(self, names: Sequence[PackName]) -> None:
         """Read these packs; what is bad in them is flagged on the ground."""
         self._progress.entity(PACKS_LABEL, len(names), sum(self._listed[name] for name in names))
-        for name, data in _ahead(self._repository.fetchers, self._get, names, PACKS_AHEAD):
+        for name, data in ahead(self._repository.fetchers, self._get, names, PACKS_AHEAD):
             if isinstance(data, CasError):
                 number = self._ledger.note_error(pack_key(name), data, COPY_HINT)
                 if name in self._ground.packs.view.packs:

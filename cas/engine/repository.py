@@ -15,10 +15,11 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from cas.engine.ahead import ahead
 from cas.engine.chunk_index import ChunkIndex, View
 from cas.engine.chunk_reader import ChunkReader
 from cas.engine.trailers import Trailers
-from cas.errors import Conflict, NotFound
+from cas.errors import CasError, Conflict, CorruptData, NotFound, Unsupported
 from cas.format.config import REPOSITORY_ID_BYTES, Config, encode_config, parse_config
 from cas.format.document import VersionDocument, parse_document
 from cas.format.entities import EntityEntry, parse_definition, parse_entities
@@ -32,10 +33,14 @@ from cas.format.names import (
     pack_of_key,
     version_key,
 )
+from cas.format.pack import Trailer
 from cas.ids import ID_KEY_BYTES, ChunkKind, IdKey, PackName
 from cas.limits import MAX_VERSION_NUMBER, NODE_CANDIDATE_BITS
 from cas.store.interface import ObjectExists, ObjectMissing, Store
 from cas.tree.boundary import Boundary
+
+TRAILERS_AHEAD = 8
+"""Trailers on their way while the last one is put into the index; up to some MiB each."""
 
 FETCH_THREADS = 4
 """Ranged reads side by side: hides the latency of a distant store, bounds memory."""
@@ -123,7 +128,25 @@ class Repository:
 
     def learn(self, packs: set[PackName]) -> set[PackName]:
         """Bring the index up to these packs. Returns those whose trailer could not be read."""
-        return self.index.sync(packs, self.trailers.trailer)
+        unknown = sorted(packs - self.index.packs)
+        if len(unknown) < 2:
+            return self.index.sync(unknown, self.trailers.trailer)
+        coming = ahead(self.fetchers, self._trailer, unknown, TRAILERS_AHEAD)
+
+        def fetch(name: PackName) -> Trailer:
+            # Another thread may have added packs meanwhile; those are not asked for.
+            found = next(trailer for fetched, trailer in coming if fetched == name)
+            if isinstance(found, CasError):
+                raise found
+            return found
+
+        return self.index.sync(unknown, fetch)
+
+    def _trailer(self, name: PackName) -> Trailer | CasError:
+        try:
+            return self.trailers.trailer(name)
+        except (CorruptData, Unsupported) as error:
+            return error
 
     def numbers(self) -> list[int]:
         """Numbers of all version documents in the store, ascending."""

@@ -1,10 +1,12 @@
 """Making and opening repositories, and what stands in the way."""
 
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
-from cas.engine.repository import Repository, create_repository
+from cas.engine.chunk_index import View
+from cas.engine.repository import FETCH_THREADS, Repository, create_repository
 from cas.errors import Conflict, CorruptData, NotFound, Unsupported
 from cas.format.canonical import encode_json, open_envelope, parse_json, seal_envelope
 from cas.format.names import journal_key, pack_key, version_key
@@ -123,3 +125,22 @@ def test_two_repositories_share_a_cache_directory(world: World, tmp_path: Path) 
     assert len(list(tmp_path.iterdir())) == 2
     assert world.open(cache=tmp_path).index.packs == world.packs()
     assert Repository(other, tmp_path).index.packs == frozenset()
+
+
+def test_trailers_are_fetched_side_by_side_and_each_comes_under_its_name(world: World) -> None:
+    """Requests that wait for each other: one after another, they would wait for ever."""
+    key = world.open().config.id_key
+    packs = [pack_of(payloads(5, start=100 * at), key=key, store=world.store) for at in range(12)]
+    together = Barrier(FETCH_THREADS)
+
+    class Slow(GatedStore):
+        def get_tail(self, key: str, length: int) -> bytes:
+            together.wait(timeout=20)
+            return super().get_tail(key, length)
+
+    repository = world.open(Slow(world.store, Gate()))
+    assert repository.learn({pack.name for pack in packs}) == set()
+    for pack in packs:
+        places = repository.index.locate([pack.trailer.short_ids[:16]], View({pack.name}))
+        assert places.pack[0] >= 0
+    repository.close()
