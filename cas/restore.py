@@ -141,8 +141,7 @@ class _Restoring:
 
     def _copy_tables(self, waves: Sequence[Sequence[Entity]]) -> None:
         """Group after group; within a group the largest first, so that no long one is left to a single
-        connection at the end. One table is one COPY: measured, that is faster than two side by side,
-        because only a whole table can be loaded frozen."""
+        connection at the end. One table is one COPY, since only a whole table can be loaded frozen."""
         entries = {_identity(entry.entity): entry for entry in self._tables}
         with ThreadPoolExecutor(max(1, self._request.parallel), thread_name_prefix="cas-copy") as pool:
             for wave in waves:
