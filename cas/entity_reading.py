@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from cas.bags import BagSorter
-from cas.engine.compression import Dictionary
+from cas.engine.compression import Dictionary, sample_bytes
 from cas.engine.write_session import Stored, WriteSession
 from cas.format.entities import EntityEntry
 from cas.limits import MIB
@@ -13,9 +13,6 @@ from cas.records.model import Entity, RecordBatch
 from cas.tree.boundary import Boundary
 from cas.tree.build import TreeBuilder
 from cas.tree.nodes import Root
-
-SAMPLE_BYTES = 8 * MIB
-"""Payload bytes that a dictionary is trained on: 32 times its size. Measured, more gains nothing."""
 
 MAX_SAMPLE_BYTES = MIB // 8
 """Larger payloads are no samples: one would crowd out many."""
@@ -77,11 +74,11 @@ class EntityReading:
         """The same batches, the first ones held back until a dictionary was trained on them."""
         if self.dictionary is None:
             held: list[RecordBatch] = []
-            size = 0
+            size, wanted = 0, sample_bytes(self._expected_bytes)
             for batch in batches:
                 held.append(batch)
                 size += sum(map(len, batch.payloads))
-                if size >= SAMPLE_BYTES:
+                if size >= wanted:
                     break
             self.dictionary = self._session.train(_samples(held), self._expected_bytes)
             yield from held

@@ -5,30 +5,35 @@ and hashing meanwhile. What waits is bounded by jobs, hence by bytes. Chunks of 
 go into packs of their own, apart from records, so that walking trees fetches no records.
 """
 
-import struct
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from threading import Lock
 
+import numpy as np
 from blake3 import blake3
 
 from cas.engine.compression import Compressor, Decompressor, Dictionary, compress_delta
 from cas.errors import CorruptData
 from cas.format.frame import Encoding, Frame, check_frame
 from cas.format.pack import Trailer, encode_end, encode_header
-from cas.ids import SHORT_ID_BYTES, ChunkId, ChunkKind, IdKey, PackName, pack_name
+from cas.ids import CHUNK_ID_BYTES, SHORT_ID_BYTES, ChunkId, ChunkKind, IdKey, PackName, pack_name
 from cas.limits import (
     FRAME_TARGET_BYTES,
     MAX_FRAME_CHUNKS,
     MAX_PACK_CHUNKS,
+    MIB,
     NODE_FRAME_TARGET_BYTES,
     PACK_TARGET_BYTES,
 )
 
-MAX_WAITING_JOBS = 4
-"""Jobs between the caller and the compressor; each holds one batch, about half a MiB of records."""
+JOB_BYTES = 2 * MIB
+"""Plain bytes that are compressed and proven in one go. Each go takes the interpreter's lock a few times,
+for which it may wait 5 ms while the caller hashes."""
+
+MAX_WAITING_JOBS = 3
+"""Jobs between the caller and the compressor, the one that it works on among them."""
 
 MAX_WAITING_PACKS = 1
 """Closed packs on their way to the store, beside the one that is being filled; 16 MiB each."""
@@ -49,16 +54,29 @@ class ClosedPack:
     holds_nodes: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Job:
-    """Frames of one kind that are compressed in one go. `ids[i]` and `lengths[i]` belong to `plains[i]`."""
+    """Chunks of one kind that are cut into frames and compressed in one go."""
 
     kind: ChunkKind
     dictionary: Dictionary | None
+    ids: list[ChunkId] = field(default_factory=list)
     plains: list[bytes] = field(default_factory=list)
-    digests: list[bytes] = field(default_factory=list)
-    ids: list[Sequence[ChunkId]] = field(default_factory=list)
-    lengths: list[Sequence[int]] = field(default_factory=list)
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A frame that is to be: which chunks of its job, and which bytes of all of them together."""
+
+    first: int
+    end: int
+    begin_byte: int
+    end_byte: int
+
+    @property
+    def length(self) -> int:
+        return self.end_byte - self.begin_byte
 
 
 class _OpenPack:
@@ -74,11 +92,12 @@ class _OpenPack:
     def chunks(self) -> int:
         return len(self.lengths) // 4
 
-    def append(self, frame: Frame, stored: bytes, ids: Sequence[ChunkId], lengths: Sequence[int]) -> None:
+    def append(self, frame: Frame, stored: bytes | memoryview, short_ids: bytes, lengths: bytes) -> None:
+        """`short_ids`, `lengths`: of the frame's chunks, as the trailer holds them."""
         self.frames.append(check_frame(frame))
         self.stored += stored
-        self.short_ids += b"".join([chunk_id[:SHORT_ID_BYTES] for chunk_id in ids])
-        self.lengths += struct.pack(f"<{len(lengths)}I", *lengths)
+        self.short_ids += short_ids
+        self.lengths += lengths
 
     def close(self, holds_nodes: bool) -> ClosedPack:
         short_ids, lengths = bytes(self.short_ids), bytes(self.lengths)
@@ -115,6 +134,7 @@ class Packer:
         self._hashers = {kind: key.batch_hasher(kind) for kind in ChunkKind}
         self._lock = Lock()
         self._open: dict[bool, _OpenPack] = {}
+        self._gathered: _Job | None = None
         self._jobs: deque[Future[None]] = deque()
         self._packs: deque[Future[None]] = deque()
 
@@ -128,10 +148,17 @@ class Packer:
         """Take chunks that the caller has found to be new. Returns before they are stored."""
         if not ids:
             return
-        job = _Job(kind, dictionary)
-        _cut_frames(job, ids, plains)
-        self._wait(self._jobs, MAX_WAITING_JOBS - 1)
-        self._jobs.append(self._workers.submit(self._work, job))
+        job = self._gathered
+        if job is not None and (job.kind is not kind or job.dictionary is not dictionary):
+            self._start_job()
+            job = None
+        if job is None:
+            job = self._gathered = _Job(kind, dictionary)
+        job.ids += ids
+        job.plains += plains
+        job.bytes += sum(map(len, plains))
+        if job.bytes >= JOB_BYTES:
+            self._start_job()
 
     def put_delta(
         self, kind: ChunkKind, chunk_id: ChunkId, plain: bytes, base: bytes, base_id: ChunkId, depth: int
@@ -147,11 +174,12 @@ class Packer:
             if found != wanted:
                 raise _wrong_bytes(wanted)
         frame = Frame(kind, Encoding.ZSTD_DELTA, depth, 1, len(stored), len(plain), (base_id,))
-        self._append([(frame, stored, (chunk_id,), (len(plain),))], kind)
+        self._append([(frame, stored, *_trailer_rows((chunk_id,), (len(plain),)))], kind)
         return True
 
     def flush(self) -> None:
         """Close the open packs and wait until everything is delivered."""
+        self._start_job()
         self._wait(self._jobs, 0)
         for holds_nodes in sorted(self._open):
             self._send(self._open.pop(holds_nodes).close(holds_nodes))
@@ -164,9 +192,17 @@ class Packer:
         for future in (*self._jobs, *self._packs):
             if not future.cancelled():
                 future.exception()
+        self._gathered = None
         self._jobs.clear()
         self._packs.clear()
         self._open.clear()
+
+    def _start_job(self) -> None:
+        """Hand what was gathered to a worker."""
+        job, self._gathered = self._gathered, None
+        if job is not None:
+            self._wait(self._jobs, MAX_WAITING_JOBS - 1)
+            self._jobs.append(self._workers.submit(self._work, job))
 
     @staticmethod
     def _wait(futures: deque[Future[None]], allowed: int) -> None:
@@ -174,50 +210,63 @@ class Packer:
             futures.popleft().result()
 
     def _work(self, job: _Job) -> None:
-        compressed = self._compressor.compress(job.plains, job.dictionary)
-        self._prove(job, compressed)
+        # Few large steps, since after each that gives up the interpreter's lock it is waited for again.
+        whole = b"".join(job.plains)
+        digest = blake3(whole).digest()
+        lengths = list(map(len, job.plains))
+        cuts = list(_cuts(job.kind, lengths))
+        view = memoryview(whole)
+        plains = [view[cut.begin_byte : cut.end_byte] for cut in cuts]
+        compressed = self._compressor.compress(plains, job.dictionary)
+        self._prove(job, cuts, compressed, digest)
+        short_ids, packed = _trailer_rows(job.ids, lengths)
         rows = []
-        for plain, stored, ids, lengths in zip(job.plains, compressed, job.ids, job.lengths, strict=True):
-            if len(stored) >= len(plain):
-                frame = Frame(job.kind, Encoding.RAW, 0, len(ids), len(plain), len(plain))
-                rows.append((frame, plain, ids, lengths))
-                continue
-            encoding = Encoding.ZSTD_DICTIONARY if job.dictionary else Encoding.ZSTD
-            bases = (job.dictionary.id,) if job.dictionary else ()
-            frame = Frame(job.kind, encoding, 0, len(ids), len(stored), len(plain), bases)
-            rows.append((frame, stored, ids, lengths))
+        for cut, plain, stored in zip(cuts, plains, compressed, strict=True):
+            chunks = cut.end - cut.first
+            if len(stored) >= cut.length:
+                frame = Frame(job.kind, Encoding.RAW, 0, chunks, cut.length, cut.length)
+                stored = plain
+            else:
+                encoding = Encoding.ZSTD_DICTIONARY if job.dictionary else Encoding.ZSTD
+                bases = (job.dictionary.id,) if job.dictionary else ()
+                frame = Frame(job.kind, encoding, 0, chunks, len(stored), cut.length, bases)
+            ids = short_ids[cut.first * SHORT_ID_BYTES : cut.end * SHORT_ID_BYTES]
+            rows.append((frame, stored, ids, packed[cut.first * 4 : cut.end * 4]))
         self._append(rows, job.kind)
 
-    def _prove(self, job: _Job, compressed: Sequence[bytes]) -> None:
+    def _prove(
+        self, job: _Job, cuts: Sequence[_Cut], compressed: Sequence[memoryview], digest: bytes
+    ) -> None:
         """Decode again and compare digests, before anything leaves: compressors and memory err.
 
-        A frame's digest was taken when its chunks, just hashed, were put together. So what decodes to the
-        digest decodes to the ids, at a tenth of what hashing every chunk again would cost. The first id
-        of each frame is recomputed all the same: it shows ids that were given to the wrong chunks.
+        The digest was taken when the chunks were put together. So what decodes to the digest decodes to
+        the ids, at a tenth of what hashing every chunk again would cost. The first id of each frame is
+        recomputed all the same: it shows ids that were given to the wrong chunks.
         """
-        decoded = self._decompressor.decompress_many(
-            compressed, [len(plain) for plain in job.plains], job.dictionary
+        decoded = self._decompressor.decompress_joined(
+            compressed, [cut.length for cut in cuts], job.dictionary
         )
-        firsts = [plain[: lengths[0]] for plain, lengths in zip(decoded, job.lengths, strict=True)]
-        recomputed = self._hashers[job.kind](firsts)
-        for plain, digest, ids, first in zip(decoded, job.digests, job.ids, recomputed, strict=True):
-            if blake3(plain).digest() != digest or first != ids[0]:
-                raise _wrong_bytes(ids[0])
+        if blake3(decoded).digest() != digest:
+            raise _wrong_bytes(job.ids[0])
+        firsts = [decoded[cut.begin_byte : cut.begin_byte + len(job.plains[cut.first])] for cut in cuts]
+        for found, cut in zip(self._hashers[job.kind](firsts), cuts, strict=True):
+            if found != job.ids[cut.first]:
+                raise _wrong_bytes(job.ids[cut.first])
 
     def _append(
-        self, rows: Sequence[tuple[Frame, bytes, Sequence[ChunkId], Sequence[int]]], kind: ChunkKind
+        self, rows: Sequence[tuple[Frame, bytes | memoryview, bytes, bytes]], kind: ChunkKind
     ) -> None:
         holds_nodes = kind not in _DATA_KINDS
         closed: list[ClosedPack] = []
         with self._lock:
-            for frame, stored, ids, lengths in rows:
+            for frame, stored, short_ids, lengths in rows:
                 pack = self._open.get(holds_nodes)
-                if pack is not None and pack.chunks + len(ids) > MAX_PACK_CHUNKS:
+                if pack is not None and pack.chunks + frame.chunks > MAX_PACK_CHUNKS:
                     closed.append(self._open.pop(holds_nodes).close(holds_nodes))
                     pack = None
                 if pack is None:
                     pack = self._open[holds_nodes] = _OpenPack(self._entropy(32))
-                pack.append(frame, stored, ids, lengths)
+                pack.append(frame, stored, short_ids, lengths)
                 if len(pack.stored) >= PACK_TARGET_BYTES:
                     closed.append(self._open.pop(holds_nodes).close(holds_nodes))
             for pack_ready in closed:
@@ -228,27 +277,22 @@ class Packer:
         self._packs.append(self._uploads.submit(self._deliver, pack))
 
 
-def _cut_frames(job: _Job, ids: Sequence[ChunkId], plains: Sequence[bytes]) -> None:
-    """Split a batch into frames of about the target size."""
-    target = FRAME_TARGET_BYTES if job.kind is ChunkKind.RECORD else NODE_FRAME_TARGET_BYTES
-    lengths = list(map(len, plains))
-    begin = size = 0
-    for end, length in enumerate(lengths):
-        if size and (size + length > target or end - begin == MAX_FRAME_CHUNKS):
-            _add_frame(job, ids, plains, lengths, begin, end)
-            begin, size = end, 0
+def _cuts(kind: ChunkKind, lengths: Sequence[int]) -> Iterator[_Cut]:
+    """Chunks of these lengths in frames of about the target size."""
+    target = FRAME_TARGET_BYTES if kind is ChunkKind.RECORD else NODE_FRAME_TARGET_BYTES
+    first = begin = size = 0
+    for position, length in enumerate(lengths):
+        if size and (size + length > target or position - first == MAX_FRAME_CHUNKS):
+            yield _Cut(first, position, begin, begin + size)
+            first, begin, size = position, begin + size, 0
         size += length
-    _add_frame(job, ids, plains, lengths, begin, len(plains))
+    yield _Cut(first, len(lengths), begin, begin + size)
 
 
-def _add_frame(
-    job: _Job, ids: Sequence[ChunkId], plains: Sequence[bytes], lengths: list[int], begin: int, end: int
-) -> None:
-    plain = b"".join(plains[begin:end])
-    job.plains.append(plain)
-    job.digests.append(blake3(plain).digest())
-    job.ids.append(ids[begin:end])
-    job.lengths.append(lengths[begin:end])
+def _trailer_rows(ids: Sequence[ChunkId], lengths: Sequence[int]) -> tuple[bytes, bytes]:
+    """Short ids and lengths as a trailer holds them, one after the other."""
+    whole = np.frombuffer(b"".join(ids), dtype=np.uint8).reshape(len(ids), CHUNK_ID_BYTES)
+    return whole[:, :SHORT_ID_BYTES].tobytes(), np.array(lengths, dtype="<u4").tobytes()
 
 
 def _wrong_bytes(chunk_id: ChunkId) -> CorruptData:

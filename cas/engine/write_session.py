@@ -264,6 +264,8 @@ class WriteSession:
         self, ids: Sequence[ChunkId], plains: Sequence[bytes], delivered: View | None = None
     ) -> tuple[Sequence[ChunkId], Sequence[bytes]]:
         """Those that neither the view nor this session holds."""
+        if not len(self._base):
+            return self._unseen(ids, plains, delivered)
         found = self._reusable.locate(ids)
         self._count_reused(found)
         absent = (found.pack < 0).nonzero()[0].tolist()
@@ -277,22 +279,24 @@ class WriteSession:
         self._reused[rows] = True
 
     def _unseen(
-        self, ids: list[ChunkId], plains: list[bytes], delivered: View | None
+        self, ids: Sequence[ChunkId], plains: Sequence[bytes], delivered: View | None
     ) -> tuple[Sequence[ChunkId], Sequence[bytes]]:
         """Those that this session has not stored; from now on they are on their way.
 
         Pending is asked before delivered: a pack that is delivered in between is then found as delivered.
         """
-        rows = dict(zip([i[:SHORT_ID_BYTES] for i in ids], zip(ids, plains, strict=True), strict=True))
-        if not self._pending.isdisjoint(rows):
-            rows = {chunk: row for chunk, row in rows.items() if chunk not in self._pending}
+        short_ids = [chunk_id[:SHORT_ID_BYTES] for chunk_id in ids]
+        fresh = set(short_ids).difference(self._pending)
         own = self._own if delivered is None else delivered
-        if rows and own.packs:
-            mine = self._repository.index.locate([chunk_id for chunk_id, _ in rows.values()], own)
-            stored = {chunk for chunk, pack in zip(rows, mine.pack.tolist(), strict=True) if pack >= 0}
-            rows = {chunk: row for chunk, row in rows.items() if chunk not in stored} if stored else rows
-        self._pending.update(rows)
-        return [chunk_id for chunk_id, _ in rows.values()], [plain for _, plain in rows.values()]
+        if fresh and own.packs:
+            mine = self._repository.index.locate(ids, own)
+            fresh.difference_update([short_ids[at] for at in np.flatnonzero(mine.pack >= 0).tolist()])
+        self._pending.update(fresh)
+        if len(fresh) == len(ids):
+            return ids, plains
+        places = dict(zip(short_ids, range(len(ids)), strict=True))
+        kept = [at for chunk, at in places.items() if chunk in fresh]
+        return [ids[at] for at in kept], [plains[at] for at in kept]
 
     def _deliver(self, pack: ClosedPack) -> None:
         """Register, put, learn: on the upload thread. The name is registered before the bytes go, so

@@ -138,30 +138,38 @@ def test_any_chunks_go_round_in_frames_of_any_size(plains: list[bytes], target: 
 class Flipping(Compressor):
     """Changes one bit of a plain before it is compressed, as failing memory would."""
 
-    def compress(self, plains: Sequence[bytes], dictionary: Dictionary | None = None) -> list[bytes]:
+    def compress(
+        self, plains: Sequence[memoryview], dictionary: Dictionary | None = None
+    ) -> list[memoryview]:
         damaged = bytearray(plains[-1])
         damaged[len(damaged) // 2] ^= 1
-        return super().compress([*plains[:-1], bytes(damaged)], dictionary)
+        return super().compress([*plains[:-1], memoryview(damaged)], dictionary)
 
 
 class Swapping(Compressor):
     """Gives the results of two frames of equal length in the wrong order."""
 
-    def compress(self, plains: Sequence[bytes], dictionary: Dictionary | None = None) -> list[bytes]:
+    def compress(
+        self, plains: Sequence[memoryview], dictionary: Dictionary | None = None
+    ) -> list[memoryview]:
         return super().compress(plains, dictionary)[::-1]
 
 
 class Garbling(Compressor):
     """Gives a frame that cannot be decoded."""
 
-    def compress(self, plains: Sequence[bytes], dictionary: Dictionary | None = None) -> list[bytes]:
-        return [stored[:-3] + b"???" for stored in super().compress(plains, dictionary)]
+    def compress(
+        self, plains: Sequence[memoryview], dictionary: Dictionary | None = None
+    ) -> list[memoryview]:
+        return [memoryview(bytes(stored[:-3]) + b"???") for stored in super().compress(plains, dictionary)]
 
 
 class Shortening(Compressor):
     """Gives a good frame of something shorter."""
 
-    def compress(self, plains: Sequence[bytes], dictionary: Dictionary | None = None) -> list[bytes]:
+    def compress(
+        self, plains: Sequence[memoryview], dictionary: Dictionary | None = None
+    ) -> list[memoryview]:
         return super().compress([plain[:-1] for plain in plains], dictionary)
 
 
