@@ -24,20 +24,20 @@ from cas.engine.segment import (
     find,
     halves,
     merge,
-    open_segment,
     segment_of_pack,
     short_ids_of,
-    write_segment,
 )
+from cas.engine.segment_files import open_segment, write_merged, write_segment
 from cas.errors import CorruptData, Unsupported
 from cas.format.pack import Trailer
 from cas.ids import PackName
 
-MAX_SEGMENT_CHUNKS = 4_000_000
-"""Merging stops here: a merge holds its rows in memory about twice, 28 bytes each."""
+MAX_SEGMENT_CHUNKS = 32_000_000
+"""Merging stops here: a segment that is merged is written again, 29 bytes a chunk."""
 
-MERGED_WHILE_WRITING = 250_000
-"""Merges beyond this size wait until no packs are under construction beside them."""
+MERGED_AT_ONCE = 16
+"""While packs are under construction, so many small segments are merged in one go: fewer are not worth
+the time that a writer would wait. Before and after there are as few segments as can be."""
 
 LEFT_OVER_SECONDS = 3600
 """Temporary files that are older were left by a process that died; writing one takes seconds."""
@@ -195,7 +195,7 @@ class ChunkIndex:
             except (CorruptData, Unsupported):  # one flipped bit makes a newer format
                 unreadable.add(name)
         with self._lock:
-            self._merge_small(MAX_SEGMENT_CHUNKS)
+            self._merge_small(2)
         return unreadable
 
     def add(self, name: PackName, trailer: Trailer) -> None:
@@ -203,33 +203,39 @@ class ChunkIndex:
         with self._lock:
             if name in self._known:
                 return
-            self._segments.append(self._keep(segment_of_pack(name, trailer)))
+            self._segments.append(self._keep([segment_of_pack(name, trailer)]))
             self._known.add(name)
-            self._merge_small(MERGED_WHILE_WRITING)
+            self._merge_small(MERGED_AT_ONCE)
 
-    def _keep(self, segment: Segment) -> Segment:
-        if self._directory is None:
-            return segment
-        path = self._directory / f"{secrets.token_hex(8)}.segment"
-        try:
-            return write_segment(segment, path)
-        except OSError:  # a cache that cannot be written (full, read-only) must not fail the work
-            with suppress(OSError):
-                path.with_suffix(".tmp").unlink()
-            return segment
+    def _keep(self, segments: Sequence[Segment]) -> Segment:
+        """These segments as one, in a file where that is possible."""
+        if self._directory is not None:
+            path = self._directory / f"{secrets.token_hex(8)}.segment"
+            try:
+                return (
+                    write_segment(segments[0], path) if len(segments) == 1 else write_merged(segments, path)
+                )
+            except OSError:  # a cache that cannot be written (full, read-only) must not fail the work
+                with suppress(OSError):
+                    path.with_suffix(".tmp").unlink()
+        return segments[0] if len(segments) == 1 else merge(segments)
 
-    def _merge_small(self, limit: int) -> None:
-        """Keep the sizes geometric: the number of segments grows with the logarithm of the chunks."""
-        self._segments.sort(key=lambda segment: -len(segment.rows))
-        while len(self._segments) > 1:
-            last, before = self._segments[-1], self._segments[-2]
-            total = len(last.rows) + len(before.rows)
-            if len(before.rows) > 2 * len(last.rows) or total > limit:
-                return
-            merged = self._keep(merge((before, last)))
-            self._segments[-2:] = [merged]
+    def _merge_small(self, fewest: int) -> None:
+        """Merge the smallest segments, as long as the next larger one is not twice as large as all of them,
+        where that are `fewest` or more. So their number grows with the logarithm of the chunks."""
+        while True:
             self._segments.sort(key=lambda segment: -len(segment.rows))
-            for old in (before, last):
+            count = total = 0
+            for segment in reversed(self._segments):
+                size = len(segment.rows)
+                if (count and size > 2 * total) or total + size > MAX_SEGMENT_CHUNKS:
+                    break
+                count, total = count + 1, total + size
+            if count < fewest:
+                return
+            small = self._segments[-count:]
+            self._segments[-count:] = [self._keep(small)]
+            for old in small:
                 if old.path is not None:
                     old.path.unlink(missing_ok=True)
 

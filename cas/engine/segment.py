@@ -1,41 +1,20 @@
-"""A segment of the chunk index: sorted arrays in one immutable, memory-mapped file.
-
-    8 bytes   magic
-    u64       number of chunks n, u64 number of packs p, u64 number of needs m
-    32 bytes  BLAKE3-256 of all that follows
-    p x 32    names of the packs
-    n x u64   first half of the short ids, ascending      n x u64   their second half
-    m x u64   first half of a needed short id             m x u64   its second half
-    n x u32   pack (row above)    n x u32   chunk in the pack    n x u32   its share of stored bytes
-    m x u32   pack that needs it
-    n x u8    length of the chain of deltas that leads to the chunk
-    m x u8    the chunk that is needed must have a shorter chain than this
+"""A segment of the chunk index: the places of the chunks of some packs, in sorted arrays.
 
 A need is a chunk without which some frame of a pack cannot be decoded: a dictionary, a delta's base.
-Little-endian. It is a cache of pack trailers and can be thrown away at any time; a file that is not
-what its header says is thrown away by whoever opens it, since a wrong index could take a chunk for
-stored that is not.
 """
 
-import os
-import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from blake3 import blake3
 
 from cas.format.frame import Frame
 from cas.format.pack import Trailer
 from cas.ids import SHORT_ID_BYTES, PackName
 
-MAGIC = b"CASIDX3\n"
-_HEAD = struct.Struct("<8sQQQ32s")
-_CHUNK_BYTES = 8 + 8 + 4 + 4 + 4 + 1
-_NEED_BYTES = 8 + 8 + 4 + 1
 TRAILER_SHARE = 20
 """Bytes of a trailer that belong to each chunk, added to its share of the stored bytes."""
 
@@ -130,34 +109,70 @@ def needs_of(frame: Frame) -> list[tuple[bytes, int]]:
     return [(base[:SHORT_ID_BYTES], max(frame.depth, 1)) for base in frame.bases]
 
 
-def merge(segments: Sequence[Segment]) -> Segment:
-    """One segment with the rows of all. Column by column, so that few are in memory twice."""
+ROWS_AT_ONCE = 1 << 17
+"""Rows that a merge holds in memory, about 80 bytes each. Ids are hashes: shares of their range are even."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merging:
+    """One segment that is to be made of several: `parts` hold its `count` rows, ascending."""
+
+    packs: tuple[PackName, ...]
+    count: int
+    needs: Needs
+    parts: Iterable[Rows]
+
+
+def merging(segments: Sequence[Segment]) -> Merging:
+    """One segment with the rows of all. Its parts are made when they are asked for."""
     segments = _without_repeated(segments)
-    names = [name for segment in segments for name in segment.packs]
-    first_pack = np.cumsum([0] + [len(segment.packs) for segment in segments[:-1]])
-    order = np.argsort(np.concatenate([segment.rows.high for segment in segments]), kind="stable")
-    packs = [
-        segment.rows.pack + np.uint32(shift) for segment, shift in zip(segments, first_pack, strict=True)
-    ]
-    needing = [
-        segment.needs.pack + np.uint32(shift) for segment, shift in zip(segments, first_pack, strict=True)
-    ]
-    return Segment(
-        tuple(names),
-        Rows(
-            np.concatenate([segment.rows.high for segment in segments])[order],
-            np.concatenate([segment.rows.low for segment in segments])[order],
+    names = tuple(name for segment in segments for name in segment.packs)
+    shifts = [np.uint32(shift) for shift in np.cumsum([0, *(len(each.packs) for each in segments[:-1])])]
+    needs = [segment.needs for segment in segments]
+    joined = Needs(
+        np.concatenate([need.high for need in needs]),
+        np.concatenate([need.low for need in needs]),
+        np.concatenate([need.pack + shift for need, shift in zip(needs, shifts, strict=True)]),
+        np.concatenate([need.below for need in needs]),
+    )
+    count = sum(len(segment.rows) for segment in segments)
+    return Merging(names, count, joined, _merged_parts([each.rows for each in segments], shifts, count))
+
+
+def _merged_parts(runs: Sequence[Rows], shifts: Sequence[np.uint32], count: int) -> Iterator[Rows]:
+    """All rows in order, one share of the range of ids after the other."""
+    shares = count // ROWS_AT_ONCE + 1
+    edges = np.array([(share << 64) // shares for share in range(1, shares)], dtype=np.uint64)
+    cuts = [[0, *np.searchsorted(run.high, edges).tolist(), len(run)] for run in runs]
+    for share in range(shares):
+        spans = [(run, slice(cut[share], cut[share + 1])) for run, cut in zip(runs, cuts, strict=True)]
+        order = np.argsort(np.concatenate([run.high[span] for run, span in spans]), kind="stable")
+        packs = [run.pack[span] + shift for (run, span), shift in zip(spans, shifts, strict=True)]
+        yield Rows(
+            np.concatenate([run.high[span] for run, span in spans])[order],
+            np.concatenate([run.low[span] for run, span in spans])[order],
             np.concatenate(packs)[order],
-            np.concatenate([segment.rows.ordinal for segment in segments])[order],
-            np.concatenate([segment.rows.share for segment in segments])[order],
-            np.concatenate([segment.rows.depth for segment in segments])[order],
+            np.concatenate([run.ordinal[span] for run, span in spans])[order],
+            np.concatenate([run.share[span] for run, span in spans])[order],
+            np.concatenate([run.depth[span] for run, span in spans])[order],
+        )
+
+
+def merge(segments: Sequence[Segment]) -> Segment:
+    """One segment with the rows of all, in memory."""
+    whole = merging(segments)
+    parts = list(whole.parts)
+    return Segment(
+        whole.packs,
+        Rows(
+            np.concatenate([part.high for part in parts]),
+            np.concatenate([part.low for part in parts]),
+            np.concatenate([part.pack for part in parts]),
+            np.concatenate([part.ordinal for part in parts]),
+            np.concatenate([part.share for part in parts]),
+            np.concatenate([part.depth for part in parts]),
         ),
-        Needs(
-            np.concatenate([segment.needs.high for segment in segments]),
-            np.concatenate([segment.needs.low for segment in segments]),
-            np.concatenate(needing),
-            np.concatenate([segment.needs.below for segment in segments]),
-        ),
+        whole.needs,
     )
 
 
@@ -180,62 +195,6 @@ def _without_repeated(segments: Sequence[Segment]) -> list[Segment]:
         seen.update(segment.packs)
         kept.append(segment)
     return kept
-
-
-def write_segment(segment: Segment, path: Path) -> Segment:
-    """Write the file under a temporary name, rename it, and open it. A torn file is never seen."""
-    temporary = path.with_suffix(".tmp")  # unique as the path is
-    rows, needs = segment.rows, segment.needs
-    parts = [memoryview(b"".join(bytes.fromhex(name) for name in segment.packs))]
-    arrays = (
-        *(rows.high, rows.low, needs.high, needs.low),
-        *(rows.pack, rows.ordinal, rows.share, needs.pack),
-        *(rows.depth, needs.below),
-    )
-    parts.extend(np.ascontiguousarray(array).data.cast("B") for array in arrays)
-    digest = blake3()
-    for part in parts:
-        digest.update(part)
-    with temporary.open("wb") as file:
-        file.write(_HEAD.pack(MAGIC, len(rows), len(segment.packs), len(needs), digest.digest()))
-        for part in parts:
-            file.write(part)
-    temporary.replace(path)
-    return open_segment(path)
-
-
-def open_segment(path: Path) -> Segment:
-    """Map the file. ValueError where it is not a whole segment."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD.size)
-        size = os.fstat(file.fileno()).st_size
-        if len(head) < _HEAD.size:
-            raise ValueError("segment is shorter than its header")
-        magic, chunks, packs, needs, digest = _HEAD.unpack(head)
-        expected = _HEAD.size + packs * 32 + chunks * _CHUNK_BYTES + needs * _NEED_BYTES
-        if magic != MAGIC or size != expected:
-            raise ValueError("not a whole segment")
-        names = file.read(packs * 32)
-    # A plain array over the mapped file: each slice of a memmap object costs several microseconds.
-    data = np.memmap(path, dtype=np.uint8, mode="r").view(np.ndarray)
-    if blake3(data[_HEAD.size :].data).digest() != digest:
-        raise ValueError("segment does not fit its hash")
-    at = _HEAD.size + packs * 32
-    arrays = []
-    for width, count in (
-        *((8, chunks), (8, chunks), (8, needs), (8, needs)),
-        *((4, chunks), (4, chunks), (4, chunks), (4, needs)),
-        *((1, chunks), (1, needs)),
-    ):
-        arrays.append(data[at : at + count * width].view(f"<u{width}"))
-        at += count * width
-    high, low, need_high, need_low, pack, ordinal, share, need_pack, depth, below = arrays
-    return Segment(
-        tuple(PackName(names[index : index + 32].hex()) for index in range(0, len(names), 32)),
-        Rows(high, low, pack, ordinal, share, depth),
-        Needs(need_high, need_low, need_pack, below),
-        path,
-    )
 
 
 def find(

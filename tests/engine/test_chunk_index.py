@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from cas.engine import chunk_index
 from cas.engine.chunk_index import LEFT_OVER_SECONDS, ChunkIndex, PackNames, View
 from cas.engine.packer import ClosedPack
+from cas.engine.segment import Rows, merge, segment_of_pack
 from cas.errors import CorruptData, Unsupported
 from cas.format.pack import Trailer
 from cas.ids import PackName
@@ -43,18 +45,65 @@ def found(index: ChunkIndex, packs: list[ClosedPack]) -> None:
         assert (places.share > 0).all()
 
 
+def files(directory: Path) -> int:
+    return len(list(directory.glob("*.segment")))
+
+
 @pytest.mark.parametrize("on_disk", [True, False])
+@pytest.mark.parametrize("rows_at_once", [7, 1 << 17])
 def test_chunks_are_found_after_any_number_of_merges(
-    packs: list[ClosedPack], tmp_path: Path, on_disk: bool
+    packs: list[ClosedPack], tmp_path: Path, on_disk: bool, rows_at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("cas.engine.segment.ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(chunk_index, "MERGED_AT_ONCE", 4)
     index = ChunkIndex(tmp_path if on_disk else None)
     fill(index, packs)
     found(index, packs)
     assert len(index) == 150
-    assert len(list(tmp_path.glob("*.segment"))) <= 3 if on_disk else not list(tmp_path.iterdir())
+    assert files(tmp_path) == (2 if on_disk else 0)  # four packs in one, and the last
+    index.sync((), never)
+    found(index, packs)
+    assert len(index) == 150
+    assert files(tmp_path) == (1 if on_disk else 0)
     stranger = index.locate(ids_of([b"never stored"]), everything(index))
     assert stranger.pack.tolist() == [-1]
     assert stranger.row.tolist() == [-1]
+
+
+def never(name: PackName) -> Trailer:
+    raise AssertionError(f"{name} is known")
+
+
+def test_a_merge_in_parts_is_the_merge_in_one_go(
+    packs: list[ClosedPack], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segments = [segment_of_pack(pack.name, pack.trailer) for pack in packs]
+    whole = merge(segments)
+    assert whole.rows.high.tolist() == sorted(whole.rows.high.tolist())
+    monkeypatch.setattr("cas.engine.segment.ROWS_AT_ONCE", 1)
+    parts = merge(segments)
+    assert len(whole.rows) == 150
+    for column in fields(Rows):
+        assert getattr(parts.rows, column.name).tolist() == getattr(whole.rows, column.name).tolist()
+    assert parts.packs == whole.packs
+
+
+def test_the_number_of_segments_grows_with_the_logarithm_of_the_packs(
+    packs: list[ClosedPack], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunk_index, "MERGED_AT_ONCE", 2)
+    index = ChunkIndex(tmp_path)
+    most = 0
+    for number in range(64):
+        index.add(PackName(f"{number:064x}"), packs[0].trailer)
+        most = max(most, files(tmp_path))
+    assert len(index) == 64 * 10
+    assert most <= 6
+    index.sync((), never)
+    monkeypatch.setattr(chunk_index, "MAX_SEGMENT_CHUNKS", 64 * 10)
+    index.add(PackName("f" * 64), packs[0].trailer)
+    index.sync((), never)
+    assert files(tmp_path) == 2  # the large one is not written again
 
 
 def test_a_new_process_reads_the_files_of_the_last_one(packs: list[ClosedPack], tmp_path: Path) -> None:
