@@ -34,7 +34,7 @@ class EntityReading:
         self._expected_bytes = expected_bytes
         stored = {column.name for column in entity.columns}
         self._is_distinct = not entity.is_bag and all(name in stored for name, _ in entity.key)
-        session.begin_entity()
+        session.begin_entity(expected_bytes)
         known = before.dictionary if before else None
         self._before = before.root if before else None
         self.entity = entity
@@ -86,11 +86,10 @@ class EntityReading:
 
     def _put(self, batch: RecordBatch) -> Stored:
         stored = self._session.put_records(batch.payloads, self.dictionary, distinct=self._is_distinct)
-        size = sum(map(len, batch.payloads))
         self.records += len(batch.payloads)
-        self.payload_bytes += size
+        self.payload_bytes += stored.bytes
         self.new_chunks += stored.new
-        self._progress.advance(self.entity.label, len(batch.payloads), size)
+        self._progress.advance(self.entity.label, len(batch.payloads), stored.bytes)
         return stored
 
 

@@ -37,6 +37,10 @@ compression of text gains at most about a factor 100 on them."""
 PACK_TARGET_BYTES = 16 * MIB
 """Stored bytes after which a pack is closed: few requests, and a rewrite stays cheap."""
 
+PACK_TARGET_CHUNKS = 1 << 18
+"""Chunks after which a pack is closed: bounds what a writer remembers of it. Of the smallest records, with
+16 stored bytes and 20 in the trailer, that is still 9 MiB."""
+
 MAX_PACK_BYTES = 64 * MIB
 """A pack that is larger is refused: one frame of the largest size above the target, and margin."""
 

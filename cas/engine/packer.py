@@ -22,10 +22,10 @@ from cas.ids import CHUNK_ID_BYTES, SHORT_ID_BYTES, ChunkId, ChunkKind, IdKey, P
 from cas.limits import (
     FRAME_TARGET_BYTES,
     MAX_FRAME_CHUNKS,
-    MAX_PACK_CHUNKS,
     MIB,
     NODE_FRAME_TARGET_BYTES,
     PACK_TARGET_BYTES,
+    PACK_TARGET_CHUNKS,
 )
 
 JOB_BYTES = 2 * MIB
@@ -41,7 +41,8 @@ MAX_WAITING_PACKS = 1
 MIN_DELTA_GAIN = 2
 """A delta that is not half of its chunk saves too little for the reads that it costs."""
 
-_DATA_KINDS = frozenset((ChunkKind.RECORD, ChunkKind.PIECE))
+DATA_KINDS = frozenset((ChunkKind.RECORD, ChunkKind.PIECE))
+"""What lies in packs of records; all else lies in packs that hold nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class _Job:
     dictionary: Dictionary | None
     ids: list[ChunkId] = field(default_factory=list)
     plains: list[bytes] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
     bytes: int = 0
 
 
@@ -137,6 +139,7 @@ class Packer:
         self._gathered: _Job | None = None
         self._jobs: deque[Future[None]] = deque()
         self._packs: deque[Future[None]] = deque()
+        self._sent: dict[PackName, bytes] = {}  # short ids of closed packs of records
 
     def put(
         self,
@@ -154,9 +157,11 @@ class Packer:
             job = None
         if job is None:
             job = self._gathered = _Job(kind, dictionary)
+        lengths = list(map(len, plains))
         job.ids += ids
         job.plains += plains
-        job.bytes += sum(map(len, plains))
+        job.lengths += lengths
+        job.bytes += sum(lengths)
         if job.bytes >= JOB_BYTES:
             self._start_job()
 
@@ -176,6 +181,20 @@ class Packer:
         frame = Frame(kind, Encoding.ZSTD_DELTA, depth, 1, len(stored), len(plain), (base_id,))
         self._append([(frame, stored, *_trailer_rows((chunk_id,), (len(plain),)))], kind)
         return True
+
+    def undelivered_records(self) -> list[bytes]:
+        """Short ids of all records that were put and not delivered, perhaps of some that just were."""
+        self._wait(self._jobs, 0)
+        with self._lock:
+            packed = list(self._sent.values())
+            if False in self._open:
+                packed.append(bytes(self._open[False].short_ids))
+        job = self._gathered
+        gathered = job.ids if job is not None and job.kind in DATA_KINDS else ()
+        found = [chunk_id[:SHORT_ID_BYTES] for chunk_id in gathered]
+        for short_ids in packed:
+            found += [short_ids[at : at + SHORT_ID_BYTES] for at in range(0, len(short_ids), SHORT_ID_BYTES)]
+        return found
 
     def flush(self) -> None:
         """Close the open packs and wait until everything is delivered."""
@@ -213,13 +232,12 @@ class Packer:
         # Few large steps, since after each that gives up the interpreter's lock it is waited for again.
         whole = b"".join(job.plains)
         digest = blake3(whole).digest()
-        lengths = list(map(len, job.plains))
-        cuts = list(_cuts(job.kind, lengths))
+        cuts = list(_cuts(job.kind, job.lengths))
         view = memoryview(whole)
         plains = [view[cut.begin_byte : cut.end_byte] for cut in cuts]
         compressed = self._compressor.compress(plains, job.dictionary)
         self._prove(job, cuts, compressed, digest)
-        short_ids, packed = _trailer_rows(job.ids, lengths)
+        short_ids, packed = _trailer_rows(job.ids, job.lengths)
         rows = []
         for cut, plain, stored in zip(cuts, plains, compressed, strict=True):
             chunks = cut.end - cut.first
@@ -248,7 +266,7 @@ class Packer:
         )
         if blake3(decoded).digest() != digest:
             raise _wrong_bytes(job.ids[0])
-        firsts = [decoded[cut.begin_byte : cut.begin_byte + len(job.plains[cut.first])] for cut in cuts]
+        firsts = [decoded[cut.begin_byte : cut.begin_byte + job.lengths[cut.first]] for cut in cuts]
         for found, cut in zip(self._hashers[job.kind](firsts), cuts, strict=True):
             if found != job.ids[cut.first]:
                 raise _wrong_bytes(job.ids[cut.first])
@@ -256,12 +274,12 @@ class Packer:
     def _append(
         self, rows: Sequence[tuple[Frame, bytes | memoryview, bytes, bytes]], kind: ChunkKind
     ) -> None:
-        holds_nodes = kind not in _DATA_KINDS
+        holds_nodes = kind not in DATA_KINDS
         closed: list[ClosedPack] = []
         with self._lock:
             for frame, stored, short_ids, lengths in rows:
                 pack = self._open.get(holds_nodes)
-                if pack is not None and pack.chunks + frame.chunks > MAX_PACK_CHUNKS:
+                if pack is not None and pack.chunks + frame.chunks > PACK_TARGET_CHUNKS:
                     closed.append(self._open.pop(holds_nodes).close(holds_nodes))
                     pack = None
                 if pack is None:
@@ -274,7 +292,13 @@ class Packer:
 
     def _send(self, pack: ClosedPack) -> None:
         self._wait(self._packs, MAX_WAITING_PACKS - 1)
-        self._packs.append(self._uploads.submit(self._deliver, pack))
+        if not pack.holds_nodes:
+            self._sent[pack.name] = pack.trailer.short_ids
+        self._packs.append(self._uploads.submit(self._hand_over, pack))
+
+    def _hand_over(self, pack: ClosedPack) -> None:
+        self._deliver(pack)
+        self._sent.pop(pack.name, None)
 
 
 def _cuts(kind: ChunkKind, lengths: Sequence[int]) -> Iterator[_Cut]:
