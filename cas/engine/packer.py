@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 import numpy as np
-from blake3 import blake3
 
 from cas.engine.compression import Compressor, Decompressor, Dictionary, compress_delta
 from cas.errors import CorruptData
@@ -32,7 +31,7 @@ JOB_BYTES = 2 * MIB
 """Plain bytes that are compressed and proven in one go. Each go takes the interpreter's lock a few times,
 for which it may wait 5 ms while the caller hashes."""
 
-MAX_WAITING_JOBS = 3
+MAX_WAITING_JOBS = 6
 """Jobs between the caller and the compressor, the one that it works on among them."""
 
 MAX_WAITING_PACKS = 1
@@ -231,12 +230,11 @@ class Packer:
     def _work(self, job: _Job) -> None:
         # Few large steps, since after each that gives up the interpreter's lock it is waited for again.
         whole = b"".join(job.plains)
-        digest = blake3(whole).digest()
         cuts = list(_cuts(job.kind, job.lengths))
         view = memoryview(whole)
         plains = [view[cut.begin_byte : cut.end_byte] for cut in cuts]
         compressed = self._compressor.compress(plains, job.dictionary)
-        self._prove(job, cuts, compressed, digest)
+        self._prove(job, whole, cuts, compressed)
         short_ids, packed = _trailer_rows(job.ids, job.lengths)
         rows = []
         for cut, plain, stored in zip(cuts, plains, compressed, strict=True):
@@ -252,19 +250,17 @@ class Packer:
             rows.append((frame, stored, ids, packed[cut.first * 4 : cut.end * 4]))
         self._append(rows, job.kind)
 
-    def _prove(
-        self, job: _Job, cuts: Sequence[_Cut], compressed: Sequence[memoryview], digest: bytes
-    ) -> None:
-        """Decode again and compare digests, before anything leaves: compressors and memory err.
+    def _prove(self, job: _Job, whole: bytes, cuts: Sequence[_Cut], compressed: Sequence[memoryview]) -> None:
+        """Decode again and compare, before anything leaves: compressors and memory err.
 
-        The digest was taken when the chunks were put together. So what decodes to the digest decodes to
-        the ids, at a tenth of what hashing every chunk again would cost. The first id of each frame is
-        recomputed all the same: it shows ids that were given to the wrong chunks.
+        What decodes to the bytes that were put together decodes to the ids, at a tenth of what hashing every
+        chunk again would cost. The first id of each frame is recomputed all the same: it shows bytes that
+        changed after they were hashed, and ids that were given to the wrong chunks.
         """
         decoded = self._decompressor.decompress_joined(
             compressed, [cut.length for cut in cuts], job.dictionary
         )
-        if blake3(decoded).digest() != digest:
+        if decoded != whole:
             raise _wrong_bytes(job.ids[0])
         firsts = [decoded[cut.begin_byte : cut.begin_byte + job.lengths[cut.first]] for cut in cuts]
         for found, cut in zip(self._hashers[job.kind](firsts), cuts, strict=True):

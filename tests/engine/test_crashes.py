@@ -34,6 +34,7 @@ MOST_CALLS = 400
 @pytest.fixture(autouse=True)
 def tiny_packs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cas.engine.packer.PACK_TARGET_BYTES", 1500)
+    monkeypatch.setattr("cas.engine.packer.JOB_BYTES", 1000)
     monkeypatch.setattr("cas.engine.packer.FRAME_TARGET_BYTES", 600)
     monkeypatch.setattr("cas.engine.packer.NODE_FRAME_TARGET_BYTES", 1000)
 

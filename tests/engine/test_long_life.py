@@ -20,6 +20,7 @@ LOSSES = (12, 20, 28)
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cas.engine.packer.PACK_TARGET_BYTES", 5000)
+    monkeypatch.setattr("cas.engine.packer.JOB_BYTES", 2000)
     monkeypatch.setattr("cas.engine.packer.FRAME_TARGET_BYTES", 900)
     monkeypatch.setattr("cas.engine.packer.NODE_FRAME_TARGET_BYTES", 1500)
 

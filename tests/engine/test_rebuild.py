@@ -213,6 +213,7 @@ def test_a_lost_dictionary_quarantines_what_needs_it(world: World, monkeypatch: 
     monkeypatch.setattr("cas.engine.compression.DICTIONARY_BYTES", 1000)
     # Each frame is a pack of its own.
     monkeypatch.setattr("cas.engine.packer.PACK_TARGET_BYTES", 1)
+    monkeypatch.setattr("cas.engine.packer.JOB_BYTES", 1)
     world.take({PRODUCTS: {number: product(number) for number in range(2000)}})
     world.take({PRODUCTS: {1: b"1\ta"}})
     repository = world.open()

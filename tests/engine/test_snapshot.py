@@ -123,6 +123,7 @@ def test_every_version_of_a_random_history_reads_as_it_was(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cas.engine.packer.FRAME_TARGET_BYTES", 200)
         patch.setattr("cas.engine.packer.PACK_TARGET_BYTES", 600)
+        patch.setattr("cas.engine.packer.JOB_BYTES", 300)
         for rows, notes in history:
             platform: Platform = {PRODUCTS: rows, NOTES: notes}
             version = world.take(platform)

@@ -246,6 +246,7 @@ def test_records_whose_dictionary_is_gone_are_stored_anew(
     monkeypatch.setattr("cas.engine.compression.DICTIONARY_MIN_SAMPLES_BYTES", 1000)
     monkeypatch.setattr("cas.engine.compression.DICTIONARY_BYTES", 1000)
     monkeypatch.setattr("cas.engine.packer.PACK_TARGET_BYTES", 1)
+    monkeypatch.setattr("cas.engine.packer.JOB_BYTES", 1)
     platform: Platform = {PRODUCTS: {number: product(number) for number in range(2000)}}
     world.take(platform)
     repository = world.open()

@@ -37,7 +37,7 @@ def platform_of(edition: int) -> Platform:
 
 def small_packs() -> None:
     """Several packs a version, also of this little platform."""
-    vars(packer).update(PACK_TARGET_BYTES=2500, FRAME_TARGET_BYTES=800)
+    vars(packer).update(PACK_TARGET_BYTES=2500, FRAME_TARGET_BYTES=800, JOB_BYTES=2000)
 
 
 def main(store_path: str, catalog_url: str, cache: str) -> None:
