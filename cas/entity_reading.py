@@ -33,8 +33,8 @@ class EntityReading:
         `expected_bytes`: its size by the statistics, 0 where nothing is known."""
         self._expected_bytes = expected_bytes
         stored = {column.name for column in entity.columns}
-        self._is_distinct = not entity.is_bag and all(name in stored for name, _ in entity.key)
-        session.begin_entity(expected_bytes)
+        is_distinct = not entity.is_bag and all(name in stored for name, _ in entity.key)
+        session.begin_entity(expected_bytes, distinct=is_distinct)
         known = before.dictionary if before else None
         self._before = before.root if before else None
         self.entity = entity
@@ -85,7 +85,7 @@ class EntityReading:
         yield from batches
 
     def _put(self, batch: RecordBatch) -> Stored:
-        stored = self._session.put_records(batch.payloads, self.dictionary, distinct=self._is_distinct)
+        stored = self._session.put_records(batch.payloads, self.dictionary)
         self.records += len(batch.payloads)
         self.payload_bytes += stored.bytes
         self.new_chunks += stored.new

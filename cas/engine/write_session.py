@@ -39,8 +39,8 @@ from cas.limits import LARGE_VALUE_BYTES, MAX_CHUNK_BYTES, MIB
 from cas.store.interface import ObjectExists, ObjectMissing, Store
 
 FORGOTTEN_BYTES = 8 * MIB
-"""Records of distinct entities from this size on are not remembered one by one. What they would have
-needed is gathered at their end, in some 30 ms."""
+"""Records of distinct entities from this size on are not remembered one by one. What is still on its way
+at their end is gathered then, in some 30 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,22 +138,19 @@ class WriteSession:
         """Stored bytes of what was put so far."""
         return sum(pack.stored_bytes for pack in self._packs) + self._copies_bytes
 
-    def begin_entity(self, expected_bytes: int = 0) -> None:
-        """What is put from now on belongs to another entity, of about this size; 0: not known."""
-        self._own.begin_entity(forgets=expected_bytes >= FORGOTTEN_BYTES)
+    def begin_entity(self, expected_bytes: int = 0, *, distinct: bool = False) -> None:
+        """What is put from now on belongs to another entity, of about this size (0: not known). `distinct`:
+        no two of its records are equal, since each holds its key."""
+        self._own.begin_entity(forgets=distinct and expected_bytes >= FORGOTTEN_BYTES)
 
-    def put_records(
-        self, payloads: Sequence[bytes], dictionary: Dictionary | None = None, *, distinct: bool = False
-    ) -> Stored:
-        """Store payloads that are not there yet; equal ones are stored once. `distinct`: no two records of
-        this entity are equal, since each holds its key."""
+    def put_records(self, payloads: Sequence[bytes], dictionary: Dictionary | None = None) -> Stored:
+        """Store payloads that are not there yet; equal ones are stored once."""
         lengths = list(map(len, payloads))
         size = sum(lengths)
         if max(lengths, default=0) > LARGE_VALUE_BYTES:
             return self._put_with_large(payloads, dictionary, size)
         ids = self._record_ids(payloads)
-        new = self._store(ChunkKind.RECORD, ids, payloads, dictionary, distinct=distinct)
-        return Stored(ids, [], new, size)
+        return Stored(ids, [], self._store(ChunkKind.RECORD, ids, payloads, dictionary), size)
 
     def _put_with_large(self, payloads: Sequence[bytes], dictionary: Dictionary | None, size: int) -> Stored:
         hasher = self._hashers[ChunkKind.RECORD]
@@ -254,26 +251,25 @@ class WriteSession:
         ids: Sequence[ChunkId],
         plains: Sequence[bytes],
         dictionary: Dictionary | None,
-        *,
-        distinct: bool = False,
     ) -> int:
         """Pack those that neither the view nor this session holds. Returns how many."""
         if not ids:
             return 0
-        new_ids, new_plains = self._absent(kind, ids, plains, distinct=distinct)
+        new_ids, new_plains = self._absent(kind, ids, plains)
         self._packer.put(kind, new_ids, new_plains, dictionary)
         return len(new_ids)
 
     def _absent(
-        self, kind: ChunkKind, ids: Sequence[ChunkId], plains: Sequence[bytes], *, distinct: bool = False
+        self, kind: ChunkKind, ids: Sequence[ChunkId], plains: Sequence[bytes]
     ) -> tuple[Sequence[ChunkId], Sequence[bytes]]:
         """Those that neither the view nor this session holds."""
         if len(self._base):
             found = self._reusable.locate(ids)
             self._count_reused(found)
             ids, plains = _chosen(ids, plains, np.flatnonzero(found.pack < 0).tolist())
-        fresh = self._own.fresh(ids, holds_nodes=kind not in DATA_KINDS, distinct=distinct)
-        return _chosen(ids, plains, fresh)
+        if kind is ChunkKind.RECORD:
+            return _chosen(ids, plains, self._own.fresh_records(ids))
+        return _chosen(ids, plains, self._own.fresh(ids, holds_nodes=kind not in DATA_KINDS))
 
     def _count_reused(self, found: Places) -> None:
         """Each chunk of earlier versions counts once, however many records are equal."""

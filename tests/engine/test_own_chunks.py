@@ -24,10 +24,10 @@ def session(world: World) -> Iterator[WriteSession]:
     session.abandon(RuntimeError("enough"))
 
 
-def put(session: WriteSession, payloads: list[bytes], *, distinct: bool = True) -> int:
+def put(session: WriteSession, payloads: list[bytes]) -> int:
     """In batches of a hundred. How many were new."""
     batches = [payloads[at : at + 100] for at in range(0, len(payloads), 100)]
-    return sum(session.put_records(batch, distinct=distinct).new for batch in batches)
+    return sum(session.put_records(batch).new for batch in batches)
 
 
 @pytest.mark.parametrize("second", [SMALL, LARGE, 0])
@@ -35,9 +35,9 @@ def put(session: WriteSession, payloads: list[bytes], *, distinct: bool = True) 
 def test_two_tables_with_equal_records_store_them_once(
     session: WriteSession, first: int, second: int
 ) -> None:
-    session.begin_entity(first)
+    session.begin_entity(first, distinct=True)
     assert put(session, rows(0, 3000)) == 3000
-    session.begin_entity(second)
+    session.begin_entity(second, distinct=True)
     assert put(session, rows(1000, 3000)) == 1000
 
 
@@ -45,26 +45,26 @@ def test_two_tables_with_equal_records_store_them_once(
 def test_also_where_some_of_them_are_delivered_and_others_wait(
     session: WriteSession, small_packs: None, first: int
 ) -> None:
-    session.begin_entity(first)
+    session.begin_entity(first, distinct=True)
     assert put(session, rows(0, 6000)) == 6000
     delivered = session.objects_written
-    session.begin_entity(LARGE)
+    session.begin_entity(LARGE, distinct=True)
     assert put(session, rows(0, 6000)) == 0
-    session.begin_entity(LARGE)
+    session.begin_entity(LARGE, distinct=True)
     assert put(session, rows(0, 7000)) == 1000
     session.close_packs()
     assert session.objects_written > delivered > 3, "there were delivered packs, and others on their way"
-    session.begin_entity(SMALL)
+    session.begin_entity(SMALL, distinct=True)
     assert put(session, rows(0, 7000)) == 0
 
 
 def test_records_of_a_large_bag_are_remembered_since_they_may_be_equal(session: WriteSession) -> None:
-    session.begin_entity(LARGE)
-    assert put(session, rows(0, 2000) + rows(0, 2000), distinct=False) == 2000
+    session.begin_entity(LARGE, distinct=False)
+    assert put(session, rows(0, 2000) + rows(0, 2000)) == 2000
 
 
 def test_equal_records_of_one_batch_are_stored_once_and_the_first_stays(session: WriteSession) -> None:
-    session.begin_entity(SMALL)
+    session.begin_entity(SMALL, distinct=True)
     stored = session.put_records([b"b", b"a", b"b", b"c", b"a"])
     assert stored.new == 3
     assert stored.bytes == 5
