@@ -1,5 +1,6 @@
 """The records of one entity of a version, ascending by key, in batches of proven bytes."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -49,16 +50,9 @@ class _Waiting:
         self._large: list[int] = []
 
     def take(self, node: Node, start: bytes | None, stop: bytes | None) -> None:
-        inside = [
-            at
-            for at, key in enumerate(node.keys)
-            if (start is None or key >= start) and (stop is None or key < stop)
-        ]
-        marks = frozenset(node.large)
-        for at in inside:
-            if at in marks:
-                self._large.append(len(self._ids) + at - inside[0])
-        first, last = (inside[0], inside[-1] + 1) if inside else (0, 0)
+        first = bisect_left(node.keys, start) if start is not None else 0
+        last = bisect_left(node.keys, stop) if stop is not None else len(node.keys)
+        self._large += [len(self._ids) + at - first for at in node.large if first <= at < last]
         self.keys.extend(node.keys[first:last])
         self._ids.extend(node.ids[first:last])
         self._counts.extend(node.counts[first:last])

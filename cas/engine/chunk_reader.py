@@ -9,12 +9,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from threading import Lock
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from cas.engine.chunk_index import ChunkIndex, View
 from cas.engine.compression import Decompressor, Dictionary
-from cas.engine.frame_ranges import FrameKey, Place, Wanted, bounded, places_in, ranges
+from cas.engine.frame_ranges import FrameKey, Spans, Wanted, bounded, gathered, ranges, spans_in
+from cas.engine.segment import halves, short_ids_of
 from cas.engine.trailers import Layout, Trailers
 from cas.errors import CorruptData, Unsupported
 from cas.format.document import ValueRef
@@ -23,7 +26,7 @@ from cas.format.large import parse_large
 from cas.format.malformed import malformed, over_limit
 from cas.format.names import dictionary_key, pack_key
 from cas.format.node import Node, parse_node
-from cas.ids import ChunkId, ChunkKind, IdKey, PackName
+from cas.ids import SHORT_ID_BYTES, ChunkId, ChunkKind, IdKey, PackName
 from cas.limits import MAX_DELTA_BASE_BYTES, MAX_DELTA_DEPTH, MIB
 from cas.store.interface import ObjectMissing, Store
 
@@ -31,6 +34,11 @@ CACHE_BYTES = 16 * MIB
 """Decoded frames kept: neighbours of what was just read, and the nodes on the way down a tree."""
 
 KEPT_DICTIONARIES = 4
+
+NEIGHBOURS = 64
+"""Fewer ids are searched one by one."""
+
+_Located: TypeAlias = tuple[PackName, Sequence[int], npt.NDArray[np.int64]]
 
 
 class ChunkReader:
@@ -50,7 +58,7 @@ class ChunkReader:
         self._trailers = trailers
         self._view = view
         self._fetchers = fetchers
-        self._hashers = {kind: key.hasher(kind) for kind in ChunkKind}
+        self._hashers = {kind: key.batch_hasher(kind) for kind in ChunkKind}
         self._decompressor = Decompressor()
         self._frames: OrderedDict[FrameKey, bytes] = OrderedDict()
         self._frame_bytes = 0
@@ -90,36 +98,73 @@ class ChunkReader:
     ) -> list[bytes]:
         """As `read`, from frames of lesser depth. `failed`: frames that were tried in vain during the same
         call; without it, chains of deltas on something lost would be tried again and again."""
-        places = self._places(ids, self._view)
-        chunk_id = self._hashers[kind]
+        spans = self._spans(ids, self._view)
+        hashes = self._hashers[kind]
         plains = [b""] * len(ids)
-        for run in bounded(places):
-            frames = self._load({places[at].key for at in run}, kind, depth, failed)
-            for at in run:
-                place = places[at]
-                frame = frames.get(place.key)
-                plain = b"" if frame is None else frame[place.start : place.start + place.length]
-                if frame is None or chunk_id(plain) != ids[at]:
-                    plain = self._other_copy(kind, ids[at], place, depth, failed)
-                plains[at] = plain
+        for run in bounded(spans):
+            whole = len(run) == len(ids)
+            keys = spans.keys if whole else [spans.keys[at] for at in run]
+            frames = self._load(set(keys), kind, depth, failed)
+            lost = b""
+            starts = spans.starts if whole else [spans.starts[at] for at in run]
+            stops = spans.stops if whole else [spans.stops[at] for at in run]
+            found = [frames.get(k, lost)[a:b] for k, a, b in zip(keys, starts, stops, strict=True)]
+            wanted = ids if whole else [ids[at] for at in run]
+            for at, key, plain, known, is_id in zip(run, keys, found, wanted, hashes(found), strict=True):
+                if is_id != known or key not in frames:
+                    plains[at] = self._other_copy(kind, known, key, depth, failed)
+                else:
+                    plains[at] = plain
         return plains
 
-    def _places(self, ids: Sequence[ChunkId], view: View) -> list[Place]:
-        found = self._index.locate(ids, view)
+    def _spans(self, ids: Sequence[ChunkId], view: View) -> Spans:
+        parts: list[tuple[Sequence[int], Spans]] = []
+        for name, positions, ordinals in self._located(ids, view):
+            try:
+                part = spans_in(name, self._trailers.layout(name), ordinals)
+            except (CorruptData, Unsupported):  # the pack went or was damaged since the view was made
+                part = self._spans([ids[at] for at in positions], View(view.packs - {name}))
+            parts.append((positions, part))
+        return gathered(parts, len(ids))
+
+    def _located(self, ids: Sequence[ChunkId], view: View) -> Iterator[_Located]:
+        """The packs that hold these chunks, with positions in `ids` and ordinals in the pack."""
+        left = np.arange(len(ids))
+        if len(ids) >= NEIGHBOURS:
+            near = self._neighbours(ids, view)
+            if near is not None:
+                yield near[0], near[1].tolist(), near[2]
+                left = np.delete(left, near[1])
+        if not len(left):
+            return
+        asked = ids if len(left) == len(ids) else [ids[at] for at in left.tolist()]
+        found = self._index.locate(asked, view)
         missing = np.flatnonzero(found.pack < 0)
         if len(missing):
-            raise _missing(ids[int(missing[0])], len(missing))
-        result: list[Place | None] = [None] * len(ids)
+            raise _missing(asked[int(missing[0])], len(missing))
         for number in np.unique(found.pack).tolist():
-            name = found.packs[number]
             mine = np.flatnonzero(found.pack == number)
-            try:
-                places = places_in(name, self._trailers.layout(name), found.ordinal[mine])
-            except (CorruptData, Unsupported):  # the pack went or was damaged since the view was made
-                places = self._places([ids[at] for at in mine.tolist()], View(view.packs - {name}))
-            for at, place in zip(mine.tolist(), places, strict=True):
-                result[at] = place
-        return [place for place in result if place is not None]
+            yield found.packs[number], left[mine].tolist(), found.ordinal[mine]
+
+    def _neighbours(
+        self, ids: Sequence[ChunkId], view: View
+    ) -> tuple[PackName, npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
+        """Those that lie in one pack as they lie in `ids`: what was written together is asked together, and
+        comparing costs a tenth of searching. An update leaves all others in their place."""
+        found = self._index.locate(ids[:1], view)
+        if found.pack[0] < 0:
+            return None
+        name, first = found.packs[int(found.pack[0])], int(found.ordinal[0])
+        try:
+            trailer = self._trailers.layout(name).trailer
+        except (CorruptData, Unsupported):
+            return None
+        there = trailer.short_ids[first * SHORT_ID_BYTES : (first + len(ids)) * SHORT_ID_BYTES]
+        high, low = halves(short_ids_of(ids))
+        high_there, low_there = halves(there)
+        count = len(high_there)
+        same = np.flatnonzero((high[:count] == high_there) & (low[:count] == low_there))
+        return name, same, same + first
 
     def _load(
         self, keys: set[FrameKey], kind: ChunkKind, depth: int, failed: set[FrameKey]
@@ -149,10 +194,10 @@ class ChunkReader:
         found = self._index.locate(bases, self._view)
         there = [base for base, pack in zip(bases, found.pack.tolist(), strict=True) if pack >= 0]
         with suppress(CorruptData):
-            places = self._places(there, self._view)
-            if sum({place.key: place.frame_length for place in places}.values()) <= CACHE_BYTES // 2:
+            spans = self._spans(there, self._view)
+            if sum(spans.frame_lengths.values()) <= CACHE_BYTES // 2:
                 depth = max(frame.depth for frame in deltas)
-                self._load({place.key for place in places}, kind, depth, failed)
+                self._load(set(spans.keys), kind, depth, failed)
 
     def _wanted(self, key: FrameKey) -> Wanted:
         layout: Layout = self._trailers.layout(key[0])
@@ -230,7 +275,8 @@ class ChunkReader:
             case Encoding.ZSTD_DICTIONARY:
                 return self.dictionary(frame.bases[0])
             case Encoding.ZSTD_DELTA:
-                length = sum(place.length for place in self._places(frame.bases, self._view))
+                spans = self._spans(frame.bases, self._view)
+                length = sum(spans.stops) - sum(spans.starts)
                 if length > MAX_DELTA_BASE_BYTES:
                     raise over_limit(f"delta on {length} bytes", where)
                 return b"".join(self._read(frame.kind, frame.bases, depth, failed))
@@ -282,7 +328,7 @@ class ChunkReader:
         except CorruptData:
             with suppress(ObjectMissing):
                 plain = self._store.get(dictionary_key(dictionary_id))
-                if self._hashers[ChunkKind.DICTIONARY](plain) == dictionary_id:
+                if self._hashers[ChunkKind.DICTIONARY]((plain,)) == [dictionary_id]:
                     return plain
             raise
         return plain
@@ -302,23 +348,24 @@ class ChunkReader:
             self._frame_bytes -= len(self._frames.pop(key, b""))
 
     def _other_copy(
-        self, kind: ChunkKind, chunk_id: ChunkId, bad: Place, depth: int, failed: set[FrameKey]
+        self, kind: ChunkKind, chunk_id: ChunkId, bad: FrameKey, depth: int, failed: set[FrameKey]
     ) -> bytes:
-        """The chunk from another pack of the view, after the copy in `bad` failed."""
-        self._forget(bad.key)
-        packs = self._view.packs - {bad.key[0]}
+        """The chunk from another pack of the view, after the copy in frame `bad` failed."""
+        self._forget(bad)
+        packs = self._view.packs - {bad[0]}
         while packs:
             found = self._index.locate((chunk_id,), View(packs))
             if found.pack[0] < 0:
                 break
-            (place,) = self._places((chunk_id,), View(packs))
-            frame = self._load({place.key}, kind, depth, failed).get(place.key)
+            spans = self._spans((chunk_id,), View(packs))
+            (key,), (start,), (stop,) = spans.keys, spans.starts, spans.stops
+            frame = self._load({key}, kind, depth, failed).get(key)
             if frame is not None:
-                plain = frame[place.start : place.start + place.length]
-                if self._hashers[kind](plain) == chunk_id:
+                plain = frame[start:stop]
+                if self._hashers[kind]((plain,)) == [chunk_id]:
                     return plain
-            packs = packs - {place.key[0]}
-        raise self._damaged(kind, chunk_id, bad.key)
+            packs = packs - {key[0]}
+        raise self._damaged(kind, chunk_id, bad)
 
     def _damaged(self, kind: ChunkKind, chunk_id: ChunkId, key: FrameKey) -> CorruptData:
         """What is wrong with the only copy of a chunk."""

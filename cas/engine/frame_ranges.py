@@ -36,45 +36,70 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where one chunk's plain bytes lie within its frame, and how long the whole frame is."""
+class Spans:
+    """Where chunks lie, column by column: the i-th at `starts[i]` to `stops[i]` in the plain bytes of frame
+    `keys[i]`. `frame_lengths`: plain bytes of each frame."""
 
-    key: FrameKey
-    start: int
-    length: int
-    frame_length: int
+    keys: list[FrameKey]
+    starts: list[int]
+    stops: list[int]
+    frame_lengths: dict[FrameKey, int]
+
+    def __len__(self) -> int:
+        return len(self.keys)
 
 
-def places_in(name: PackName, layout: Layout, ordinals: npt.NDArray[np.int64]) -> list[Place]:
-    """The places of these chunks of one pack."""
+def spans_in(name: PackName, layout: Layout, ordinals: npt.NDArray[np.int64]) -> Spans:
+    """The spans of these chunks of one pack."""
     if int(ordinals.max(initial=0)) >= len(layout.start) - 1:
         raise malformed("the index and the trailer disagree", name)
     frames = np.searchsorted(layout.first_chunk, ordinals, side="right") - 1
-    starts = layout.start[ordinals] - layout.start[layout.first_chunk[frames]]
-    lengths = layout.start[ordinals + 1] - layout.start[ordinals]
+    begin = layout.start[layout.first_chunk[frames]]
+    numbers = frames.tolist()
+    keys = {number: (name, number) for number in set(numbers)}
     entries = layout.trailer.frames
-    return [
-        Place((name, frame), start, length, entries[frame].plain_length)
-        for frame, start, length in zip(frames.tolist(), starts.tolist(), lengths.tolist(), strict=True)
-    ]
+    return Spans(
+        [keys[number] for number in numbers],
+        (layout.start[ordinals] - begin).tolist(),
+        (layout.start[ordinals + 1] - begin).tolist(),
+        {key: entries[number].plain_length for number, key in keys.items()},
+    )
 
 
-def bounded(places: Sequence[Place]) -> Iterator[Sequence[int]]:
-    """Positions of places, in runs whose frames together are no larger than may be held at once."""
-    if sum({place.key: place.frame_length for place in places}.values()) <= FRAMES_AT_ONCE_BYTES:
-        yield range(len(places))
+_NOWHERE: FrameKey = (PackName(""), -1)
+
+
+def gathered(parts: Sequence[tuple[Sequence[int], Spans]], count: int) -> Spans:
+    """One from several, each with the positions that its chunks had; each of `count` positions is there."""
+    if len(parts) == 1:
+        return parts[0][1]
+    keys: list[FrameKey] = [_NOWHERE] * count
+    starts, stops = [0] * count, [0] * count
+    lengths: dict[FrameKey, int] = {}
+    for positions, part in parts:
+        for at, key, start, stop in zip(positions, part.keys, part.starts, part.stops, strict=True):
+            keys[at], starts[at], stops[at] = key, start, stop
+        lengths |= part.frame_lengths
+    return Spans(keys, starts, stops, lengths)
+
+
+def bounded(spans: Spans) -> Iterator[Sequence[int]]:
+    """Positions, in runs whose frames together are no larger than may be held at once."""
+    if sum(spans.frame_lengths.values()) <= FRAMES_AT_ONCE_BYTES:
+        yield range(len(spans))
         return
     run: list[int] = []
     held = 0
     last: FrameKey | None = None
-    for at in sorted(range(len(places)), key=lambda at: places[at].key):
-        place = places[at]
-        if place.key != last:
-            if run and held + place.frame_length > FRAMES_AT_ONCE_BYTES:
+    for at in sorted(range(len(spans)), key=spans.keys.__getitem__):
+        key = spans.keys[at]
+        if key != last:
+            length = spans.frame_lengths[key]
+            if run and held + length > FRAMES_AT_ONCE_BYTES:
                 yield run
                 run, held = [], 0
-            held += place.frame_length
-            last = place.key
+            held += length
+            last = key
         run.append(at)
     yield run
 
