@@ -2,8 +2,9 @@
 
 A keyed entity is read in the order of its tree, so the bytes of its payloads, one after another,
 must be the bytes that were proven by their ids when they were read from the store: two digests of
-one stream. A bag has no order, so its tree is computed anew and the roots are compared. Both say
-the same: equal records. Digests cost a tenth of a tree.
+one stream. That order is what one COPY left in the table's file, so it is first read as it lies; where
+that is another stream (something moved rows), it is read by its key. A bag has no order, so its tree is
+computed anew and the roots are compared. All say the same: equal records. Digests cost a tenth of a tree.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,6 +41,15 @@ class StreamDigest:
     def finish(self) -> bytes:
         """32 bytes."""
         return self._hash.digest()
+
+
+def is_stream(entry: EntityEntry, digest: bytes, payloads: Iterable[Sequence[bytes]]) -> bool:
+    """Whether these are the records that were written, in the order in which they were. Where they are not,
+    they may still be the same in another order."""
+    found = StreamDigest()
+    for some in payloads:
+        found.add(some)
+    return found.records == entry.records and found.finish() == digest
 
 
 def prove_stream(entry: EntityEntry, digest: bytes, batches: Iterable[RecordBatch]) -> None:

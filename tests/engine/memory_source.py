@@ -93,6 +93,9 @@ class MemorySnapshot:
             keys = [key for key, _ in run] if isinstance(rows, Mapping) else []
             yield RecordBatch(keys, [payload for _, payload in run])
 
+    def payloads(self, entity: Entity) -> Iterator[Sequence[bytes]]:
+        return (batch.payloads for batch in self.batches(entity))
+
     def schema_items(self) -> Sequence[SchemaItem]:
         return [
             SchemaItem("pre-data", "TABLE", entity.schema, entity.name, f"CREATE TABLE {entity.label} ();\n")

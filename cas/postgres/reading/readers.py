@@ -39,6 +39,15 @@ class Readers:
         encoding = self._opened.identity.encoding.encode()
         return self._lent(b"SAVEPOINT cas_read; SET LOCAL client_encoding = '%b'" % encoding, where)
 
+    def as_they_lie(self, where: str) -> AbstractContextManager[psycopg.Connection]:
+        """As `reading`, for a read from a table's first page to its last."""
+        encoding = self._opened.identity.encoding.encode()
+        return self._lent(
+            b"SAVEPOINT cas_read; SET LOCAL client_encoding = '%b'; SET LOCAL synchronize_seqscans = off;"
+            b" SET LOCAL max_parallel_workers_per_gather = 0" % encoding,
+            where,
+        )
+
     def asking(self, where: str) -> AbstractContextManager[psycopg.Connection]:
         """A connection for psycopg's own queries, whose texts arrive as str."""
         return self._lent(b"SAVEPOINT cas_read", where)

@@ -1,5 +1,7 @@
 """What a record's payload is: its COPY line, without what may vary, and nothing of it lost (rule 3)."""
 
+import random
+
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -189,3 +191,30 @@ def test_a_restored_table_is_read_in_the_order_of_columns_that_it_had(database: 
         assert [c.name for c in found.columns] == ["id", "late", "own"]
         assert read(after, wanted) == read(before, wanted)
         assert read(after, found).payloads == [b"1\tx\t2"]
+
+
+def test_payloads_as_they_lie_are_those_that_are_read_by_key(torture: str) -> None:
+    with source(torture).snapshot(Selection()) as snapshot:
+        tables = [e for e in snapshot.entities if e.kind is EntityKind.TABLE]
+        assert len(tables) > 60
+        for entity in tables:
+            lying = [payload for some in snapshot.payloads(entity) for payload in some]
+            assert sorted(lying) == sorted(read(snapshot, entity).payloads), entity.label
+
+
+def test_they_lie_as_one_copy_wrote_them_until_something_moves_a_row(database: Databases) -> None:
+    url = database()
+    run(url, "CREATE TABLE t (id int PRIMARY KEY, v text)")
+    written = [b"%d\t%s" % (number, b"x" * 300) for number in random.Random(1).sample(range(100_000), 50_000)]
+    with psycopg.connect(url) as connection, connection.cursor().copy("COPY t FROM STDIN") as copy:
+        copy.write(b"\n".join(written) + b"\n")
+
+    def lying() -> list[bytes]:
+        with source(url).snapshot(Selection()) as snapshot:
+            return [p for some in snapshot.payloads(entity_of(snapshot, "public.t")) for p in some]
+
+    assert lying() == written
+    first = int(written[0].split(b"\t")[0])
+    run(url, f"UPDATE t SET v = v WHERE id = {first}")
+    assert lying() != written
+    assert sorted(lying()) == sorted(written)
