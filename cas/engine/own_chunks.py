@@ -69,7 +69,7 @@ class OwnChunks:
         """As `fresh`, for records of the entity that began."""
         if not self._forgets:
             return self.fresh(ids, holds_nodes=False)
-        if not (len(self._before) or self._delivered_before.packs):
+        if not ids or not (len(self._before) or self._delivered_before.packs):
             return range(len(ids))
         stored = self._index.locate(ids, self._delivered_before).pack >= 0
         if len(self._before):

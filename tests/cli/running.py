@@ -16,7 +16,7 @@ import pytest
 
 from cli.main import main
 
-COMMAND = [sys.executable, "-c", "from cli.main import run; run()"]
+COMMAND = [sys.executable, "-c", "from cli.start import run; run()"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from cas.engine.write_session import FORGOTTEN_BYTES, WriteSession
+from tests.engine.handmade import commit
 from tests.engine.scenes import World
 
 SMALL, LARGE = 1000, FORGOTTEN_BYTES
@@ -56,6 +57,21 @@ def test_also_where_some_of_them_are_delivered_and_others_wait(
     assert session.objects_written > delivered > 3, "there were delivered packs, and others on their way"
     session.begin_entity(SMALL, distinct=True)
     assert put(session, rows(0, 7000)) == 0
+
+
+def test_a_large_table_of_which_nothing_changed_beside_one_that_did(world: World) -> None:
+    repository = world.open()
+    first = world.session(repository)
+    first.begin_entity(LARGE, distinct=True)
+    assert put(first, rows(0, 1000)) == 1000
+    commit(world, repository, first, [])
+    second = world.session(repository)
+    second.begin_entity(SMALL, distinct=True)
+    assert put(second, rows(5000, 10)) == 10
+    second.begin_entity(LARGE, distinct=True)
+    assert put(second, rows(0, 1000)) == 0
+    assert put(second, rows(990, 30)) == 20
+    second.abandon(RuntimeError("enough"))
 
 
 def test_records_of_a_large_bag_are_remembered_since_they_may_be_equal(session: WriteSession) -> None:
