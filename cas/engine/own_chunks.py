@@ -46,11 +46,11 @@ class OwnChunks:
         self._index = index
         self._on_their_way = on_their_way
         self._pending: dict[bool, set[bytes]] = {True: set(), False: set()}
-        self._delivered = View(())
+        self._delivered = {True: View(()), False: View(())}
         self._lock = Lock()
         self._forgets = False
         self._before = _Sorted()
-        self._delivered_before = self._delivered
+        self._delivered_before = self._delivered[False]
 
     def begin_entity(self, *, forgets: bool = False) -> None:
         """What is asked from now on belongs to another entity. `forgets`: no two of its records are equal,
@@ -61,7 +61,7 @@ class OwnChunks:
             self._pending[False].update(gathered)
             if forgets:
                 self._before = _Sorted(self._pending[False])
-                self._delivered_before = self._delivered
+                self._delivered_before = self._delivered[False]
                 self._pending[False] = set()
             self._forgets = forgets
 
@@ -81,7 +81,7 @@ class OwnChunks:
         into a pack that holds nodes or one of records."""
         short_ids = [chunk_id[:SHORT_ID_BYTES] for chunk_id in ids]
         with self._lock:
-            delivered = self._delivered
+            delivered = self._delivered[holds_nodes]
             pending = self._pending[holds_nodes]
             fresh = set(short_ids).difference(pending)
             pending |= fresh
@@ -100,7 +100,7 @@ class OwnChunks:
     def delivered(self, pack: PackName, short_ids: bytes, *, holds_nodes: bool) -> None:
         """A pack is in the store and in the index."""
         with self._lock:
-            self._delivered = View(self._delivered.packs | {pack})
+            self._delivered[holds_nodes] = View(self._delivered[holds_nodes].packs | {pack})
             if pending := self._pending[holds_nodes]:
                 ends = range(SHORT_ID_BYTES, len(short_ids) + 1, SHORT_ID_BYTES)
                 pending.difference_update([short_ids[end - SHORT_ID_BYTES : end] for end in ends])

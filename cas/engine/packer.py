@@ -31,7 +31,7 @@ JOB_BYTES = 2 * MIB
 """Plain bytes that are compressed and proven in one go. Each go takes the interpreter's lock a few times,
 for which it may wait 5 ms while the caller hashes."""
 
-MAX_WAITING_JOBS = 6
+MAX_WAITING_JOBS = 4
 """Jobs between the caller and the compressor, the one that it works on among them."""
 
 MAX_WAITING_PACKS = 1
