@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,6 +21,7 @@ from tests.bench.figures import Figure, Summaries, figures
 from tests.bench.measure import Pipeline, StepFailed, run
 from tests.bench.samples import Sample, rotated, summarise
 from tests.bench.tools import Stage
+from tests.servers.postgres import temporary_directory
 
 MB = 1_000_000
 
@@ -169,17 +171,24 @@ def test_peers_that_are_not_installed_are_named(tmp_path: Path, monkeypatch: pyt
     assert "Python's zstandard" in tools[1].stages[Stage.FIRST]
 
 
-def test_a_small_run_against_the_peers_that_are_here(tmp_path: Path) -> None:
+@pytest.fixture
+def short_directory() -> Iterator[Path]:
+    """Not pytest's: another pytest of the same user clears old ones away, and with them a running server."""
+    with temporary_directory() as directory:
+        yield directory
+
+
+def test_a_small_run_against_the_peers_that_are_here(short_directory: Path) -> None:
     command = [sys.executable, "-m", "tests.bench", "--records", "2000", "--runs", "1", "--peers-only"]
     done = subprocess.run(
-        [*command, "--directory", str(tmp_path), "--output", str(tmp_path / "out")],
+        [*command, "--directory", str(short_directory), "--output", str(short_directory / "out")],
         capture_output=True,
         text=True,
         cwd=Path(__file__).parents[2],
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    found = json.loads(next((tmp_path / "out").glob("*.json")).read_text())
+    assert [path.name for path in short_directory.iterdir()] == ["out"]
+    found = json.loads(next((short_directory / "out").glob("*.json")).read_text())
     measured = {(median["tool"], median["stage"]): median for median in found["medians"]}
     assert {("copy", "first"), ("dump", "first"), ("zstd", "first"), ("dump", "restore")} <= set(measured)
     for peer in ("restic", "borg"):
@@ -191,4 +200,4 @@ def test_a_small_run_against_the_peers_that_are_here(tmp_path: Path) -> None:
     assert found["rows"]["products"] == 2000
     assert measured["dump", "first"]["stored_bytes"] > 100_000
     assert "Left out: cas" in done.stdout
-    ElementTree.parse(next((tmp_path / "out").glob("*.svg")))
+    ElementTree.parse(next((short_directory / "out").glob("*.svg")))
