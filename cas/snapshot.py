@@ -12,6 +12,7 @@ from cas.catalog.model import (
     NewVersion,
     Trigger,
     Version,
+    VersionFilter,
     VersionKind,
     VersionResult,
     VersionState,
@@ -165,7 +166,7 @@ class _Taking:
     def run(self, catalog: Catalog, source: Source) -> SnapshotReceipt:
         self._source_url = source.url
         if self._parent is not None:
-            self._look_at_parent(self._parent.number)
+            self._look_back(self._parent.number, catalog)
         while True:
             try:
                 version = self._attempt(catalog, source)
@@ -181,16 +182,23 @@ class _Taking:
             )
         return SnapshotReceipt(version, tuple(self._warnings))
 
-    def _look_at_parent(self, number: int) -> None:
-        """The hash of the parent's document for the chain, and its dictionaries for reuse. A damaged
-        parent costs compression, not the version."""
-        try:
-            document, self._previous, _ = self._repository.stored_document(number)
-            entries = self._repository.entities(document, self._repository.reader())
-        except CasError as error:
-            self._warnings.append(f"version {number} could not be used as a base: {error}")
-            return
-        self._before = {entity_order(entry.entity): entry for entry in entries}
+    def _look_back(self, parent: int, catalog: Catalog) -> None:
+        """The hash of the parent's document for the chain; dictionaries and trees to build upon, from the
+        parent and, for what it lacks, from the newest version that has all records. A damaged one costs
+        compression, not the version."""
+        whole = catalog.versions(
+            VersionFilter((VersionState.COMPLETE,), kinds=(VersionKind.FULL, VersionKind.DATA_ONLY), limit=1)
+        )
+        for number in sorted({parent, *(version.number for version in whole)}):
+            try:
+                document, hashed, _ = self._repository.stored_document(number)
+                if number == parent:
+                    self._previous = hashed
+                entries = self._repository.entities(document, self._repository.reader())
+            except CasError as error:
+                self._warnings.append(f"version {number} could not be used as a base: {error}")
+                continue
+            self._before |= {entity_order(entry.entity): entry for entry in entries if entry.root is not None}
 
     def _attempt(self, catalog: Catalog, source: Source) -> Version:
         self._progress.phase("connect")

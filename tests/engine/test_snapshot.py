@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cas.catalog.model import VersionKind, VersionState
+from cas.catalog.model import VersionFilter, VersionKind, VersionState
 from cas.check import CheckLevel, check_repository
 from cas.errors import InsufficientSpace, InvalidInput, PermissionDenied, SourceChanged
 from cas.format.names import dictionary_key
@@ -67,6 +67,28 @@ def test_equal_data_gives_an_equal_checksum_whatever_happened_in_between(world: 
     assert again.added_bytes is not None
     assert again.added_bytes < 3000, "everything was there already"
     assert World().take(shop()).checksum == first.checksum, "keys are the same here"
+
+
+@pytest.mark.parametrize(
+    "between",
+    [SnapshotRequest(with_data=False), SnapshotRequest(selection=Selection(tables=("public.suppliers",)))],
+)
+def test_a_version_of_a_part_is_no_obstacle_for_the_next_whole_one(
+    world: World, between: SnapshotRequest
+) -> None:
+    one, edited = shop(4000), changed(shop(4000), 1)
+    expected_bytes = _added(World(), one, None, edited)
+    added = _added(world, one, between, edited)
+    assert added < 1.2 * expected_bytes + 300, "nodes are still deltas on those of the whole version"
+    assert world.records(world.catalog.versions(VersionFilter(limit=1))[0].number) == expected(edited)
+
+
+def _added(world: World, first: Platform, between: SnapshotRequest | None, last: Platform) -> int:
+    """What the last of these versions adds."""
+    world.take(first)
+    if between is not None:
+        world.take(first, request=between)
+    return world.take(last).added_bytes or 0
 
 
 def test_nothing_changed_costs_one_object(world: World) -> None:
