@@ -176,7 +176,9 @@ class Session:
     @property
     def connection_options(self) -> ConnectionOptions:
         settings = self.settings
-        parameters = {"sslrootcert": settings.postgres_ca} if settings.postgres_ca else {}
+        ca = settings.postgres_ca
+        # Whoever names an authority wants to be sure of the server: libpq alone would go on without TLS.
+        parameters = {"sslrootcert": ca, "sslmode": "verify-full"} if ca else {}
         return ConnectionOptions(
             connect_timeout=settings.connect_timeout,
             statement_timeout=settings.command_timeout,
@@ -233,13 +235,15 @@ def naming(origin: str) -> Iterator[None]:
 
 
 def with_authority(url: str, ca: str) -> str:
-    """A connection URL or string that trusts this certificate authority, unless it names its own."""
+    """A connection URL or string that trusts this certificate authority and no server without a certificate
+    of it, unless it says something else itself."""
     if not ca or "sslrootcert" in url:
         return url
+    mode = "" if "sslmode" in url else "sslmode=verify-full"
     if "://" not in url:
         escaped = ca.replace("\\", "\\\\").replace("'", "\\'")
-        return f"{url} sslrootcert='{escaped}'"
-    return f"{url}{'&' if '?' in url else '?'}sslrootcert={quote(ca, safe='')}"
+        return f"{url} sslrootcert='{escaped}' {mode}".rstrip()
+    return f"{url}{'&' if '?' in url else '?'}sslrootcert={quote(ca, safe='')}{'&' if mode else ''}{mode}"
 
 
 def whoami() -> str:

@@ -127,5 +127,10 @@ def test_postgresql_is_reached_by_tls_with_a_private_authority(
     for change in ({}, {"CAS_POSTGRES_CA": str(stranger)}):
         ran = cas("snapshot", "--source", strict, "--json", **change)
         assert ran.json["error"]["code"] == "CONNECTION_FAILED", ran
+    # An authority that is named is meant, also where the URL says nothing of TLS.
+    implied = cas("snapshot", "--source", url, "--json", CAS_POSTGRES_CA=str(authority))
+    assert implied.code == 0, implied
+    refused = cas("snapshot", "--source", url, "--json", CAS_POSTGRES_CA=str(stranger))
+    assert refused.json["error"]["code"] == "CONNECTION_FAILED", refused
     plain = cas("snapshot", "--source", f"{url}?sslmode=disable", "--json")
     assert plain.code != 0

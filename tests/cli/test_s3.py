@@ -92,6 +92,7 @@ def test_an_endpoint_where_nobody_listens(bucket: Place, server: S3Server) -> No
     assert ran.code in (ExitCode.UNREACHABLE, ExitCode.STORE_FAULT)
     assert ran.err.splitlines()[-1].startswith("cas: ")
     assert "Check endpoint" in ran.err
+    assert "http://127.0.0.1:1" in ran.err
 
 
 def test_plain_http_must_be_asked_for(bucket: Place) -> None:

@@ -3,6 +3,8 @@
 The error code of the answer decides first, then the HTTP status, then the class of the exception.
 """
 
+from urllib.parse import urlsplit
+
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError, SSLError
@@ -100,7 +102,7 @@ def translate(error: Exception, what: str, where: str) -> CasError:
     """The error of ours for `error`, met while doing `what` (a verb) to `where` (an address)."""
     if not isinstance(error, boto.ClientError):
         kind = next(kind for known, kind in _CLASSES if isinstance(error, known))
-        said = f"{what} failed: {type(error).__name__}"
+        said = f"{what} failed: {type(error).__name__}{_endpoint(error)}"
         return StoreFault(said, fault=kind, where=where, hint=_HINTS.get(kind, ""))
     code = _plain(error.response.get("Error", {}).get("Code", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -114,6 +116,15 @@ def translate(error: Exception, what: str, where: str) -> CasError:
     kind = FaultKind(meaning)
     hint = _HINTS.get(code) or _HINTS.get(kind, "")
     return StoreFault(f"{what} was answered {status} {code}".rstrip(), fault=kind, where=where, hint=hint)
+
+
+def _endpoint(error: Exception) -> str:
+    """Scheme, host and port that could not be reached: a wrong one must be seen to be mended."""
+    asked = str(getattr(error, "kwargs", {}).get("endpoint_url", ""))
+    parts = urlsplit(asked)
+    return (
+        f" to {parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "") if asked else ""
+    )
 
 
 def _by_class_of_status(status: int) -> FaultKind:
