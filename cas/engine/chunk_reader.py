@@ -350,8 +350,12 @@ class ChunkReader:
     def _other_copy(
         self, kind: ChunkKind, chunk_id: ChunkId, bad: FrameKey, depth: int, failed: set[FrameKey]
     ) -> bytes:
-        """The chunk from another pack of the view, after the copy in frame `bad` failed."""
+        """The chunk from another frame of the view, after the copy in frame `bad` failed."""
         self._forget(bad)
+        for key, start, stop in self._copies_beside(chunk_id, bad):
+            frame = self._load({key}, kind, depth, failed).get(key)
+            if frame is not None and self._hashers[kind]((frame[start:stop],)) == [chunk_id]:
+                return frame[start:stop]
         packs = self._view.packs - {bad[0]}
         while packs:
             found = self._index.locate((chunk_id,), View(packs))
@@ -366,6 +370,19 @@ class ChunkReader:
                     return plain
             packs = packs - {key[0]}
         raise self._damaged(kind, chunk_id, bad)
+
+    def _copies_beside(self, chunk_id: ChunkId, bad: FrameKey) -> Iterator[tuple[FrameKey, int, int]]:
+        """Other copies in the same pack: a writer may put a chunk twice."""
+        try:
+            layout = self._trailers.layout(bad[0])
+        except (CorruptData, Unsupported):
+            return
+        high, low = halves(layout.trailer.short_ids)
+        wanted_high, wanted_low = halves(chunk_id[:SHORT_ID_BYTES])
+        spans = spans_in(bad[0], layout, np.flatnonzero((high == wanted_high) & (low == wanted_low)))
+        for key, start, stop in zip(spans.keys, spans.starts, spans.stops, strict=True):
+            if key != bad:
+                yield key, start, stop
 
     def _damaged(self, kind: ChunkKind, chunk_id: ChunkId, key: FrameKey) -> CorruptData:
         """What is wrong with the only copy of a chunk."""

@@ -85,13 +85,16 @@ class OwnChunks:
             pending = self._pending[holds_nodes]
             fresh = set(short_ids).difference(pending)
             pending |= fresh
+        stored = np.zeros(len(ids), dtype=np.bool_)
         if fresh and delivered.packs:
-            found = self._index.locate(ids, delivered)
-            stored = {short_ids[at] for at in np.flatnonzero(found.pack >= 0).tolist()}
-            if stored:
-                fresh -= stored
-                with self._lock:
-                    self._pending[holds_nodes] -= stored
+            stored |= self._index.locate(ids, delivered).pack >= 0
+        if fresh and len(self._before) and not holds_nodes:  # what was on its way when a large entity began
+            stored |= self._before.hold(*halves(b"".join(short_ids)))
+        if stored.any():
+            known = {short_ids[at] for at in np.flatnonzero(stored).tolist()}
+            fresh -= known
+            with self._lock:
+                self._pending[holds_nodes] -= known
         if len(fresh) == len(ids):
             return range(len(ids))
         first = dict(zip(reversed(short_ids), range(len(ids) - 1, -1, -1), strict=True))

@@ -135,7 +135,8 @@ class Packer:
         self._hashers = {kind: key.batch_hasher(kind) for kind in ChunkKind}
         self._lock = Lock()
         self._open: dict[bool, _OpenPack] = {}
-        self._gathered: _Job | None = None
+        self._gathered: dict[bool, _Job] = {}
+        self._failure: BaseException | None = None
         self._jobs: deque[Future[None]] = deque()
         self._packs: deque[Future[None]] = deque()
         self._sent: dict[PackName, bytes] = {}  # short ids of closed packs of records
@@ -150,19 +151,21 @@ class Packer:
         """Take chunks that the caller has found to be new. Returns before they are stored."""
         if not ids:
             return
-        job = self._gathered
+        # Nodes come between records all the time: each sort of pack gathers by itself.
+        holds_nodes = kind not in DATA_KINDS
+        job = self._gathered.get(holds_nodes)
         if job is not None and (job.kind is not kind or job.dictionary is not dictionary):
-            self._start_job()
+            self._start_job(holds_nodes)
             job = None
         if job is None:
-            job = self._gathered = _Job(kind, dictionary)
+            job = self._gathered[holds_nodes] = _Job(kind, dictionary)
         lengths = list(map(len, plains))
         job.ids += ids
         job.plains += plains
         job.lengths += lengths
         job.bytes += sum(lengths)
         if job.bytes >= JOB_BYTES:
-            self._start_job()
+            self._start_job(holds_nodes)
 
     def put_delta(
         self, kind: ChunkKind, chunk_id: ChunkId, plain: bytes, base: bytes, base_id: ChunkId, depth: int
@@ -188,8 +191,7 @@ class Packer:
             packed = list(self._sent.values())
             if False in self._open:
                 packed.append(bytes(self._open[False].short_ids))
-        job = self._gathered
-        gathered = job.ids if job is not None and job.kind in DATA_KINDS else ()
+        gathered = self._gathered[False].ids if False in self._gathered else ()
         found = [chunk_id[:SHORT_ID_BYTES] for chunk_id in gathered]
         for short_ids in packed:
             found += [short_ids[at : at + SHORT_ID_BYTES] for at in range(0, len(short_ids), SHORT_ID_BYTES)]
@@ -197,7 +199,8 @@ class Packer:
 
     def flush(self) -> None:
         """Close the open packs and wait until everything is delivered."""
-        self._start_job()
+        for holds_nodes in sorted(self._gathered):
+            self._start_job(holds_nodes)
         self._wait(self._jobs, 0)
         for holds_nodes in sorted(self._open):
             self._send(self._open.pop(holds_nodes).close(holds_nodes))
@@ -210,22 +213,27 @@ class Packer:
         for future in (*self._jobs, *self._packs):
             if not future.cancelled():
                 future.exception()
-        self._gathered = None
+        self._gathered.clear()
+        self._failure = None
         self._jobs.clear()
         self._packs.clear()
         self._open.clear()
 
-    def _start_job(self) -> None:
+    def _start_job(self, holds_nodes: bool) -> None:
         """Hand what was gathered to a worker."""
-        job, self._gathered = self._gathered, None
-        if job is not None:
-            self._wait(self._jobs, MAX_WAITING_JOBS - 1)
-            self._jobs.append(self._workers.submit(self._work, job))
+        self._wait(self._jobs, MAX_WAITING_JOBS - 1)
+        self._jobs.append(self._workers.submit(self._work, self._gathered.pop(holds_nodes)))
 
-    @staticmethod
-    def _wait(futures: deque[Future[None]], allowed: int) -> None:
+    def _wait(self, futures: deque[Future[None]], allowed: int) -> None:
+        """Until so few are left. What one raised is raised from now on: chunks are missing."""
+        if self._failure is not None:
+            raise self._failure
         while futures and (futures[0].done() or len(futures) > allowed):
-            futures.popleft().result()
+            try:
+                futures.popleft().result()
+            except BaseException as error:
+                self._failure = error
+                raise
 
     def _work(self, job: _Job) -> None:
         # Few large steps, since after each that gives up the interpreter's lock it is waited for again.

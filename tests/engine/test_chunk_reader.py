@@ -108,6 +108,19 @@ def test_a_damaged_copy_is_replaced_by_a_good_one(store: FaultyStore, which: int
     assert reader_of(store, packs).read(ChunkKind.RECORD, IDS) == PLAINS
 
 
+def test_a_second_copy_in_the_same_pack_helps_too(store: FaultyStore) -> None:
+    packing = Packing(store=store)
+    packing.put(ChunkKind.RECORD, PLAINS)
+    packing.put(ChunkKind.RECORD, PLAINS[:10])
+    (pack,) = packing.close()
+    for frame in range(len(pack.trailer.frames)):
+        spoiled = FaultyStore(MemoryStore())
+        spoiled.put(pack_key(pack.name), bytes(pack.stored))
+        begin = HEADER_BYTES + sum(f.stored_length for f in pack.trailer.frames[:frame])
+        spoiled.flip(pack_key(pack.name), begin + pack.trailer.frames[frame].stored_length // 2)
+        assert reader_of(spoiled, [pack]).read(ChunkKind.RECORD, IDS[:10]) == PLAINS[:10]
+
+
 def test_damage_without_another_copy_names_chunk_pack_and_frame(store: FaultyStore) -> None:
     (pack,) = copies(store, 1)
     damage(store, pack)

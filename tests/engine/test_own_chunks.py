@@ -1,10 +1,12 @@
 """Within one version nothing is stored twice, whether it is on its way, in an open pack, or delivered."""
 
+import random
 from collections.abc import Iterator
 
 import pytest
 
 from cas.engine.write_session import FORGOTTEN_BYTES, WriteSession
+from cas.limits import LARGE_VALUE_BYTES
 from tests.engine.handmade import commit
 from tests.engine.scenes import World
 
@@ -57,6 +59,16 @@ def test_also_where_some_of_them_are_delivered_and_others_wait(
     assert session.objects_written > delivered > 3, "there were delivered packs, and others on their way"
     session.begin_entity(SMALL, distinct=True)
     assert put(session, rows(0, 7000)) == 0
+
+
+def test_pieces_that_two_tables_share_are_stored_once(session: WriteSession) -> None:
+    piece = random.Random(1).randbytes(LARGE_VALUE_BYTES)
+    session.begin_entity(SMALL, distinct=True)
+    session.put_records([piece + b"one"])
+    session.begin_entity(LARGE, distinct=True)
+    session.put_records([piece + b"another"])
+    session.close_packs()
+    assert session.added_bytes < 1.1 * LARGE_VALUE_BYTES
 
 
 def test_a_large_table_of_which_nothing_changed_beside_one_that_did(world: World) -> None:
