@@ -89,7 +89,7 @@ class _Restoring:
         self._progress = progress
         self._entries = chosen_entries(contents, request)
         self._tables = [e for e in self._entries if e.entity.kind in _TABLES and e.root is not None]
-        self._digests: dict[str, bytes] = {}
+        self._digests: dict[tuple[str, str, str], bytes] = {}
         self._seconds: list[tuple[str, float]] = []
         self._phase_began = monotonic()
 
@@ -177,7 +177,7 @@ class _Restoring:
                 where=self._target.url,
                 hint="A rule or trigger on the table may swallow rows; restore into an empty database",
             )
-        self._digests[entity.label] = digest.finish()
+        self._digests[_identity(entity)] = digest.finish()
 
     def _copy_others(self) -> None:
         for entry in self._entries:
@@ -207,14 +207,14 @@ class _Restoring:
         wanted = entry.entity
         if wanted.kind is EntityKind.TABLE:
             as_they_lie = read_ahead(snapshot.payloads(found))
-            if is_stream(entry, self._digests[wanted.label], as_they_lie):
+            if is_stream(entry, self._digests[_identity(wanted)], as_they_lie):
                 return
         key, boundary = self._repository.config.id_key, self._repository.boundary
         batches = read_ahead(snapshot.batches(found))
         if found.key != wanted.key:
             prove_as_bag(entry, self._contents.reader, batches, key, boundary)
         elif wanted.kind in _TABLES and not wanted.is_bag:
-            prove_stream(entry, self._digests[wanted.label], batches)
+            prove_stream(entry, self._digests[_identity(wanted)], batches)
         else:
             prove_root(entry, batches, key, boundary)
 

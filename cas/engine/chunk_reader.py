@@ -9,24 +9,20 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from threading import Lock
-from typing import TypeAlias
-
-import numpy as np
-import numpy.typing as npt
 
 from cas.engine.chunk_index import ChunkIndex, View
 from cas.engine.compression import Decompressor, Dictionary
-from cas.engine.frame_ranges import FrameKey, Spans, Wanted, bounded, gathered, ranges, spans_in
-from cas.engine.segment import halves, short_ids_of
+from cas.engine.frame_ranges import FrameKey, Wanted, bounded, ranges
+from cas.engine.locating import Locator
 from cas.engine.trailers import Layout, Trailers
-from cas.errors import CorruptData, Unsupported
+from cas.errors import CorruptData
 from cas.format.document import ValueRef
 from cas.format.frame import Encoding, Frame
 from cas.format.large import parse_large
 from cas.format.malformed import malformed, over_limit
 from cas.format.names import dictionary_key, pack_key
 from cas.format.node import Node, parse_node
-from cas.ids import SHORT_ID_BYTES, ChunkId, ChunkKind, IdKey, PackName
+from cas.ids import ChunkId, ChunkKind, IdKey, PackName
 from cas.limits import MAX_DELTA_BASE_BYTES, MAX_DELTA_DEPTH, MIB
 from cas.store.interface import ObjectMissing, Store
 
@@ -34,11 +30,6 @@ CACHE_BYTES = 16 * MIB
 """Decoded frames kept: neighbours of what was just read, and the nodes on the way down a tree."""
 
 KEPT_DICTIONARIES = 4
-
-NEIGHBOURS = 64
-"""Fewer ids are searched one by one."""
-
-_Located: TypeAlias = tuple[PackName, Sequence[int], npt.NDArray[np.int64]]
 
 
 class ChunkReader:
@@ -56,6 +47,7 @@ class ChunkReader:
         self._store = store
         self._index = index
         self._trailers = trailers
+        self._locator = Locator(index, trailers)
         self._view = view
         self._fetchers = fetchers
         self._hashers = {kind: key.batch_hasher(kind) for kind in ChunkKind}
@@ -98,7 +90,7 @@ class ChunkReader:
     ) -> list[bytes]:
         """As `read`, from frames of lesser depth. `failed`: frames that were tried in vain during the same
         call; without it, chains of deltas on something lost would be tried again and again."""
-        spans = self._spans(ids, self._view)
+        spans = self._locator.spans(ids, self._view)
         hashes = self._hashers[kind]
         plains = [b""] * len(ids)
         for run in bounded(spans):
@@ -116,55 +108,6 @@ class ChunkReader:
                 else:
                     plains[at] = plain
         return plains
-
-    def _spans(self, ids: Sequence[ChunkId], view: View) -> Spans:
-        parts: list[tuple[Sequence[int], Spans]] = []
-        for name, positions, ordinals in self._located(ids, view):
-            try:
-                part = spans_in(name, self._trailers.layout(name), ordinals)
-            except (CorruptData, Unsupported):  # the pack went or was damaged since the view was made
-                part = self._spans([ids[at] for at in positions], View(view.packs - {name}))
-            parts.append((positions, part))
-        return gathered(parts, len(ids))
-
-    def _located(self, ids: Sequence[ChunkId], view: View) -> Iterator[_Located]:
-        """The packs that hold these chunks, with positions in `ids` and ordinals in the pack."""
-        left = np.arange(len(ids))
-        if len(ids) >= NEIGHBOURS:
-            near = self._neighbours(ids, view)
-            if near is not None:
-                yield near[0], near[1].tolist(), near[2]
-                left = np.delete(left, near[1])
-        if not len(left):
-            return
-        asked = ids if len(left) == len(ids) else [ids[at] for at in left.tolist()]
-        found = self._index.locate(asked, view)
-        missing = np.flatnonzero(found.pack < 0)
-        if len(missing):
-            raise _missing(asked[int(missing[0])], len(missing))
-        for number in np.unique(found.pack).tolist():
-            mine = np.flatnonzero(found.pack == number)
-            yield found.packs[number], left[mine].tolist(), found.ordinal[mine]
-
-    def _neighbours(
-        self, ids: Sequence[ChunkId], view: View
-    ) -> tuple[PackName, npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
-        """Those that lie in one pack as they lie in `ids`: what was written together is asked together, and
-        comparing costs a tenth of searching. An update leaves all others in their place."""
-        found = self._index.locate(ids[:1], view)
-        if found.pack[0] < 0:
-            return None
-        name, first = found.packs[int(found.pack[0])], int(found.ordinal[0])
-        try:
-            trailer = self._trailers.layout(name).trailer
-        except (CorruptData, Unsupported):
-            return None
-        there = trailer.short_ids[first * SHORT_ID_BYTES : (first + len(ids)) * SHORT_ID_BYTES]
-        high, low = halves(short_ids_of(ids))
-        high_there, low_there = halves(there)
-        count = len(high_there)
-        same = np.flatnonzero((high[:count] == high_there) & (low[:count] == low_there))
-        return name, same, same + first
 
     def _load(
         self, keys: set[FrameKey], kind: ChunkKind, depth: int, failed: set[FrameKey]
@@ -194,7 +137,7 @@ class ChunkReader:
         found = self._index.locate(bases, self._view)
         there = [base for base, pack in zip(bases, found.pack.tolist(), strict=True) if pack >= 0]
         with suppress(CorruptData):
-            spans = self._spans(there, self._view)
+            spans = self._locator.spans(there, self._view)
             if sum(spans.frame_lengths.values()) <= CACHE_BYTES // 2:
                 depth = max(frame.depth for frame in deltas)
                 self._load(set(spans.keys), kind, depth, failed)
@@ -275,7 +218,7 @@ class ChunkReader:
             case Encoding.ZSTD_DICTIONARY:
                 return self.dictionary(frame.bases[0])
             case Encoding.ZSTD_DELTA:
-                spans = self._spans(frame.bases, self._view)
+                spans = self._locator.spans(frame.bases, self._view)
                 length = sum(spans.stops) - sum(spans.starts)
                 if length > MAX_DELTA_BASE_BYTES:
                     raise over_limit(f"delta on {length} bytes", where)
@@ -352,7 +295,7 @@ class ChunkReader:
     ) -> bytes:
         """The chunk from another frame of the view, after the copy in frame `bad` failed."""
         self._forget(bad)
-        for key, start, stop in self._copies_beside(chunk_id, bad):
+        for key, start, stop in self._locator.copies_beside(chunk_id, bad):
             frame = self._load({key}, kind, depth, failed).get(key)
             if frame is not None and self._hashers[kind]((frame[start:stop],)) == [chunk_id]:
                 return frame[start:stop]
@@ -361,7 +304,7 @@ class ChunkReader:
             found = self._index.locate((chunk_id,), View(packs))
             if found.pack[0] < 0:
                 break
-            spans = self._spans((chunk_id,), View(packs))
+            spans = self._locator.spans((chunk_id,), View(packs))
             (key,), (start,), (stop,) = spans.keys, spans.starts, spans.stops
             frame = self._load({key}, kind, depth, failed).get(key)
             if frame is not None:
@@ -370,19 +313,6 @@ class ChunkReader:
                     return plain
             packs = packs - {key[0]}
         raise self._damaged(kind, chunk_id, bad)
-
-    def _copies_beside(self, chunk_id: ChunkId, bad: FrameKey) -> Iterator[tuple[FrameKey, int, int]]:
-        """Other copies in the same pack: a writer may put a chunk twice."""
-        try:
-            layout = self._trailers.layout(bad[0])
-        except (CorruptData, Unsupported):
-            return
-        high, low = halves(layout.trailer.short_ids)
-        wanted_high, wanted_low = halves(chunk_id[:SHORT_ID_BYTES])
-        spans = spans_in(bad[0], layout, np.flatnonzero((high == wanted_high) & (low == wanted_low)))
-        for key, start, stop in zip(spans.keys, spans.starts, spans.stops, strict=True):
-            if key != bad:
-                yield key, start, stop
 
     def _damaged(self, kind: ChunkKind, chunk_id: ChunkId, key: FrameKey) -> CorruptData:
         """What is wrong with the only copy of a chunk."""
@@ -399,13 +329,3 @@ class ChunkReader:
             where=f"{pack_key(key[0])}, frame {key[1]}",
             hint="Run `cas check --level bytes` to see which versions need it",
         )
-
-
-def _missing(chunk_id: ChunkId, count: int) -> CorruptData:
-    more = f" and {count - 1} more" if count > 1 else ""
-    return CorruptData(
-        f"chunk {chunk_id.hex()[:16]}{more} is in no pack",
-        kind="missing",
-        where="packs/",
-        hint="Run `cas check` to see which versions need it",
-    )
