@@ -100,6 +100,12 @@ def short(chunk_id: ChunkId) -> ShortId:
     return ShortId(chunk_id[:SHORT_ID_BYTES])
 
 
+def split_short_ids(packed: bytes) -> list[ShortId]:
+    """Short ids that stand one after another, as in a trailer, each of its own."""
+    starts = range(0, len(packed), SHORT_ID_BYTES)
+    return [ShortId(packed[at : at + SHORT_ID_BYTES]) for at in starts]
+
+
 def pack_name(stored: bytes | memoryview) -> PackName:
     """The name of a pack with these stored bytes."""
     return PackName(blake3(stored).hexdigest())

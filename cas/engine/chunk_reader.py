@@ -14,8 +14,8 @@ from cas.engine.chunk_index import ChunkIndex, View
 from cas.engine.compression import Decompressor, Dictionary
 from cas.engine.frame_ranges import FrameKey, Wanted, bounded, ranges
 from cas.engine.locating import Locator
-from cas.engine.trailers import Layout, Trailers
-from cas.errors import CorruptData
+from cas.engine.trailers import Trailers
+from cas.errors import CorruptData, Unsupported
 from cas.format.document import ValueRef
 from cas.format.frame import Encoding, Frame
 from cas.format.large import parse_large
@@ -119,7 +119,8 @@ class ChunkReader:
                 if key in self._frames:
                     self._frames.move_to_end(key)
                     loaded[key] = self._frames[key]
-        wanted = [self._wanted(key) for key in sorted(keys - loaded.keys() - failed)]
+        missed = keys - loaded.keys() - failed
+        wanted = [want for key in sorted(missed) if (want := self._wanted(key)) is not None]
         wanted = [want for want in wanted if want.frame.kind is kind and want.frame.depth < depth]
         self._load_bases(wanted, kind, failed)
         for group in ranges(wanted):
@@ -142,8 +143,12 @@ class ChunkReader:
                 depth = max(frame.depth for frame in deltas)
                 self._load(set(spans.keys), kind, depth, failed)
 
-    def _wanted(self, key: FrameKey) -> Wanted:
-        layout: Layout = self._trailers.layout(key[0])
+    def _wanted(self, key: FrameKey) -> Wanted | None:
+        """Where a frame lies; None when its pack went or was damaged since the trailer was read."""
+        try:
+            layout = self._trailers.layout(key[0])
+        except (CorruptData, Unsupported):
+            return None
         return Wanted(key, layout.trailer.frames[key[1]], int(layout.offset[key[1]]))
 
     def _fetch(self, group: Sequence[Sequence[Wanted]]) -> Iterator[tuple[Sequence[Wanted], bytes]]:
@@ -164,13 +169,13 @@ class ChunkReader:
 
     def _decode(self, run: Sequence[Wanted], stored: bytes, failed: set[FrameKey]) -> dict[FrameKey, bytes]:
         begin = run[0].offset
-        by_base: defaultdict[tuple[Encoding, tuple[ChunkId, ...]], list[Wanted]] = defaultdict(list)
+        alike: defaultdict[tuple[Encoding, tuple[ChunkId, ...], int], list[Wanted]] = defaultdict(list)
         for want in run:
-            by_base[want.frame.encoding, want.frame.bases].append(want)
+            alike[want.frame.encoding, want.frame.bases, want.frame.depth].append(want)
         decoded: dict[FrameKey, bytes] = {}
-        for (encoding, bases), wants in by_base.items():
+        for wants in alike.values():
             parts = [stored[w.offset - begin : w.offset - begin + w.frame.stored_length] for w in wants]
-            plains = self._decode_alike(encoding, bases, wants, parts, failed)
+            plains = self._decode_alike(wants, parts, failed)
             for want, plain in zip(wants, plains, strict=True):
                 if plain is not None:
                     decoded[want.key] = plain
@@ -185,20 +190,14 @@ class ChunkReader:
         return plain
 
     def _decode_alike(
-        self,
-        encoding: Encoding,
-        bases: tuple[ChunkId, ...],
-        wants: Sequence[Wanted],
-        parts: Sequence[bytes],
-        failed: set[FrameKey],
+        self, wants: Sequence[Wanted], parts: Sequence[bytes], failed: set[FrameKey]
     ) -> Sequence[bytes | None]:
-        """Frames with the same bases; None for each that cannot be decoded."""
-        where = wants[0].key[0]
+        """Frames of one encoding, one depth and the same bases; None for each that cannot be decoded."""
+        where, encoding = wants[0].key[0], wants[0].frame.encoding
         lengths = [want.frame.plain_length for want in wants]
-        # The bases of all must be of lesser depth than the shallowest: no endless loop.
-        depth = min(want.frame.depth for want in wants)
         try:
-            base = self._base(wants[0].frame, where, depth, failed)
+            # Bases of lesser depth only: no endless loop.
+            base = self._base(wants[0].frame, where, wants[0].frame.depth, failed)
         except CorruptData:
             return [None] * len(wants)
         try:
@@ -319,7 +318,10 @@ class ChunkReader:
         want = self._wanted(key)
         state, how = "damaged", "hash-mismatch"
         try:
-            if self._store.size(pack_key(key[0])) < want.offset + want.frame.stored_length:
+            if (
+                want is not None
+                and self._store.size(pack_key(key[0])) < want.offset + want.frame.stored_length
+            ):
                 state, how = "cut off", "truncated"
         except ObjectMissing:
             state, how = "lost with its pack", "missing"

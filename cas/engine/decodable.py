@@ -20,7 +20,7 @@ from cas.engine.segment import needs_of
 from cas.engine.trailers import Trailers
 from cas.errors import CorruptData, Unsupported
 from cas.format.frame import Frame
-from cas.ids import SHORT_ID_BYTES, ChunkId, PackName
+from cas.ids import SHORT_ID_BYTES, ChunkId, PackName, split_short_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,7 @@ class Decodable:
                 rows = self._index.rows_of(name)
             else:
                 begin, end = loss.first * SHORT_ID_BYTES, (loss.first + loss.count) * SHORT_ID_BYTES
-                ids = [short_ids[at : at + SHORT_ID_BYTES] for at in range(begin, end, SHORT_ID_BYTES)]
-                rows = self._index.locate(ids, alone).row
+                rows = self._index.locate(split_short_ids(short_ids[begin:end]), alone).row
             if not self._bad[rows].all():
                 self._bad[rows] = True
                 fresh.append(loss)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from cas.engine.chunk_index import ChunkIndex, View
 from cas.engine.segment import U64, halves, short_ids_of
-from cas.ids import SHORT_ID_BYTES, ChunkId, PackName
+from cas.ids import SHORT_ID_BYTES, ChunkId, PackName, split_short_ids
 
 
 class _Sorted:
@@ -105,7 +105,6 @@ class OwnChunks:
         with self._lock:
             self._delivered[holds_nodes] = View(self._delivered[holds_nodes].packs | {pack})
             if pending := self._pending[holds_nodes]:
-                ends = range(SHORT_ID_BYTES, len(short_ids) + 1, SHORT_ID_BYTES)
-                pending.difference_update([short_ids[end - SHORT_ID_BYTES : end] for end in ends])
+                pending.difference_update(split_short_ids(short_ids))
                 if not pending:  # an emptied set keeps its size, and costs whoever walks through it
                     self._pending[holds_nodes] = set()

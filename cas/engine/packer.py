@@ -17,7 +17,18 @@ from cas.engine.compression import Compressor, Decompressor, Dictionary, compres
 from cas.errors import CorruptData
 from cas.format.frame import Encoding, Frame, check_frame
 from cas.format.pack import Trailer, encode_end, encode_header
-from cas.ids import CHUNK_ID_BYTES, SHORT_ID_BYTES, ChunkId, ChunkKind, IdKey, PackName, pack_name
+from cas.ids import (
+    CHUNK_ID_BYTES,
+    SHORT_ID_BYTES,
+    ChunkId,
+    ChunkKind,
+    IdKey,
+    PackName,
+    ShortId,
+    pack_name,
+    short,
+    split_short_ids,
+)
 from cas.limits import (
     FRAME_TARGET_BYTES,
     MAX_FRAME_CHUNKS,
@@ -184,7 +195,7 @@ class Packer:
         self._append([(frame, stored, *_trailer_rows((chunk_id,), (len(plain),)))], kind)
         return True
 
-    def undelivered_records(self) -> list[bytes]:
+    def undelivered_records(self) -> list[ShortId]:
         """Short ids of all records that were put and not delivered, perhaps of some that just were."""
         self._wait(self._jobs, 0)
         with self._lock:
@@ -192,9 +203,9 @@ class Packer:
             if False in self._open:
                 packed.append(bytes(self._open[False].short_ids))
         gathered = self._gathered[False].ids if False in self._gathered else ()
-        found = [chunk_id[:SHORT_ID_BYTES] for chunk_id in gathered]
+        found = [short(chunk_id) for chunk_id in gathered]
         for short_ids in packed:
-            found += [short_ids[at : at + SHORT_ID_BYTES] for at in range(0, len(short_ids), SHORT_ID_BYTES)]
+            found += split_short_ids(short_ids)
         return found
 
     def flush(self) -> None:

@@ -9,10 +9,11 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cas.engine import chunk_reader
+from cas.engine import chunk_reader, trailers
+from cas.engine.chunk_index import View
 from cas.engine.chunk_reader import ChunkReader
 from cas.engine.compression import Dictionary, compress_delta
-from cas.engine.frame_ranges import FrameKey
+from cas.engine.frame_ranges import FrameKey, Spans
 from cas.engine.packer import ClosedPack
 from cas.errors import CorruptData
 from cas.format.document import ValueRef
@@ -96,6 +97,32 @@ def test_a_lost_pack_is_replaced_by_a_copy_elsewhere(store: FaultyStore, happens
     lose(store, first)
     assert reader.read(ChunkKind.RECORD, IDS) == PLAINS
     lose(store, second)
+    for key in list(reader._frames):
+        reader._forget(key)
+    assert refusal(reader, IDS).kind == "missing"
+
+
+def test_a_pack_that_goes_while_many_are_read_is_replaced_by_a_copy(
+    store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its trailer was read, and has left the memory again when the frames are asked for."""
+    monkeypatch.setattr(trailers, "KEPT_LAYOUTS", 1)
+    parts = [PLAINS[:100], PLAINS[100:200], PLAINS[200:]]
+    packs = [pack_of(part, store=store, salt=number) for number, part in enumerate(parts)]
+    copy = pack_of(PLAINS, store=store, salt=9)
+    going = list(packs)
+    reader = reader_of(store, [*packs, copy])
+    spans = reader._locator.spans
+
+    def then_lost(ids: Sequence[ChunkId], view: View) -> Spans:
+        found = spans(ids, View(view.packs - {copy.name}) if going else view)
+        while going:
+            lose(store, going.pop())
+        return found
+
+    monkeypatch.setattr(reader._locator, "spans", then_lost)
+    assert reader.read(ChunkKind.RECORD, IDS) == PLAINS
+    lose(store, copy)
     for key in list(reader._frames):
         reader._forget(key)
     assert refusal(reader, IDS).kind == "missing"
@@ -305,6 +332,22 @@ def delta(base: bytes, plain: bytes, bases: tuple[ChunkId, ...], depth: int) -> 
 def tables(plains: Sequence[bytes]) -> tuple[bytes, bytes]:
     ids = ids_of(plains, ChunkKind.NODE)
     return b"".join(map(short, ids)), b"".join(len(plain).to_bytes(4, "little") for plain in plains)
+
+
+def test_a_deeper_delta_is_not_held_to_the_depth_of_its_neighbour(store: FaultyStore) -> None:
+    """Two deltas on one base in one pack, and the only whole copy of the base is a delta itself."""
+    bottom, base, one, two = (b"edition %d; " % number + b"what stays " * 40 for number in range(4))
+    bottom_id, base_id, one_id, two_id = ids_of([bottom, base, one, two], ChunkKind.NODE)
+    below = pack_of([bottom], kind=ChunkKind.NODE, store=store)
+    middle = forge(store, [delta(bottom, base, (bottom_id,), 1)], *tables([base]))
+    top = [delta(base, one, (base_id,), 1), delta(base, two, (base_id,), 2)]
+    above = forge(store, top, *tables([one, two]))
+    reader = reader_of(store, [below, middle, above])
+    assert reader._load({(above.name, 0), (above.name, 1)}, ChunkKind.NODE, 9, set()) == {
+        (above.name, 1): two
+    }
+    assert reader.read(ChunkKind.NODE, [two_id]) == [two]
+    refusal(reader_of(store, [below, middle, above]), [one_id], ChunkKind.NODE)
 
 
 def test_a_wrong_base_gives_no_bytes(store: FaultyStore) -> None:

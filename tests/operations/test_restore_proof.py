@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -101,3 +102,13 @@ def test_the_records_are_those_of_the_version() -> None:
     held = {entity.label: rows for entity, rows in target.tables.items()}
     for label, rows in expected(shop()).items():
         assert sorted(held[label]) == sorted(rows.elements() if hasattr(rows, "elements") else rows.values())
+
+
+def test_tables_are_told_apart_by_more_than_their_label() -> None:
+    """Both are called a.b.c when nothing is quoted; each is proven against its own records."""
+    first, second = replace(SUPPLIERS, schema="a.b", name="c"), replace(SUPPLIERS, schema="a", name="b.c")
+    world = World()
+    world.take({first: {1: b"1\tone"}, second: {2: b"2\ttwo"}})
+    target = MemoryTarget()
+    assert restore_into(world.open(), 1, target, WrittenSource(target)).verified
+    assert target.tables == {first: [b"1\tone"], second: [b"2\ttwo"]}
