@@ -104,3 +104,15 @@ class VerificationFailed(CasError):
     """What was written, read again, is not what it should be. The target must not be used."""
 
     code = "VERIFICATION_FAILED"
+
+
+class OutcomeUnknown(CasError):
+    """The connection was lost while a transaction was being committed: look it up before anything else."""
+
+    code = "ROLLBACK_FAILED"
+
+
+class Cancelled(CasError):
+    """Somebody asked for it to be stopped: it must not go on, and nothing of it may be committed."""
+
+    code = "CANCELLED"

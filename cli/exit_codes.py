@@ -3,6 +3,7 @@
 from enum import IntEnum
 
 from cas.errors import (
+    Cancelled,
     CasError,
     Conflict,
     ConnectionFailed,
@@ -11,6 +12,7 @@ from cas.errors import (
     InsufficientSpace,
     InvalidInput,
     NotFound,
+    OutcomeUnknown,
     PermissionDenied,
     SourceChanged,
     TimedOut,
@@ -49,6 +51,10 @@ class ExitCode(IntEnum):
     """`doctor` found something that will not work."""
     DECLINED = 22
     """A person was asked, and did not agree. Nothing was done."""
+    CANCELLED = 23
+    """Somebody asked for it to be stopped. Nothing was committed."""
+    OUTCOME_UNKNOWN = 24
+    """The connection was lost during COMMIT, and nobody could be asked whether it was committed."""
     INTERRUPTED = 130
     """Ctrl-C, as shells count it: 128 + SIGINT."""
     BROKEN_PIPE = 141
@@ -72,6 +78,8 @@ _BY_ERROR: dict[type[CasError], ExitCode] = {
     Fenced: ExitCode.FENCED,
     Unsupported: ExitCode.UNSUPPORTED,
     VerificationFailed: ExitCode.VERIFICATION_FAILED,
+    Cancelled: ExitCode.CANCELLED,
+    OutcomeUnknown: ExitCode.OUTCOME_UNKNOWN,
 }
 
 _BY_FAULT: dict[FaultKind, ExitCode] = {

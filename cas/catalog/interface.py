@@ -29,6 +29,7 @@ from cas.catalog.model import (
     Version,
     VersionFilter,
     VersionResult,
+    VersionRoots,
 )
 from cas.ids import PackName
 
@@ -84,6 +85,10 @@ class Catalog(Protocol):
 
     def latest(self, source_system_identifier: str = "", source_database: str = "") -> Version | None:
         """The newest complete version, of this source where given. With entities."""
+
+    def entity_roots(self, name: str) -> Sequence[VersionRoots]:
+        """All complete and incomplete versions, oldest first, each with its entities that this name may
+        mean: those with this label, and those whose label ends in a dot and the name."""
 
     def known_numbers(self) -> frozenset[int]:
         """Numbers of all versions that the catalog has ever listed, whatever became of them."""

@@ -14,6 +14,7 @@ from uuid import UUID
 from cas.catalog import rules
 from cas.catalog.model import (
     AdoptedVersion,
+    EntityRoot,
     NewPack,
     NewVersion,
     PackState,
@@ -22,8 +23,11 @@ from cas.catalog.model import (
     Version,
     VersionFilter,
     VersionResult,
+    VersionRoots,
     VersionState,
 )
+from cas.catalog.restores import Restores
+from cas.catalog.restores_memory import MemoryRestores
 from cas.errors import CasError, Conflict, Fenced, NotFound
 from cas.ids import PackName
 
@@ -57,10 +61,16 @@ class MemoryCatalog:
         self._versions: dict[int, Version] = {}
         self._sessions: dict[UUID, _Session] = {}
         self._packs: dict[PackName, _Pack] = {}
+        self._restores = MemoryRestores(self.now, self._lock, self._demand_attached, self._state_of)
 
     @property
     def url(self) -> str:
         return self._url
+
+    @property
+    def restores(self) -> Restores:
+        """Restores into the running platform."""
+        return self._restores
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         del store_url  # only people read it, in PostgreSQL
@@ -178,6 +188,12 @@ class MemoryCatalog:
             ]
             return self._versions[max(numbers)] if numbers else None
 
+    def entity_roots(self, name: str) -> Sequence[VersionRoots]:
+        known = rules.clean(name)
+        with self._lock:
+            committed = [each for each in self._versions.values() if each.state in rules.COMMITTED]
+        return [_roots(version, known) for version in sorted(committed, key=lambda each: each.number)]
+
     def known_numbers(self) -> frozenset[int]:
         with self._lock:
             return frozenset(self._versions)
@@ -286,6 +302,9 @@ class MemoryCatalog:
         same = version.state is result.state and version.document_hash == result.document_hash
         return version if same else None
 
+    def _state_of(self, number: int) -> VersionState | None:
+        return self._versions[number].state if number in self._versions else None
+
     def _demand_attached(self) -> None:
         if self._repository_id is None:
             raise Conflict("the catalog was not attached to a repository", where=self.url)
@@ -380,6 +399,23 @@ def _completed(version: Version, result: VersionResult, *, finished_at: datetime
         retries=result.retries,
         entities=tuple(rules.clean_entity(entity) for entity in result.entities),
         omissions=tuple((rules.clean(name), rules.clean(reason)) for name, reason in result.omissions),
+    )
+
+
+def _roots(version: Version, name: str) -> VersionRoots:
+    return VersionRoots(
+        number=version.number,
+        created_at=version.created_at,
+        trigger=version.trigger,
+        reason=version.reason,
+        name=version.name,
+        source_system_identifier=version.source_system_identifier,
+        source_database=version.source_database,
+        entities=tuple(
+            EntityRoot(entity.label, entity.root, entity.records, entity.checksum)
+            for entity in version.entities
+            if entity.label == name or entity.label.endswith(f".{name}")
+        ),
     )
 
 

@@ -178,6 +178,36 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class EntityRoot:
+    """One entity in one version, as far as its records and its shape are told apart."""
+
+    label: str
+    root: ChunkId
+    """32 zero bytes where the version holds no data of it."""
+    records: int
+    checksum: bytes
+    """Over columns, key, root and count: see `cas.format.entities`."""
+
+    @property
+    def has_data(self) -> bool:
+        return any(self.root)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRoots:
+    """A complete or incomplete version, and what it holds of the entities that were asked for."""
+
+    number: int
+    created_at: datetime
+    trigger: Trigger
+    reason: str
+    name: str
+    source_system_identifier: str
+    source_database: str
+    entities: tuple[EntityRoot, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class VersionFilter:
     """Which versions to list. Every given field must match; tags must all be there."""
 

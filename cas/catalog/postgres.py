@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from cas.catalog import adopting, committing, listing, rules, sessions
+from cas.catalog import adopting, committing, listing, roots, rules, sessions
 from cas.catalog.connecting import Connection, Connections
 from cas.catalog.migrating import migrate, shipped_migrations
 from cas.catalog.model import (
@@ -22,7 +22,10 @@ from cas.catalog.model import (
     Version,
     VersionFilter,
     VersionResult,
+    VersionRoots,
 )
+from cas.catalog.restores import Restores
+from cas.catalog.restores_postgres import PostgresRestores
 from cas.errors import Conflict, ConnectionFailed, NotFound, Unsupported
 from cas.ids import PackName
 
@@ -36,10 +39,16 @@ class PostgresCatalog:
     def __init__(self, url: str, *, wait_seconds: float = 20) -> None:
         self._connections = Connections(url, wait_seconds=wait_seconds)
         self._repository_id: str | None = None
+        self._restores = PostgresRestores(self._connections, self._share_epoch)
 
     @property
     def url(self) -> str:
         return self._connections.url
+
+    @property
+    def restores(self) -> Restores:
+        """Restores into the running platform."""
+        return self._restores
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         """Also brings the tables up to date; `create` makes them in an empty database."""
@@ -145,6 +154,10 @@ class PostgresCatalog:
         with self._connections.transaction() as connection:
             return listing.latest(connection, source_system_identifier, source_database)
 
+    def entity_roots(self, name: str) -> Sequence[VersionRoots]:
+        with self._connections.transaction() as connection:
+            return roots.entity_roots(connection, name)
+
     def known_numbers(self) -> frozenset[int]:
         with self._connections.transaction() as connection:
             return listing.known_numbers(connection)
@@ -172,6 +185,9 @@ class PostgresCatalog:
 
     def close(self) -> None:
         self._connections.close()
+
+    def _share_epoch(self, connection: Connection) -> None:
+        sessions.share_epoch(connection, self._attached())
 
     def _attached(self) -> str:
         if self._repository_id is None:

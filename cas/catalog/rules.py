@@ -70,13 +70,13 @@ def search_text(number: int, name: str, reason: str, description: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Text that PostgreSQL can hold, from text that must be recorded whatever it is."""
-    return (
-        text[:MAX_TEXT]
-        .encode("utf-8", "replace")
-        .decode("utf-8")
-        .replace("\x00", "\N{REPLACEMENT CHARACTER}")
-    )
+    """Text that PostgreSQL can hold, from text that must be recorded whatever it is; cut at a page."""
+    return holdable(text[:MAX_TEXT])
+
+
+def holdable(text: str) -> str:
+    """The whole text, with a sign in the place of each that PostgreSQL cannot hold."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def clean_entity(entity: EntitySummary) -> EntitySummary:
@@ -99,11 +99,11 @@ def check_new(new: NewVersion) -> None:
         ("created_by", new.created_by, MAX_WORD),
         ("source_url", new.source_url, MAX_TEXT),
     ):
-        _check_text(name, text, limit)
+        check_text(name, text, limit)
     check_source(new.source_database, new.source_server_version, new.source_system_identifier)
-    _check_words("tag", new.tags)
-    _check_words("metadata", (word for pair in new.metadata.items() for word in pair), empty=True)
-    _check_words("pattern", (*new.included, *new.excluded, *new.included_schemas))
+    check_words("tag", new.tags)
+    check_words("metadata", (word for pair in new.metadata.items() for word in pair), empty=True)
+    check_words("pattern", (*new.included, *new.excluded, *new.included_schemas))
     if new.parent is not None and not 0 < new.parent <= MAX_INTEGER:
         raise InvalidInput(f"{new.parent} is no number of a version")
     # Enumerations are checked here too: a str would pass as one otherwise.
@@ -113,9 +113,9 @@ def check_new(new: NewVersion) -> None:
 
 def check_source(database: str, server_version: str, system_identifier: str) -> None:
     """InvalidInput where the catalog cannot hold what the platform says of itself."""
-    _check_text("source_database", database, MAX_WORD)
-    _check_text("source_server_version", server_version, MAX_WORD)
-    _check_text("source_system_identifier", system_identifier, MAX_WORD)
+    check_text("source_database", database, MAX_WORD)
+    check_text("source_server_version", server_version, MAX_WORD)
+    check_text("source_system_identifier", system_identifier, MAX_WORD)
 
 
 def check_filter(where: VersionFilter) -> None:
@@ -127,8 +127,8 @@ def check_filter(where: VersionFilter) -> None:
     for moment in (where.since, where.until):
         if moment is not None and moment.utcoffset() is None:
             raise InvalidInput(f"{moment} has no time zone")
-    _check_words("tag", where.tags)
-    _check_text("text", where.text, MAX_TEXT)
+    check_words("tag", where.tags)
+    check_text("text", where.text, MAX_TEXT)
 
 
 def check_pack(pack: NewPack) -> None:
@@ -198,17 +198,19 @@ def _demand_none(doubts: list[str], number: int) -> None:
         )
 
 
-def _check_words(what: str, words: Iterable[str], *, empty: bool = False) -> None:
+def check_words(what: str, words: Iterable[str], *, empty: bool = False) -> None:
+    """InvalidInput for a word that cannot be kept, or for too many of them."""
     count = 0
     for count, word in enumerate(words, 1):  # noqa: B007 - counted
         if not word and not empty:
             raise InvalidInput(f"an empty {what}")
-        _check_text(what, word, MAX_WORD)
+        check_text(what, word, MAX_WORD)
     if count > MAX_WORDS:
         raise InvalidInput(f"{count} words of {what}; {MAX_WORDS} are the most")
 
 
-def _check_text(what: str, text: str, limit: int) -> None:
+def check_text(what: str, text: str, limit: int) -> None:
+    """InvalidInput for a text that is longer than `limit` characters or that PostgreSQL cannot hold."""
     if len(text) > limit:
         raise InvalidInput(f"{what} has {len(text)} characters; {limit} are the most")
     if "\x00" in text or any("\ud800" <= sign <= "\udfff" for sign in text):

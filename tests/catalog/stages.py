@@ -14,6 +14,7 @@ import psycopg
 from cas.catalog.interface import Catalog
 from cas.catalog.memory import MemoryCatalog
 from cas.catalog.postgres import PostgresCatalog
+from cas.catalog.restores import Restores
 from cas.errors import Fenced
 from cas.ids import PackName
 from cas.limits import SESSION_LEASE_SECONDS
@@ -36,6 +37,11 @@ LAPSE = """
     UPDATE cas.sessions
     SET renewed_at = renewed_at - %(gone)s, lease_until = lease_until - %(gone)s WHERE state = 'open'
 """
+LAPSE_RESTORES = """
+    UPDATE cas.restores
+    SET renewed_at = renewed_at - %(gone)s, lease_until = lease_until - %(gone)s
+    WHERE lease_until IS NOT NULL
+"""
 
 
 class Stage(Protocol):
@@ -44,8 +50,11 @@ class Stage(Protocol):
     @property
     def catalog(self) -> Catalog: ...
 
+    @property
+    def restores(self) -> Restores: ...
+
     def lapse(self) -> None:
-        """Time passes until the leases of all open sessions have lapsed."""
+        """Time passes until the leases of all open sessions and restores have lapsed."""
 
     def fence(self, session: UUID) -> None:
         """Somebody ends the session by its row."""
@@ -75,6 +84,7 @@ class MemoryStage:
         self.clock = TickingClock()
         self.catalog = MemoryCatalog(self.clock)
         self.catalog.attach(REPOSITORY, STORE, create=True)
+        self.restores = self.catalog.restores
 
     def lapse(self) -> None:
         self.clock.moment += timedelta(seconds=SESSION_LEASE_SECONDS)
@@ -97,11 +107,13 @@ class PostgresStage:
         self.url = url
         self.catalog = PostgresCatalog(url, wait_seconds=5)
         self.catalog.attach(REPOSITORY, STORE, create=True)
+        self.restores = self.catalog.restores
         self.other = psycopg.connect(url, autocommit=True)
         """Somebody else's connection."""
 
     def lapse(self) -> None:
-        self.other.execute(LAPSE, {"gone": timedelta(seconds=SESSION_LEASE_SECONDS)})
+        for lapse in (LAPSE, LAPSE_RESTORES):
+            self.other.execute(lapse, {"gone": timedelta(seconds=SESSION_LEASE_SECONDS)})
 
     def fence(self, session: UUID) -> None:
         self.other.execute(FENCE, [session, Fenced.code, "somebody else ended its session"])
@@ -116,6 +128,9 @@ class PostgresStage:
         """As it was after attaching. Deleting few rows is ten times faster than TRUNCATE."""
         self.other.execute(
             """
+            DELETE FROM cas.restore_keys; DELETE FROM cas.restore_steps;
+            DELETE FROM cas.restore_entities; DELETE FROM cas.restores;
+            SELECT setval('cas.restores_number_seq', 1, false);
             DELETE FROM cas.version_omissions; DELETE FROM cas.version_entities;
             DELETE FROM cas.pins; DELETE FROM cas.packs;
             DELETE FROM cas.sessions; DELETE FROM cas.versions;

@@ -15,7 +15,10 @@ import pytest
 from cas.catalog.connecting import Connections
 from cas.catalog.migrating import Migration, migrate, shipped_migrations
 from cas.catalog.postgres import PostgresCatalog
+from cas.catalog.restore_model import RestoreState
 from cas.errors import CasError, Conflict, NotFound, Unsupported
+from tests.catalog.restore_values import brought
+from tests.catalog.stages import PostgresStage
 from tests.catalog.values import REPOSITORY, STORE, new_version
 from tests.servers.postgres import Cluster, Databases
 
@@ -38,7 +41,7 @@ def test_migrations_and_schema_are_equal(database: Databases, each_cluster: Clus
         connection.execute((ROOT / "infra" / "schema.sql").read_bytes())
     schema = dump(each_cluster, migrated)
     assert schema == dump(each_cluster, at_once)
-    assert schema.count("CREATE TABLE cas.") == 10
+    assert schema.count("CREATE TABLE cas.") == 14
     assert schema.count("INSERT INTO cas.") == 2
 
 
@@ -193,6 +196,52 @@ def test_the_tables_refuse_what_no_version_can_be(database: Databases) -> None:
         ):
             with pytest.raises(psycopg.IntegrityError):
                 connection.execute(impossible.encode())
+
+
+def test_the_tables_refuse_what_no_restore_can_be(postgres_stage: PostgresStage) -> None:
+    brought(postgres_stage, RestoreState.VERIFYING)
+    connection = postgres_stage.other
+    ended = "finished_at = now(), duration_seconds = 1, renewed_at = NULL, lease_until = NULL"
+    for impossible in (
+        "state = 'lost'",
+        "state = 'planned'",
+        "state = 'pending'",
+        "state = 'completed'",
+        f"state = 'completed', {ended}",
+        f"state = 'failed', {ended}",
+        f"state = 'failed', error_code = 'ERROR', {ended}, records_inserted = 1",
+        f"state = 'cancelled', {ended}, transaction_id = 7",
+        f"state = 'cancelled', {ended}, started_at = NULL",
+        f"state = 'undone', {ended}",
+        "kind = 'schema-only'",
+        "mode = 'newest'",
+        "finished_at = now()",
+        "duration_seconds = 1",
+        "started_at = NULL",
+        "planned_at = NULL",
+        "plan_hash = ''",
+        "renewed_at = NULL, lease_until = NULL",
+        "lease_until = renewed_at",
+        "safety_version = NULL",
+        "error_code = 'ERROR'",
+        "records_inserted = 1",
+        "transaction_id = 7",
+        "undoes = number",
+        "undone_by = number",
+        "version = 77",
+        "plan = '[]'",
+        "request = '1'",
+        "warnings = '{NULL}'",
+    ):
+        with pytest.raises(psycopg.IntegrityError):
+            connection.execute(f"UPDATE cas.restores SET {impossible}".encode())
+    with pytest.raises(psycopg.IntegrityError):
+        connection.execute(
+            """
+            INSERT INTO cas.restore_steps (restore, ordinal, name, started_at)
+            VALUES (1, 8, 'a', now()), (1, 9, 'b', now())
+            """
+        )
 
 
 def test_the_wheel_carries_the_migrations(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from cas.catalog.model import (
     Version,
     VersionFilter,
     VersionResult,
+    VersionRoots,
 )
 from cas.ids import PackName
 from cas.store.interface import ObjectInfo, Store
@@ -179,6 +180,12 @@ class GatedCatalog:
         self._gate.before("latest")
         answer = self.inner.latest(source_system_identifier, source_database)
         self._gate.after("latest")
+        return answer
+
+    def entity_roots(self, name: str) -> Sequence[VersionRoots]:
+        self._gate.before("entity_roots")
+        answer = self.inner.entity_roots(name)
+        self._gate.after("entity_roots")
         return answer
 
     def known_numbers(self) -> frozenset[int]:
