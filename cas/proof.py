@@ -7,7 +7,7 @@ that is another stream (something moved rows), it is read by its key. A bag has 
 computed anew and the roots are compared. All say the same: equal records. Digests cost a tenth of a tree.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from blake3 import blake3
 
@@ -15,9 +15,8 @@ from cas.bags import BagSorter
 from cas.engine.chunk_reader import ChunkReader
 from cas.errors import VerificationFailed
 from cas.format.entities import EntityEntry
-from cas.format.large import encode_large
 from cas.ids import ChunkId, ChunkKind, IdKey
-from cas.limits import LARGE_VALUE_BYTES
+from cas.record_ids import RecordIds
 from cas.records.model import Entity, RecordBatch
 from cas.tree.boundary import Boundary
 from cas.tree.build import TreeBuilder
@@ -82,7 +81,7 @@ def prove_as_bag(
             for chunk_id, count in zip(leaf.ids, leaf.counts or [1] * len(leaf.ids), strict=True):
                 sorter.add([chunk_id] * count)
         expected = _bag_root(sorter, key, boundary)
-    names = _RecordIds(key)
+    names = RecordIds(key)
     with BagSorter() as sorter:
         for batch in batches:
             sorter.add(names.of(batch.payloads)[0])
@@ -93,7 +92,7 @@ def prove_as_bag(
 
 def root_of(entity: Entity, batches: Iterable[RecordBatch], key: IdKey, boundary: Boundary) -> ChunkId:
     """The root that these records would have, without storing anything."""
-    names = _RecordIds(key)
+    names = RecordIds(key)
     builder = TreeBuilder(_Forgetful(key), boundary, counted=entity.is_bag)
     if not entity.is_bag:
         for batch in batches:
@@ -111,32 +110,6 @@ def _bag_root(sorter: BagSorter, key: IdKey, boundary: Boundary) -> ChunkId:
     for chunk_id, count, is_large in sorter.entries():
         builder.add((chunk_id,), (chunk_id,), (count,), (0,) if is_large else ())
     return builder.finish().id
-
-
-class _RecordIds:
-    """The ids of records as a session gives them."""
-
-    def __init__(self, key: IdKey) -> None:
-        self._record = key.hasher(ChunkKind.RECORD)
-        self._piece = key.hasher(ChunkKind.PIECE)
-        self._large = key.hasher(ChunkKind.LARGE)
-
-    def of(self, payloads: Sequence[bytes]) -> tuple[list[ChunkId], list[int]]:
-        """Ids, and the positions of LARGE ones."""
-        ids = [
-            self._record(payload) if len(payload) <= LARGE_VALUE_BYTES else self._of_large(payload)
-            for payload in payloads
-        ]
-        return ids, [at for at, payload in enumerate(payloads) if len(payload) > LARGE_VALUE_BYTES]
-
-    def _of_large(self, payload: bytes) -> ChunkId:
-        pieces = [self._piece(piece) for piece in pieces_of(payload)]
-        return self._large(encode_large(len(payload), pieces))
-
-
-def pieces_of(payload: bytes) -> Iterator[bytes]:
-    """A large value, cut."""
-    return (payload[at : at + LARGE_VALUE_BYTES] for at in range(0, len(payload), LARGE_VALUE_BYTES))
 
 
 class _Forgetful:

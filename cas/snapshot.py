@@ -2,34 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC
-
-from blake3 import blake3
 
 from cas.catalog.interface import Catalog
 from cas.catalog.model import (
-    EntitySummary,
     NewVersion,
     Trigger,
     Version,
     VersionFilter,
     VersionKind,
-    VersionResult,
     VersionState,
 )
-from cas.contents import summary_of
 from cas.engine.compression import DEFAULT_LEVEL
 from cas.engine.repository import Repository
 from cas.engine.write_session import WriteSession, WriteSettings
 from cas.entity_reading import EntityReading
 from cas.errors import CasError, InsufficientSpace, InvalidInput, SourceChanged
-from cas.format.document import EntityRead, SourceFacts, ValueRef, VersionDocument, encode_document
+from cas.format.document import EntityRead, ValueRef
 from cas.format.entities import (
     EntityEntry,
     encode_definition,
-    encode_entities,
     entity_order,
-    version_checksum,
 )
 from cas.format.schema import encode_schema
 from cas.ids import ChunkKind
@@ -38,6 +30,7 @@ from cas.progress import Progress, Silent
 from cas.read_ahead import read_ahead
 from cas.records.model import Entity
 from cas.records.source import Selection, Source, SourceSnapshot
+from cas.version_commit import Described, Taken, commit_version, facts_of
 
 ATTEMPTS = 3
 """How often a version is begun when the platform's schema moves under it."""
@@ -84,14 +77,6 @@ class SnapshotReceipt:
 
     version: Version
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """One entity in this version: what the document, the catalog and the receipt say of it."""
-
-    entry: EntityEntry
-    read: EntityRead
 
 
 def take_version(
@@ -241,12 +226,12 @@ class _Taking:
                 hint="Free some space, or choose another store",
             )
 
-    def _take(self, snapshot: SourceSnapshot, entity: Entity) -> _Taken:
+    def _take(self, snapshot: SourceSnapshot, entity: Entity) -> Taken:
         session = self._session
         definition = session.put_chunk(ChunkKind.DEFINITION, encode_definition(entity))
         if not self._request.with_data:
             entry = EntityEntry(entity, definition, None, 0, 0)
-            return _Taken(entry, EntityRead(entity.label, "none", "schema only", 0, 0))
+            return Taken(entry, EntityRead(entity.label, "none", "schema only", 0, 0))
         estimate = snapshot.estimate(entity)
         self._progress.entity(entity.label, estimate.records, estimate.bytes)
         before = self._before.get(entity_order(entity))
@@ -261,88 +246,34 @@ class _Taking:
             reading.dictionary.id if reading.dictionary else None,
         )
         why = "first version" if self._parent is None else "every row is read"
-        return _Taken(entry, EntityRead(entity.label, "scan", why, reading.records, reading.new_chunks))
+        return Taken(entry, EntityRead(entity.label, "scan", why, reading.records, reading.new_chunks))
 
     def _commit(
         self,
         catalog: Catalog,
         snapshot: SourceSnapshot,
-        taken: Sequence[_Taken],
+        taken: Sequence[Taken],
         schema: ValueRef | None,
     ) -> Version:
         self._progress.phase("store")
-        session = self._session
-        entries = [one.entry for one in taken]
-        listing = session.put_value(ChunkKind.ENTITIES, encode_entities(entries))
-        packs = session.close_packs()
-        failures = [omission for omission in snapshot.omissions if omission.is_failure]
-        state = VersionState.INCOMPLETE if failures else VersionState.COMPLETE
-        document = VersionDocument(
-            repository_id=self._repository.id,
-            number=session.handle.number,
+        request = self._request
+        described = Described(
+            trigger=request.trigger,
+            kind=request.kind,
+            reason=request.reason,
+            name=request.name,
+            description=request.description,
+            tags=request.tags,
+            metadata=request.metadata,
+            created_by=request.created_by,
+            protected=request.protected,
+            source=facts_of(snapshot.identity, self._source_url, snapshot.roles()),
+            selection=request.selection,
+            omissions=tuple(snapshot.omissions),
             parent=self._parent.number if self._parent else None,
             previous=self._previous,
-            created_at=session.handle.created_at.astimezone(UTC).isoformat(timespec="microseconds"),
-            finished_at=catalog.now().astimezone(UTC).isoformat(timespec="microseconds"),
-            state=state.value,
-            trigger=self._request.trigger.value,
-            kind=self._request.kind.value,
-            reason=self._request.reason,
-            name=self._request.name,
-            description=self._request.description,
-            tags=self._request.tags,
-            metadata=self._request.metadata,
-            created_by=self._request.created_by,
-            protected=self._request.protected,
-            source=_facts(snapshot, self._source_url),
-            included=self._request.selection.tables,
-            excluded=self._request.selection.exclude,
-            included_schemas=self._request.selection.schemas,
-            omissions=tuple((omission.name, omission.reason) for omission in snapshot.omissions),
-            entities=listing,
-            schema=schema,
-            records=sum(entry.records for entry in entries),
-            original_bytes=sum(entry.payload_bytes for entry in entries),
-            added_bytes=session.added_bytes,
-            checksum=version_checksum(entries),
-            read=tuple(one.read for one in taken),
-            packs=packs,
+            retries=self.retries,
         )
-        self._progress.phase("commit")
-        summaries = tuple(summary_of(one.entry, one.read) for one in taken)
-        return session.commit(document, _result(document, session, summaries, self.retries))
-
-
-def _result(
-    document: VersionDocument, session: WriteSession, entities: tuple[EntitySummary, ...], retries: int
-) -> VersionResult:
-    """What the catalog keeps of a finished version."""
-    stored = encode_document(document)
-    added = document.added_bytes + len(stored)
-    return VersionResult(
-        state=VersionState(document.state),
-        entities=entities,
-        omissions=document.omissions,
-        records=document.records,
-        original_bytes=document.original_bytes,
-        added_bytes=added,
-        stored_bytes=session.reused_bytes + added,
-        objects_written=session.objects_written + 1,
-        checksum=document.checksum,
-        document_hash=blake3(stored).digest(),
-        retries=retries,
-    )
-
-
-def _facts(snapshot: SourceSnapshot, url: str) -> SourceFacts:
-    identity = snapshot.identity
-    return SourceFacts(
-        url=url,
-        database=identity.database,
-        server_version=identity.server_version,
-        system_identifier=identity.system_identifier,
-        encoding=identity.encoding,
-        locale=identity.locale,
-        extensions=identity.extensions,
-        roles=tuple(snapshot.roles()),
-    )
+        return commit_version(
+            self._session, self._repository.id, catalog, described, taken, schema, self._progress
+        )

@@ -52,6 +52,28 @@ def _encode_text(text: bytes) -> bytes:
     return text + b"\0"
 
 
+def decode_key(entity: Entity, key: bytes) -> tuple[bytes, ...]:
+    """The texts of the key columns from key bytes: what `encode_key` was given, but for blanks and leading
+    zeros that only a person types. ValueError for what is no key of this entity."""
+    texts: list[bytes] = []
+    at = 0
+    for _, part in entity.key:
+        match part:
+            case KeyPart.INTEGER:
+                texts.append(b"%d" % (int.from_bytes(key[at : at + 8], "big") - _INTEGER_OFFSET))
+                at += 8
+            case KeyPart.UUID:
+                texts.append(str(UUID(bytes=key[at : at + 16])).encode("ascii"))
+                at += 16
+            case KeyPart.TEXT:
+                end = key.index(b"\0", at)
+                texts.append(key[at:end])
+                at = end + 1
+    if at != len(key):
+        raise ValueError("not a key of this entity")
+    return tuple(texts)
+
+
 def key_texts(entity: Entity, payload: bytes) -> tuple[bytes, ...] | None:
     """The texts of a record's key columns; None where the key is not among the stored columns (a
     generated column) or the entity is a bag."""

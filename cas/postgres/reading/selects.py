@@ -9,6 +9,8 @@ The order is the column's own where its bytes sort as its values do, so that the
 can serve it.
 """
 
+import re
+
 from cas.errors import Unsupported
 from cas.postgres.quoting import SQL_ASCII, column, conversation_encoding, qualified
 from cas.postgres.reading.shapes import KeyColumn, Table
@@ -16,9 +18,14 @@ from cas.records.model import EntityKind, KeyPart
 
 ALIAS = b"r."
 
+_WHERE = re.compile(r"^\s*WHERE\b", re.IGNORECASE)
 
-def copy_statement(table: Table, encoding: str) -> bytes:
-    """`COPY (SELECT ...) TO STDOUT` for a session with client_encoding = the server's encoding."""
+
+def copy_statement(table: Table, encoding: str, narrowed: bytes = b"") -> bytes:
+    """`COPY (SELECT ...) TO STDOUT` for a session with client_encoding = the server's encoding.
+
+    `narrowed`: a condition on rows `r`; only those are read for which it holds.
+    """
     entity = table.entity
     only = b"" if entity.kind is EntityKind.PARTITIONED else b"ONLY "
     payload = [ALIAS + column(c.name, encoding) for c in entity.columns]
@@ -30,7 +37,7 @@ def copy_statement(table: Table, encoding: str) -> bytes:
         selected,
         only,
         qualified(entity.schema, entity.name, encoding),
-        _condition(table, encoding),
+        _condition(table, encoding, narrowed),
         b" ORDER BY " + order if order else b"",
     )
 
@@ -48,13 +55,16 @@ def _order(key: KeyColumn, encoding: str) -> bytes:
     return ALIAS + column(key.name, encoding)
 
 
-def _condition(table: Table, encoding: str) -> bytes:
-    """The extension's own `WHERE ...`: the other rows come with CREATE EXTENSION."""
-    if not table.condition:
-        return b""
-    in_names_encoding = encoding == "UTF8" or conversation_encoding(encoding) == SQL_ASCII
-    if not (in_names_encoding or table.condition.isascii()):
-        raise Unsupported(
-            "an extension's condition on its configuration table is not in ASCII", where=table.entity.label
-        )
-    return b" " + table.condition.encode("utf-8", "surrogateescape")
+def _condition(table: Table, encoding: str, narrowed: bytes) -> bytes:
+    """The extension's own `WHERE ...` (the other rows come with CREATE EXTENSION), and what narrows it."""
+    conditions = [narrowed] if narrowed else []
+    if table.condition:
+        in_names_encoding = encoding == "UTF8" or conversation_encoding(encoding) == SQL_ASCII
+        if not (in_names_encoding or table.condition.isascii()):
+            raise Unsupported(
+                "an extension's condition on its configuration table is not in ASCII",
+                where=table.entity.label,
+            )
+        own = _WHERE.sub("", table.condition, count=1)
+        conditions.append(own.encode("utf-8", "surrogateescape"))
+    return b" WHERE (" + b") AND (".join(conditions) + b")" if conditions else b""

@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from cas.errors import NotFound, SourceChanged
 from cas.postgres.connecting import ConnectionOptions, connect, shown_url
@@ -72,13 +73,21 @@ class PostgresSource:
     def snapshot(
         self, selection: Selection, *, allow_incomplete: bool = False
     ) -> Iterator["PostgresSnapshot"]:
+        with self.opened(selection, PostgresSnapshot, allow_incomplete=allow_incomplete) as snapshot:
+            yield snapshot
+
+    @contextmanager
+    def opened(
+        self, selection: Selection, kind: type["AnySnapshot"], *, allow_incomplete: bool = False
+    ) -> Iterator["AnySnapshot"]:
+        """As `snapshot`, with what another kind of snapshot adds to it."""
         options = self._options
         opened = open_snapshot(
             self._url, options.connection, options.patience, selection, allow_incomplete=allow_incomplete
         )
         with closing(Readers(self._url, options.connection, options.patience, opened)) as readers:
             contents = _contents(opened, selection, allow_incomplete=allow_incomplete)
-            yield PostgresSnapshot(self._url, options, selection, opened, contents, readers)
+            yield kind(self._url, options, selection, opened, contents, readers)
 
 
 class PostgresSnapshot:
@@ -208,6 +217,9 @@ class PostgresSnapshot:
         ):
             raise NotFound("not an entity of this snapshot", where=entity.label)
         return replace(table, entity=entity)
+
+
+AnySnapshot = TypeVar("AnySnapshot", bound=PostgresSnapshot)
 
 
 def _shape(entity: Entity) -> set[tuple[str, str]]:

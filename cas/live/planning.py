@@ -1,0 +1,436 @@
+"""Making a plan: compare, decide, follow the foreign keys, and say in numbers what would happen.
+
+Nothing is written to the platform. All records of the version that the plan needs are read and proven here,
+and lie on the local disk until the plan is executed or dropped.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from types import TracebackType
+
+from cas.catalog.restore_model import MeasuredRestore, RestoreMode
+from cas.contents import Contents, open_contents
+from cas.engine.repository import Repository
+from cas.errors import Conflict, InvalidInput, NotFound
+from cas.format.entities import EntityEntry
+from cas.live.deciding import Rules
+from cas.live.judging import estimate, impact, judge
+from cas.live.keys_in_scope import Predicate, named_keys, subtree_keys, tables_reached
+from cas.live.plan import EntityPlan, Reference, RestorePlan, SequencePlan, plan_hash
+from cas.live.planned_table import PlannedTable
+from cas.live.relations import Relations
+from cas.live.request import LiveRequest
+from cas.live.sequences_plan import plan_sequences, stored_sequences, undo_sequences
+from cas.live.tables import (
+    TABLES,
+    Name,
+    Pair,
+    Renames,
+    in_scope,
+    live_label,
+    paired,
+    renames_of,
+    require_columns,
+)
+from cas.live.touched_keys import Keys, is_edited
+from cas.progress import Progress
+from cas.read_ahead import read_ahead
+from cas.record_ids import RecordIds
+from cas.record_stream import read_payload
+from cas.records.live import ForeignKey, LivePlatform, LiveSnapshot, Mark
+from cas.records.model import Entity, EntityKind, RecordBatch
+from cas.records.source import Selection
+from cas.records.target import Finding
+from cas.tree.reading import lookup
+
+
+class PreparedPlan:
+    """A plan with all that its execution needs. A context manager: its temporary files go with it."""
+
+    def __init__(
+        self,
+        plan: RestorePlan,
+        contents: Contents,
+        request: LiveRequest,
+        tables: Mapping[Name, PlannedTable],
+        mark: Mark,
+        rules: Callable[[PlannedTable], Rules],
+        files: ExitStack,
+    ) -> None:
+        self.rules = rules
+        self.plan = plan
+        self.contents = contents
+        self.request = request
+        self.tables = tables
+        self.mark = mark
+        self._files = files
+
+    def __enter__(self) -> "PreparedPlan":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._files.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What a restore wrote: by live label the keys with marks (see `touched_keys`), and the sequences."""
+
+    keys: Mapping[str, Keys]
+    sequences: tuple[SequencePlan, ...]
+
+
+def prepare_plan(
+    repository: Repository,
+    platform: LivePlatform,
+    version: int,
+    request: LiveRequest,
+    progress: Progress,
+    *,
+    number: int = 0,
+    measured: Sequence[MeasuredRestore] = (),
+    predicate: Predicate | None = None,
+    base: int | None = None,
+    undone: Undone | None = None,
+) -> PreparedPlan:
+    """Plan bringing a version back into the platform. `number` is the restore's in the catalog; `base` of a
+    merge, the version after which live edits stay; `undone` is what an undo takes back.
+
+    NotFound, InvalidInput for what the version or the platform lacks; Unsupported where keys differ; Conflict
+    for an incomplete version; CorruptData where a needed chunk is missing or damaged.
+    """
+    contents = open_contents(repository, version)
+    _require_whole(contents, request)
+    planner = _Planner(repository, platform, contents, request, progress, predicate, base, undone)
+    with ExitStack() as files:
+        tables, references, sequences, findings, mark = planner.run(files)
+        entities = tuple(table.plan() for table in tables.values() if _is_told(table))
+        guess = estimate(entities, measured)
+        plan = RestorePlan(
+            number=number,
+            version=version,
+            version_time=contents.document.created_at,
+            target=platform.url,
+            request=request.as_json(),
+            entities=entities,
+            sequences=sequences,
+            references=references,
+            findings=(*_blocking(entities, references, request), *findings),
+            estimate=guess,
+            risk=judge(entities, references, with_safety=request.safety),
+            impact=impact(entities, guess, findings),
+            hash=plan_hash(version, contents.document.checksum, request.as_json(), entities, sequences),
+        )
+        plan = replace(plan, findings=tuple(sorted(plan.findings, key=lambda one: not one.blocks)))
+        return PreparedPlan(plan, contents, request, tables, mark, planner.rules, files.pop_all())
+    raise AssertionError("files are kept by the plan")
+
+
+def _is_told(table: PlannedTable) -> bool:
+    """Tables that were only looked at for relations, and from which nothing follows, are left out."""
+    return table.keys is None or bool(table.keys) or table.changes.length > 0
+
+
+def _require_whole(contents: Contents, request: LiveRequest) -> None:
+    document = contents.document
+    if document.state != "complete" and not request.allow_incomplete:
+        raise Conflict(
+            f"version {document.number} is {document.state}: it lacks "
+            + ", ".join(name for name, _ in document.omissions[:5]),
+            hint="Restore another version, or accept what is missing with --allow-incomplete",
+        )
+
+
+class _Planner:
+    """One plan in the making."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        platform: LivePlatform,
+        contents: Contents,
+        request: LiveRequest,
+        progress: Progress,
+        predicate: Predicate | None,
+        base: int | None,
+        undone: Undone | None,
+    ) -> None:
+        self._undone = undone
+        self._repository = repository
+        self._platform = platform
+        self._contents = contents
+        self._request = request
+        self._progress = progress
+        self._predicate = predicate
+        self._ids = RecordIds(repository.config.id_key)
+        self._base = self._base_of(base)
+
+    def _base_of(self, base: int | None) -> Contents | None:
+        if self._request.mode is not RestoreMode.MERGE:
+            return None
+        if base is None:
+            raise InvalidInput(
+                "a merge needs a version after the one that comes back: what was edited later than it stays",
+                where="--base",
+                hint="Name it with --base, or use --mode changed",
+            )
+        return open_contents(self._repository, base)
+
+    def run(
+        self, files: ExitStack
+    ) -> tuple[
+        dict[Name, PlannedTable],
+        tuple[Reference, ...],
+        tuple[SequencePlan, ...],
+        tuple[Finding, ...],
+        Mark,
+    ]:
+        """The tables with their changes, and all else that a plan says."""
+        contents, request = self._contents, self._request
+        self._progress.phase("connect")
+        renames = renames_of(contents, request)
+        meant = in_scope(contents, request)
+        if not meant:
+            raise NotFound(f"version {contents.document.number} holds no records of what is asked for")
+        meant_labels = {entry.entity.label for entry in meant}
+        entries = self._reached(meant, renames)
+        with self._looked(entries, renames) as look:
+            pairs = self._pairs(entries, renames, look)
+            require_columns([p for p in pairs if p.entry.entity.label in meant_labels], request)
+            mark = look.mark()
+            keys = look.foreign_keys()
+            tables: dict[Name, PlannedTable] = {}
+            for pair in pairs:
+                tables[pair.name] = files.enter_context(
+                    closing(PlannedTable(pair, contents.document.source.encoding))
+                )
+            self._compare(tables, look)
+            self._narrow(tables, meant_labels, keys)
+            references = self._settle(tables, keys, look)
+            self._progress.phase("check")
+            touched = [table.pair.live for table in tables.values() if _is_told(table)]
+            findings = [*look.obstacles(touched), *self._notes(), *self._edited(tables)]
+            owned = look.owned_sequences()
+            look.finish()
+        if self._undone is not None:
+            sequences = undo_sequences(self._undone.sequences, owned)
+        else:
+            sequences = plan_sequences(tables, owned, stored_sequences(contents), is_exact=self._is_exact)
+        return tables, tuple(references), sequences, tuple(findings), mark
+
+    @property
+    def _is_exact(self) -> bool:
+        return self._request.mode is RestoreMode.EXACT and not self._request.is_narrowed
+
+    def _reached(self, meant: Sequence[EntityEntry], renames: Renames) -> list[EntityEntry]:
+        """The entities meant, and those that foreign keys lead to where they shall be followed."""
+        request = self._request
+        with_parents = request.with_parents or request.missing_parents.value == "create"
+        if not (with_parents or request.with_children):
+            return list(meant)
+        with self._looked(meant, renames) as look:
+            keys = look.foreign_keys()
+            start = {(e.schema, e.name) for e in look.entities if e.kind in TABLES}
+        reached = tables_reached(start, keys, parents=with_parents, children=request.with_children)
+        labels = {f"{schema}.{name}" for schema, name in reached}
+        known = {live_label(e, renames): e for e in self._contents.entries if e.root is not None}
+        return [entry for label, entry in known.items() if label in labels and entry.entity.kind in TABLES]
+
+    @contextmanager
+    def _looked(self, entries: Sequence[EntityEntry], renames: Renames) -> Iterator[LiveSnapshot]:
+        """The live tables of these entities. NotFound where one is not there."""
+        labels = {live_label(entry, renames): entry for entry in entries}
+        with ExitStack() as opened:
+            try:
+                look = opened.enter_context(self._platform.look(Selection(tables=tuple(labels))))
+            except InvalidInput as error:
+                missing = next((label for label in labels if repr(label) in error.what), "")
+                old = labels[missing].entity.label if missing else ""
+                raise NotFound(
+                    f"the platform has no table {missing or 'of this name'}",
+                    where=self._platform.url,
+                    hint=f"If it was renamed: --map {old}=NEW_NAME. If it was dropped, create it first, for"
+                    " example from `cas restore --into` with --schema-only",
+                ) from error
+            yield look
+
+    def _pairs(self, entries: Sequence[EntityEntry], renames: Renames, look: LiveSnapshot) -> list[Pair]:
+        there: dict[str, Entity] = {e.label: e for e in look.entities if e.kind in TABLES}
+        pairs = []
+        for entry in entries:
+            label = live_label(entry, renames)
+            if label not in there:
+                raise NotFound(f"the platform has no table {label}", where=look.identity.database)
+            pairs.append(paired(entry, there[label], renames, self._request))
+        return pairs
+
+    def _compare(self, tables: Mapping[Name, PlannedTable], look: LiveSnapshot) -> None:
+        self._progress.phase("compare")
+        for table in tables.values():
+            batches = _Batches(look, table.pair.live)
+            table.compare(self._contents.reader, batches, self._ids, self._progress)
+
+    def _narrow(
+        self, tables: Mapping[Name, PlannedTable], meant: set[str], foreign_keys: Sequence[ForeignKey]
+    ) -> None:
+        """Say for each table which keys are in scope."""
+        request, contents = self._request, self._contents
+        named = named_keys(contents, request.keys)
+        roots = named_keys(contents, request.subtrees)
+        for table in tables.values():
+            label = table.pair.entry.entity.label
+            if self._undone is not None:
+                table.keys = set(self._undone.keys.get(table.pair.live.label, ()))
+                continue
+            if label not in meant:
+                table.keys = set()
+                continue
+            texts = [text for name, text in request.where if contents.entry(name).entity.label == label]
+            if label not in named and label not in roots and not texts:
+                continue
+            table.keys = set(named.get(label, ()))
+            if label in roots:
+                spool = table.differences
+                table.keys |= subtree_keys(contents, table.pair, roots[label], foreign_keys, spool)
+            for text in texts:
+                table.keys |= set(self._matching(label, text))
+
+    def _matching(self, entity: str, text: str) -> Sequence[bytes]:
+        if self._predicate is None:
+            raise InvalidInput("predicates cannot be evaluated here", where="--where")
+        self._progress.phase("where")
+        return list(self._predicate(self._contents, entity, text))
+
+    def _settle(
+        self, tables: Mapping[Name, PlannedTable], keys: Sequence[ForeignKey], look: LiveSnapshot
+    ) -> Sequence[Reference]:
+        """Decide, follow the foreign keys, and decide again until nothing more follows."""
+        self._progress.phase("decide")
+        relations = Relations(tables, keys, look, self._contents.reader, self._request)
+        waiting = list(tables)
+        while True:
+            for name in waiting:
+                tables[name].decide(self._contents.reader, self.rules(tables[name]))
+            found = relations.follow()
+            if found.is_settled:
+                return found.references
+            for name, more in found.keys.items():
+                keys_there = tables[name].keys
+                assert keys_there is not None, "only narrowed tables get more keys"
+                keys_there |= more
+            for name, patches in found.patches.items():
+                tables[name].patches += patches
+            waiting = [*{*found.keys, *found.patches}]
+
+    def rules(self, table: PlannedTable) -> Rules:
+        """How the table is decided."""
+        request, pair = self._request, table.pair
+        return Rules(
+            mode=request.mode,
+            columns=pair.columns,
+            is_bag=pair.live.is_bag,
+            prefer=request.prefer,
+            base=None if self._base is None else self._base_reader(pair),
+            narrow=bool(request.columns),
+        )
+
+    def _base_reader(self, pair: Pair) -> Callable[[bytes], bytes | None]:
+        """The base's record of a key."""
+        base = self._base
+        assert base is not None
+        old = pair.entry.entity
+        if old.is_bag:
+            raise InvalidInput(f"{old.label} has no primary key to merge by", where="--mode merge")
+        entry = base.entry(old.label)
+        if entry.root is None or _shape(entry.entity) != _shape(old):
+            raise InvalidInput(
+                f"version {base.document.number} holds {old.label} with other columns, or not at all",
+                where="--base",
+            )
+        root = entry.root
+
+        def record(key: bytes) -> bytes | None:
+            leaf = lookup(base.reader, root, key)
+            return None if leaf is None else read_payload(base.reader, leaf)
+
+        return record
+
+    def _edited(self, tables: Mapping[Name, PlannedTable]) -> list[Finding]:
+        """Records that somebody edited after the restore that is taken back."""
+        findings = []
+        undone = self._undone.keys if self._undone is not None else {}
+        for table in tables.values() if undone else ():
+            marks = undone.get(table.pair.live.label, {})
+            edited = sum(1 for one in table.changes if is_edited(marks[one.key], one.before))
+            if edited and not table.pair.live.is_bag:
+                what = f"{edited} records of {table.pair.live.label} were edited after the restore"
+                findings.append(Finding(False, what, "The undo overwrites these edits"))
+        return findings
+
+    def _notes(self) -> list[Finding]:
+        entries = self._contents.entries
+        request = self._request
+        if request.tables or request.is_narrowed:
+            return []
+        if any(e.entity.kind is EntityKind.LARGE_OBJECTS and e.records for e in entries):
+            return [
+                Finding(
+                    False,
+                    "large objects are not brought back into a running platform",
+                    "Restore the version with --into to get them",
+                )
+            ]
+        return []
+
+
+class _Batches:
+    """All records of a live table, each time from the start."""
+
+    def __init__(self, look: LiveSnapshot, entity: Entity) -> None:
+        self._look = look
+        self._entity = entity
+
+    def __call__(self) -> Iterable[RecordBatch]:
+        return read_ahead(self._look.batches(self._entity))
+
+
+def _blocking(
+    entities: Sequence[EntityPlan], references: Sequence[Reference], request: LiveRequest
+) -> list[Finding]:
+    """What must be decided before the plan can be executed."""
+    findings = [
+        Finding(
+            True,
+            f"{one.records} records of {one.child} {one.what} ({one.constraint} to {one.parent})",
+            "Bring the others back too with --with-parents or --with-children, or say what becomes of the"
+            " reference with --missing-parents null|skip",
+        )
+        for one in references
+    ]
+    for one in entities:
+        if one.conflicts:
+            findings.append(
+                Finding(
+                    True,
+                    f"{one.conflicts} records of {one.label} were changed both live and in the version",
+                    "Decide with --prefer live or --prefer version",
+                )
+            )
+        if (one.drift.dropped or one.drift.retyped) and not request.accept_drift:
+            lost = [f"{name} is gone" for name in one.drift.dropped]
+            lost += [f"{c.column} was {c.version} and is {c.live}" for c in one.drift.retyped]
+            findings.append(
+                Finding(
+                    True,
+                    f"the columns of {one.label} are not as in the version: {', '.join(lost)}",
+                    "Name what was renamed with --map old=new, or accept it with --accept-drift",
+                )
+            )
+    return findings
+
+
+def _shape(entity: Entity) -> tuple[object, ...]:
+    return (tuple((column.name, column.type) for column in entity.columns), entity.key)

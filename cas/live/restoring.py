@@ -1,0 +1,156 @@
+"""A restore from beginning to end, as the faces ask for it: recorded first, then planned, then executed."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from cas.catalog.interface import Catalog
+from cas.catalog.model import Version, VersionFilter, VersionState
+from cas.catalog.restore_model import NewRestore, Restore, RestoreEntity, RestoreMode, RestorePlanned
+from cas.catalog.restores import Restores
+from cas.engine.repository import Repository
+from cas.errors import CasError
+from cas.live.keys_in_scope import Predicate
+from cas.live.plan import RestorePlan, sequences_of
+from cas.live.planning import PreparedPlan, Undone, prepare_plan
+from cas.live.renewing import Renewing
+from cas.live.request import LiveRequest, Named
+from cas.live.touched_keys import written_keys
+from cas.progress import Progress
+from cas.records.live import LivePlatform
+
+
+def plan_restore(
+    repository: Repository,
+    catalog: Catalog,
+    restores: Restores,
+    platform: LivePlatform,
+    version: int,
+    request: LiveRequest,
+    progress: Progress,
+    *,
+    named: Named | None = None,
+    predicate: Predicate | None = None,
+) -> PreparedPlan:
+    """Record the restore, make its plan, and store that. Raises as `prepare_plan`; the record says why."""
+    called = named or Named()
+    restore = restores.begin(
+        NewRestore(
+            kind=request.kind,
+            mode=request.mode,
+            version=version,
+            name=called.name,
+            description=called.description,
+            created_by=called.created_by,
+            target_url=platform.url,
+            request=request.as_json(),
+            metadata=called.metadata,
+        )
+    )
+    return recorded(
+        restores,
+        restore.number,
+        lambda: prepare_plan(
+            repository,
+            platform,
+            version,
+            request,
+            progress,
+            number=restore.number,
+            measured=restores.measured(),
+            predicate=predicate,
+            base=_base(catalog, version, request),
+        ),
+    )
+
+
+def recorded(restores: Restores, number: int, make: Callable[[], PreparedPlan]) -> PreparedPlan:
+    """Make the plan of a pending restore and store it; where that fails, the record says why."""
+    try:
+        with Renewing(lambda: restores.renew(number)) as renewing:
+            prepared = make()
+            renewing.require()
+    except BaseException as error:
+        code = error.code if isinstance(error, CasError) else "ERROR"
+        with suppress(CasError):
+            restores.fail(number, code, "plan", str(error) or type(error).__name__)
+        raise
+    restores.planned(number, _stored(prepared.plan))
+    return prepared
+
+
+def prepare_again(
+    repository: Repository,
+    catalog: Catalog,
+    restores: Restores,
+    platform: LivePlatform,
+    number: int,
+    progress: Progress,
+    *,
+    predicate: Predicate | None = None,
+) -> PreparedPlan:
+    """The plan of a planned restore, made once more to be executed. Its hash tells whether it is the same:
+    `Restores.start` compares it."""
+    restore = restores.restore(number)
+    request = LiveRequest.of_json(restore.request)
+    return prepare_plan(
+        repository,
+        platform,
+        restore.version,
+        request,
+        progress,
+        number=number,
+        measured=restores.measured(),
+        predicate=predicate,
+        base=_base(catalog, restore.version, request),
+        undone=_undone(restores, request),
+    )
+
+
+def _undone(restores: Restores, request: LiveRequest) -> Undone | None:
+    """What the restore wrote that an undo takes back."""
+    if request.undoes is None:
+        return None
+    plan = restores.restore(request.undoes).plan
+    return Undone(written_keys(restores, request.undoes), sequences_of(plan))
+
+
+def _base(catalog: Catalog, version: int, request: LiveRequest) -> int | None:
+    """Of a merge: the version that was named, else the newest complete one after the one that comes back."""
+    if request.mode is not RestoreMode.MERGE or request.base is not None:
+        return request.base
+    newest: Sequence[Version] = catalog.versions(VersionFilter((VersionState.COMPLETE,), limit=1))
+    return newest[0].number if newest and newest[0].number > version else None
+
+
+def _stored(plan: RestorePlan) -> RestorePlanned:
+    return RestorePlanned(
+        plan=plan.as_json(),
+        plan_hash=plan.hash,
+        entities=tuple(
+            RestoreEntity(
+                one.label,
+                one.inserts,
+                one.updates,
+                one.deletes,
+                one.conflicts,
+                one.version_records,
+                one.live_records,
+                one.after_records,
+            )
+            for one in plan.entities
+        ),
+        warnings=tuple(f"{finding.what}. {finding.hint}".strip() for finding in plan.findings),
+        target_database=plan.target,
+    )
+
+
+def resolve_outcomes(restores: Restores, platform: LivePlatform) -> Sequence[Restore]:
+    """Ask the platform what became of restores whose executor fell silent while committing."""
+    resolved = []
+    for restore in restores.unresolved():
+        if restore.transaction_id is None or restore.target_url != platform.url:
+            continue
+        committed = platform.outcome(restore.transaction_id)
+        if committed is not None:
+            resolved.append(restores.resolve(restore.number, committed, "the platform was asked"))
+    return resolved

@@ -1,0 +1,78 @@
+"""Which sequences a plan sets: exactly as in the version where a whole table becomes as it was, and never
+lower than what is used otherwise."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from cas.contents import Contents
+from cas.live.plan import SequencePlan
+from cas.live.planned_table import PlannedTable
+from cas.live.tables import Name
+from cas.record_stream import read_records
+from cas.records.live import OwnedSequence
+from cas.records.model import EntityKind
+from cas.records.sequences import SequenceState, decode_sequence
+
+
+def stored_sequences(contents: Contents) -> dict[bytes, SequenceState]:
+    """The version's sequences by quoted name; none where it holds none."""
+    found = {}
+    for entry in contents.entries:
+        if entry.entity.kind is EntityKind.SEQUENCES:
+            for batch in read_records(contents.reader, entry):
+                for payload in batch.payloads:
+                    state = decode_sequence(payload)
+                    found[state.name] = state
+    return found
+
+
+def plan_sequences(
+    tables: Mapping[Name, PlannedTable],
+    owned: Sequence[OwnedSequence],
+    stored: Mapping[bytes, SequenceState],
+    *,
+    is_exact: bool,
+) -> tuple[SequencePlan, ...]:
+    """`is_exact`: every table of the plan becomes as it was. A sequence that tables outside of the plan
+    draw from too is only ever raised."""
+    users: dict[bytes, list[OwnedSequence]] = {}
+    for one in owned:
+        users.setdefault(one.value.name, []).append(one)
+    planned = []
+    for name, uses in users.items():
+        value = uses[0].value
+        before = (value.last_value, value.is_called)
+        after = before
+        if is_exact and name in stored and all(one.table in tables for one in uses):
+            after = (stored[name].last_value, stored[name].is_called)
+        else:
+            highest = _highest(tables, uses)
+            if highest is not None and (highest > before[0] or (highest == before[0] and not before[1])):
+                after = (highest, True)
+        if after != before:
+            planned.append(SequencePlan(name.decode("utf-8", "surrogateescape"), before, after))
+    return tuple(planned)
+
+
+def undo_sequences(
+    written: Sequence[SequencePlan], owned: Sequence[OwnedSequence]
+) -> tuple[SequencePlan, ...]:
+    """Back to what they were before a restore, where nobody drew from them since."""
+    now = {one.value.name.decode("utf-8", "surrogateescape"): one.value for one in owned}
+    return tuple(
+        SequencePlan(one.name, one.after, one.before)
+        for one in written
+        if one.name in now and (now[one.name].last_value, now[one.name].is_called) == one.after
+    )
+
+
+def _highest(tables: Mapping[Name, PlannedTable], uses: Iterable[OwnedSequence]) -> int | None:
+    """The highest value that a written record has in a column that draws from the sequence."""
+    found: list[int] = []
+    for one in uses:
+        table = tables.get(one.table)
+        if table is not None:
+            for change in table.changes:
+                values = table.values(change, (one.column,), after=True)
+                if values is not None and values[0].lstrip(b"-").isdigit():
+                    found.append(int(values[0]))
+    return max(found, default=None)

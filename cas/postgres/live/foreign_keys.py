@@ -1,0 +1,89 @@
+"""The foreign keys of a database, as values and as queries about some rows of theirs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+
+from cas.postgres.faults import faults_of
+from cas.records.live import ForeignKey
+
+_ACTIONS = {"a": "no action", "r": "restrict", "c": "cascade", "n": "set null", "d": "set default"}
+
+# A partition stands for its root: it is the root that is an entity. conpfeqop holds `parent = child`.
+_QUERY = """
+WITH RECURSIVE roots AS (
+  SELECT c.oid, c.oid AS root FROM pg_class c WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+  UNION ALL
+  SELECT i.inhrelid, r.root FROM pg_inherits i JOIN roots r ON r.oid = i.inhparent
+  JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relispartition
+)
+SELECT k.oid::int8, k.conname::text, cr.root::int8, pr.root::int8,
+       cn.nspname::text, cc.relname::text, pn.nspname::text, pc.relname::text,
+       ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u(number, place)
+             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number ORDER BY place),
+       ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS u(number, place)
+             JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number ORDER BY place),
+       ARRAY(SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname)
+             FROM unnest(k.conpfeqop) WITH ORDINALITY AS u(operator, place)
+             JOIN pg_operator o ON o.oid = u.operator JOIN pg_namespace n ON n.oid = o.oprnamespace
+             ORDER BY place),
+       k.confdeltype::text, k.condeferrable, k.confmatchtype = 'f', k.convalidated,
+       coalesce((to_json(k)->>'conenforced')::bool, true),
+       coalesce((to_json(k)->>'conperiod')::bool, false),
+       cc.relkind = 'r', pc.relkind = 'r'
+FROM pg_constraint k
+JOIN roots cr ON cr.oid = k.conrelid JOIN roots pr ON pr.oid = k.confrelid
+JOIN pg_class cc ON cc.oid = cr.root JOIN pg_namespace cn ON cn.oid = cc.relnamespace
+JOIN pg_class pc ON pc.oid = pr.root JOIN pg_namespace pn ON pn.oid = pc.relnamespace
+WHERE k.contype = 'f' AND k.conparentid = 0
+ORDER BY cn.nspname, cc.relname, k.conname
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseKey:
+    """A foreign key with what its queries need. `operators[i]` compares parent and child, in this order.
+
+    `child_only` and `parent_only`: the table is no partitioned one, so its rows are read with ONLY.
+    `is_checked`: the constraint is enforced and validated, so that a row that breaks it would be new.
+    """
+
+    oid: int
+    child_oid: int
+    parent_oid: int
+    key: ForeignKey
+    operators: tuple[str, ...]
+    is_checked: bool
+    is_temporal: bool
+    child_only: bool
+    parent_only: bool
+
+
+def database_keys(connection: psycopg.Connection) -> Sequence[DatabaseKey]:
+    """All of them, ascending by child and name."""
+    with faults_of("reading the foreign keys"):
+        rows = connection.execute(_QUERY).fetchall()
+    return [
+        DatabaseKey(
+            oid=row[0],
+            child_oid=row[2],
+            parent_oid=row[3],
+            key=ForeignKey(
+                name=row[1],
+                child=(row[4], row[5]),
+                columns=tuple(row[8]),
+                parent=(row[6], row[7]),
+                referenced=tuple(row[9]),
+                on_delete=_ACTIONS[row[11]],
+                is_deferrable=row[12],
+                matches_full=row[13],
+            ),
+            operators=tuple(row[10]),
+            is_checked=row[14] and row[15],
+            is_temporal=row[16],
+            child_only=row[17],
+            parent_only=row[18],
+        )
+        for row in rows
+    ]

@@ -1,0 +1,65 @@
+"""The beginning of a change: writers kept out, then the snapshot.
+
+`LOCK TABLE ... IN EXCLUSIVE MODE` lets plain readers pass and nobody else: a weaker lock let a child row in
+beside the deletion of its parent. All tables are locked by one statement in one order that everybody
+keeps. Whoever waits for this lock makes all later writers wait behind it, so each attempt is short.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import psycopg
+
+from cas.errors import TimedOut
+from cas.postgres.connecting import server_encoding
+from cas.postgres.quoting import qualified
+from cas.postgres.reading.copying import run
+
+BEGIN = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE NOT DEFERRABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class LockPatience:
+    """How long one attempt waits (seconds), how many there are, and the pause between two."""
+
+    timeout: float = 2.0
+    attempts: int = 10
+    pause: float = 0.5
+
+
+def begin_locked(
+    connection: psycopg.Connection,
+    tables: Sequence[tuple[str, str, bool]],
+    patience: LockPatience,
+    *,
+    where: str,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Begin a transaction that holds the locks and has no snapshot yet. `tables`: schema, name, and whether
+    it is locked alone (a partitioned one with its partitions). TimedOut where somebody holds one of them."""
+    encoding = server_encoding(connection)
+    names = [
+        (b"ONLY " if alone else b"") + qualified(schema, name, encoding)
+        for schema, name, alone in sorted(tables)
+    ]
+    for attempt in range(1, patience.attempts + 1):
+        run(connection.pgconn, BEGIN, where=where)
+        try:
+            run(
+                connection.pgconn,
+                b"SET LOCAL lock_timeout = %d" % round(patience.timeout * 1000),
+                where=where,
+            )
+            run(connection.pgconn, b"LOCK TABLE %b IN EXCLUSIVE MODE" % b", ".join(names), where=where)
+            run(connection.pgconn, b"SET LOCAL lock_timeout = 0", where=where)
+            return
+        except TimedOut as error:
+            run(connection.pgconn, b"ROLLBACK", where=where)
+            if attempt == patience.attempts:
+                raise TimedOut(
+                    f"writers could not be locked out in {patience.attempts} attempts: {error.what}",
+                    where=where,
+                    hint="Long transactions hold the tables: see pg_stat_activity; nothing was changed",
+                ) from error
+            sleep(patience.pause)

@@ -1,0 +1,83 @@
+"""The running platform's database as a LivePlatform."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+
+from cas.errors import NotFound, SourceChanged
+from cas.postgres.connecting import connect
+from cas.postgres.faults import faults_of
+from cas.postgres.live.locking import LockPatience, begin_locked
+from cas.postgres.live.looking import PostgresLook
+from cas.postgres.live.transaction import PostgresTransaction
+from cas.postgres.reading.copying import read_ahead
+from cas.postgres.reading.introspection import introspect
+from cas.postgres.reading.obstacles import refusal
+from cas.postgres.reading.shapes import Table
+from cas.postgres.reading.source import PostgresSource, SourceOptions
+from cas.records.model import EntityKind
+from cas.records.source import Selection
+
+_STATUS = "SELECT pg_xact_status(%s::text::xid8)"
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformOptions:
+    """How a platform is reached, and how long its locks are waited for."""
+
+    source: SourceOptions = field(default_factory=SourceOptions)
+    patience: LockPatience = field(default_factory=LockPatience)
+
+
+class PostgresPlatform:
+    """See `cas.records.live.LivePlatform`."""
+
+    def __init__(self, url: str, options: PlatformOptions | None = None) -> None:
+        """InvalidInput for a malformed URL. Nothing is connected yet."""
+        self._options = options or PlatformOptions()
+        self._source = PostgresSource(url, self._options.source)
+        self._url = url
+
+    @property
+    def url(self) -> str:
+        return self._source.url
+
+    @contextmanager
+    def look(self, selection: Selection) -> Iterator[PostgresLook]:
+        with self._source.opened(selection, PostgresLook) as snapshot:
+            yield snapshot
+
+    @contextmanager
+    def change(self, tables: Sequence[tuple[str, str]]) -> Iterator[PostgresTransaction]:
+        with closing(connect(self._url, self._options.source.connection)) as connection:
+            before = _chosen(introspect(connection).tables, tables)
+            locked = [
+                (t.entity.schema, t.entity.name, t.entity.kind is not EntityKind.PARTITIONED) for t in before
+            ]
+            begin_locked(connection, locked, self._options.patience, where=self.url)
+            after = _chosen(introspect(connection).tables, tables)
+            if after != before:
+                raise SourceChanged(
+                    "tables were altered while they were being locked",
+                    where=self.url,
+                    hint="Nothing was changed; start again",
+                )
+            read_ahead(connection.pgconn, where=self.url)
+            yield PostgresTransaction(connection, after, self.url)
+
+    def outcome(self, transaction_id: int) -> bool | None:
+        with closing(connect(self._url, self._options.source.connection)) as connection, faults_of(self.url):
+            status = connection.execute(_STATUS, [str(transaction_id)]).fetchall()[0][0]
+        return {"committed": True, "aborted": False}.get(status)
+
+
+def _chosen(every: Sequence[Table], names: Sequence[tuple[str, str]]) -> list[Table]:
+    there = {(table.entity.schema, table.entity.name): table for table in every}
+    missing = [".".join(name) for name in names if name not in there]
+    if missing:
+        raise NotFound("the platform has no such table any more", where=", ".join(sorted(missing)))
+    chosen = [there[name] for name in sorted(names)]
+    refused = [(t.entity.label, t.obstacle) for t in chosen if t.obstacle is not None]
+    if refused:
+        raise refusal(refused)
+    return chosen

@@ -1,0 +1,56 @@
+"""Materialized views over the written tables: refreshed within the transaction where readers may go on."""
+
+from collections.abc import Sequence
+
+import psycopg
+
+from cas.errors import CasError
+from cas.postgres.faults import fault_of
+from cas.postgres.filling.faults import refusal
+
+# From views to what they read: pg_rewrite depends on the relations of its query.
+_DEPENDING = """
+WITH RECURSIVE reading AS (
+  SELECT r.ev_class AS view, d.refobjid AS relation
+  FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+                                    AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
+), reached AS (
+  SELECT view, 1 AS depth FROM reading WHERE relation = ANY (%s::oid[])
+  UNION
+  SELECT n.view, r.depth + 1 FROM reading n JOIN reached r ON r.view = n.relation WHERE r.depth < 100
+)
+SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname),
+       EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid
+               AND i.indpred IS NULL AND i.indexprs IS NULL)
+FROM reached JOIN pg_class c ON c.oid = view JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'm' AND c.relispopulated
+GROUP BY c.oid, n.nspname, c.relname ORDER BY max(depth), 1
+"""
+
+
+def refresh_within(connection: psycopg.Connection, relations: Sequence[int]) -> Sequence[str]:
+    """Refresh CONCURRENTLY what can be; returns those that must wait for COMMIT, quoted. A view that
+    depends on one that waits, waits too."""
+    late: list[str] = []
+    try:
+        for name, is_concurrent in connection.execute(_DEPENDING, [list(relations)]).fetchall():
+            if is_concurrent and not late:
+                statement = f"REFRESH MATERIALIZED VIEW CONCURRENTLY {name}"
+                connection.execute(statement.encode("utf-8", "surrogateescape"))
+            else:
+                late.append(name)
+    except psycopg.Error as error:
+        raise refusal(error, doing="refreshing views", where=connection.info.dbname) from error
+    return late
+
+
+def refresh_after(connection: psycopg.Connection, names: Sequence[str]) -> Sequence[str]:
+    """After COMMIT, each by itself; what could not be is told and takes nothing back."""
+    notes = []
+    for name in names:
+        try:
+            connection.execute(f"REFRESH MATERIALIZED VIEW {name}".encode("utf-8", "surrogateescape"))
+        except psycopg.Error as error:
+            fault: CasError = fault_of(error)
+            notes.append(f"materialized view {name} could not be refreshed: {fault.what}")
+    return notes
