@@ -31,6 +31,9 @@ CACHE_BYTES = 16 * MIB
 
 KEPT_DICTIONARIES = 4
 
+KEPT_NODES = 256
+"""Parsed nodes above the leaves: whoever looks for one key after another passes the same ones each time."""
+
 
 class ChunkReader:
     """Reads within one view. Thread-safe; `fetchers` runs ranged reads side by side."""
@@ -55,6 +58,7 @@ class ChunkReader:
         self._frames: OrderedDict[FrameKey, bytes] = OrderedDict()
         self._frame_bytes = 0
         self._dictionaries: OrderedDict[ChunkId, Dictionary] = OrderedDict()
+        self._nodes: OrderedDict[ChunkId, Node] = OrderedDict()
         self._lock = Lock()
 
     def read(self, kind: ChunkKind, ids: Sequence[ChunkId]) -> list[bytes]:
@@ -64,8 +68,24 @@ class ChunkReader:
 
     def nodes(self, ids: Sequence[ChunkId]) -> list[Node]:
         """Tree nodes: the tree's NodeReader."""
+        if len(ids) == 1:
+            return [self._node(ids[0])]
         plains = self.read(ChunkKind.NODE, ids)
         return [parse_node(plain, node_id.hex()) for plain, node_id in zip(plains, ids, strict=True)]
+
+    def _node(self, node_id: ChunkId) -> Node:
+        with self._lock:
+            known = self._nodes.get(node_id)
+            if known is not None:
+                self._nodes.move_to_end(node_id)
+                return known
+        node = parse_node(self.read(ChunkKind.NODE, (node_id,))[0], node_id.hex())
+        if node.level:
+            with self._lock:
+                self._nodes[node_id] = node
+                while len(self._nodes) > KEPT_NODES:
+                    self._nodes.popitem(last=False)
+        return node
 
     def value(self, ref: ValueRef, kind: ChunkKind) -> bytes:
         """A whole value, large or not."""

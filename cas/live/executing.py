@@ -26,7 +26,8 @@ from cas.live.planning import PreparedPlan
 from cas.live.proving import prove
 from cas.live.rechecking import recheck, refuse
 from cas.live.renewing import Renewing
-from cas.live.safety import take_safety_version
+from cas.live.safety import SafetyVersion
+from cas.live.tables import Name
 from cas.live.touched_keys import packed_keys
 from cas.progress import Progress
 from cas.record_ids import RecordIds
@@ -105,16 +106,21 @@ class _Executing:
 
     def run(self) -> LiveRestoreReceipt:
         touched = [table for table in self._prepared.tables.values() if table.changes.length]
+        safety: SafetyVersion | None = None
         try:
             with Renewing(lambda: self._restores.renew(self._number)) as renewing:
                 self._remember_keys(touched)
+                safety = self._safety(touched)
+                renewing.require()
                 self._step("lock")
                 with self._platform.change([table.name for table in touched]) as transaction:
                     renewing.on_loss(transaction.cancel)
-                    return self._within(transaction, touched, renewing, time.monotonic())
+                    return self._within(transaction, touched, safety, renewing, time.monotonic())
         except OutcomeUnknown:
             raise
         except BaseException as error:
+            if safety is not None:
+                safety.abandon(error)
             self._failed(error)
             raise
 
@@ -129,14 +135,17 @@ class _Executing:
         self,
         transaction: LiveTransaction,
         touched: Sequence[PlannedTable],
+        taking: SafetyVersion | None,
         renewing: Renewing,
         locked_at: float,
     ) -> LiveRestoreReceipt:
         plan, number = self._prepared.plan, self._number
         self._step("compare again")
-        self._require_unmoved(transaction, touched)
-        safety = self._safety(transaction, touched) if self._prepared.request.safety and touched else None
-        if safety is not None:
+        moved = self._moved(transaction, touched)
+        safety: Version | None = None
+        if taking is not None:
+            self._step("commit safety version")
+            safety = taking.commit(transaction, moved)
             self._restores.safety(number, safety.number)
         renewing.require()
         self._restores.enter(number, RestoreState.RESTORING)
@@ -171,8 +180,10 @@ class _Executing:
             notes=tuple(notes),
         )
 
-    def _require_unmoved(self, transaction: LiveTransaction, touched: Sequence[PlannedTable]) -> None:
+    def _moved(self, transaction: LiveTransaction, touched: Sequence[PlannedTable]) -> set[Name]:
+        """The tables in which something moved that the plan does not speak of. Conflict where it does."""
         there = {(entity.schema, entity.name): entity for entity in transaction.entities}
+        moved: set[Name] = set()
         for table in touched:
             if there[table.name] != table.pair.live:
                 raise SourceChanged(
@@ -185,19 +196,24 @@ class _Executing:
                 table.decide(self._reader, self._prepared.rules(table))
                 if table.plan().digest != before.digest:
                     raise refuse(table.pair.live.label)
+                moved.add(table.name)
+        return moved
 
-    def _safety(self, transaction: LiveTransaction, touched: Sequence[PlannedTable]) -> Version:
+    def _safety(self, touched: Sequence[PlannedTable]) -> SafetyVersion | None:
+        """Begun and prepared; None where none is wanted."""
+        if not (self._prepared.request.safety and touched):
+            return None
         self._step("safety version")
         created_by = self._restores.restore(self._number).created_by
-        return take_safety_version(
-            self._repository,
-            self._catalog,
-            transaction,
-            self._prepared,
-            touched,
-            created_by,
-            self._progress,
+        taking = SafetyVersion(
+            self._repository, self._catalog, self._prepared, touched, created_by, self._progress
         )
+        try:
+            taking.prepare()
+        except BaseException as error:
+            taking.abandon(error)
+            raise
+        return taking
 
     def _write(
         self, transaction: LiveTransaction, touched: Sequence[PlannedTable], renewing: Renewing

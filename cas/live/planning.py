@@ -38,11 +38,20 @@ from cas.progress import Progress
 from cas.read_ahead import read_ahead
 from cas.record_ids import RecordIds
 from cas.record_stream import read_payload
-from cas.records.live import ForeignKey, LivePlatform, LiveSnapshot, Mark
+from cas.records.live import ForeignKey, LivePlatform, LiveSnapshot, Mark, OwnedSequence, SequenceValue
 from cas.records.model import Entity, EntityKind, RecordBatch
-from cas.records.source import Selection
+from cas.records.source import Selection, SourceIdentity
 from cas.records.target import Finding
 from cas.tree.reading import lookup
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The moment that a plan was made from: the platform, and the sequences of the tables that change."""
+
+    mark: Mark
+    identity: SourceIdentity
+    sequences: tuple[SequenceValue, ...]
 
 
 class PreparedPlan:
@@ -54,16 +63,18 @@ class PreparedPlan:
         contents: Contents,
         request: LiveRequest,
         tables: Mapping[Name, PlannedTable],
-        mark: Mark,
+        seen: Seen,
         rules: Callable[[PlannedTable], Rules],
         files: ExitStack,
     ) -> None:
+        self.mark = seen.mark
+        self.identity = seen.identity
+        self.sequences = seen.sequences
         self.rules = rules
         self.plan = plan
         self.contents = contents
         self.request = request
         self.tables = tables
-        self.mark = mark
         self._files = files
 
     def __enter__(self) -> "PreparedPlan":
@@ -106,7 +117,7 @@ def prepare_plan(
     _require_whole(contents, request)
     planner = _Planner(repository, platform, contents, request, progress, predicate, base, undone)
     with ExitStack() as files:
-        tables, references, sequences, findings, mark = planner.run(files)
+        tables, references, sequences, findings, seen = planner.run(files)
         entities = tuple(table.plan() for table in tables.values() if _is_told(table))
         guess = estimate(entities, measured)
         plan = RestorePlan(
@@ -125,7 +136,7 @@ def prepare_plan(
             hash=plan_hash(version, contents.document.checksum, request.as_json(), entities, sequences),
         )
         plan = replace(plan, findings=tuple(sorted(plan.findings, key=lambda one: not one.blocks)))
-        return PreparedPlan(plan, contents, request, tables, mark, planner.rules, files.pop_all())
+        return PreparedPlan(plan, contents, request, tables, seen, planner.rules, files.pop_all())
     raise AssertionError("files are kept by the plan")
 
 
@@ -186,7 +197,7 @@ class _Planner:
         tuple[Reference, ...],
         tuple[SequencePlan, ...],
         tuple[Finding, ...],
-        Mark,
+        Seen,
     ]:
         """The tables with their changes, and all else that a plan says."""
         contents, request = self._contents, self._request
@@ -200,7 +211,7 @@ class _Planner:
         with self._looked(entries, renames) as look:
             pairs = self._pairs(entries, renames, look)
             require_columns([p for p in pairs if p.entry.entity.label in meant_labels], request)
-            mark = look.mark()
+            mark, identity = look.mark(), look.identity
             keys = look.foreign_keys()
             tables: dict[Name, PlannedTable] = {}
             for pair in pairs:
@@ -219,7 +230,8 @@ class _Planner:
             sequences = undo_sequences(self._undone.sequences, owned)
         else:
             sequences = plan_sequences(tables, owned, stored_sequences(contents), is_exact=self._is_exact)
-        return tables, tuple(references), sequences, tuple(findings), mark
+        seen = Seen(mark, identity, _values_of(owned, tables))
+        return tables, tuple(references), sequences, tuple(findings), seen
 
     @property
     def _is_exact(self) -> bool:
@@ -384,6 +396,14 @@ class _Planner:
                 )
             ]
         return []
+
+
+def _values_of(
+    owned: Sequence[OwnedSequence], tables: Mapping[Name, PlannedTable]
+) -> tuple[SequenceValue, ...]:
+    """Of the tables that change, each once."""
+    touched = {name for name, table in tables.items() if table.changes.length}
+    return tuple({one.value.name: one.value for one in owned if one.table in touched}.values())
 
 
 class _Batches:

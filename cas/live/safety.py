@@ -4,7 +4,7 @@ What does not differ is stored already, so it costs what differs. It is a versio
 tables, whole.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 from cas.catalog.interface import Catalog
 from cas.catalog.model import NewVersion, Trigger, Version, VersionKind
@@ -14,15 +14,16 @@ from cas.engine.write_session import WriteSession, WriteSettings
 from cas.entity_reading import EntityReading
 from cas.errors import CorruptData
 from cas.format.document import EntityRead
-from cas.format.entities import EntityEntry, encode_definition, entity_order
+from cas.format.entities import EntityEntry, encode_definition, encode_entities, entity_order
 from cas.format.node import Node, parse_node
 from cas.ids import ChunkId, ChunkKind
 from cas.live.comparing import Difference
 from cas.live.planned_table import PlannedTable
 from cas.live.planning import PreparedPlan
+from cas.live.tables import Name
 from cas.progress import Progress
 from cas.records.live import LiveTransaction, SequenceValue
-from cas.records.model import Entity, RecordBatch
+from cas.records.model import RecordBatch
 from cas.records.sequences import SEQUENCES, SequenceState, encode_sequence
 from cas.records.source import Selection
 from cas.tree.edit import Edit, TreeStore, edit_tree
@@ -33,82 +34,115 @@ PUT_TOGETHER = 512
 PUT_BYTES = 4 << 20
 
 
-def take_safety_version(
-    repository: Repository,
-    catalog: Catalog,
-    transaction: LiveTransaction,
-    prepared: PreparedPlan,
-    tables: Sequence[PlannedTable],
-    created_by: str,
-    progress: Progress,
-) -> Version:
-    """Store these tables as the transaction sees them, before it has written anything."""
-    base = prepared.contents.document
-    labels = tuple(sorted(table.pair.live.label for table in tables))
-    reason = f"before restore of {base.number}"
-    selection = Selection(tables=labels)
-    new = NewVersion(
-        trigger=Trigger.SYSTEM,
-        kind=VersionKind.SELECTED,
-        reason=reason,
-        metadata={"restore": str(prepared.plan.number)},
-        created_by=created_by,
-        source_url=prepared.plan.target,
-        source_database=transaction.identity.database,
-        source_server_version=transaction.identity.server_version,
-        source_system_identifier=transaction.identity.system_identifier,
-        included=labels,
-        parent=base.number,
-    )
-    session = WriteSession(repository, catalog, new, WriteSettings(), on_stored=progress.stored)
-    try:
-        taking = _Taking(repository, session, transaction, prepared, progress)
-        taken = [taking.take(table) for table in tables]
-        taken += taking.sequences()
-        taken.sort(key=lambda one: entity_order(one.entry.entity))
-        _, hashed, _ = repository.stored_document(base.number)
-        described = Described(
-            trigger=new.trigger,
-            kind=new.kind,
-            source=facts_of(transaction.identity, prepared.plan.target, ()),
-            selection=selection,
-            reason=reason,
-            metadata=new.metadata,
-            created_by=created_by,
-            parent=base.number,
-            previous=hashed,
-            unasked_bytes=catalog.version(base.number).stored_bytes or 0,
-        )
-        return commit_version(session, repository.id, catalog, described, taken, None, progress)
-    except BaseException as error:
-        session.abandon(error)
-        raise
+class SafetyVersion:
+    """One safety version in the making. `prepare` before writers are locked out, `commit` under the lock and
+    before anything is written, or `abandon`.
 
-
-class _Taking:
-    """The entities of one safety version."""
+    Nearly all work is done by `prepare`, from what the plan saw: what is equal under the lock is stored by
+    then, and only what moved since is done again.
+    """
 
     def __init__(
         self,
         repository: Repository,
-        session: WriteSession,
-        transaction: LiveTransaction,
+        catalog: Catalog,
         prepared: PreparedPlan,
+        tables: Sequence[PlannedTable],
+        created_by: str,
         progress: Progress,
     ) -> None:
+        """Begin the version: it is listed as running from now on."""
         self._repository = repository
-        self._session = session
-        self._transaction = transaction
-        self._reader = prepared.contents.reader
+        self._catalog = catalog
+        self._prepared = prepared
+        self._tables = tables
         self._progress = progress
+        self._reader = prepared.contents.reader
+        self._taken: dict[Name, Taken] = {}
+        self._is_committed = False
+        base = prepared.contents.document
+        identity = prepared.identity
+        self._new = NewVersion(
+            trigger=Trigger.SYSTEM,
+            kind=VersionKind.SELECTED,
+            reason=f"before restore of {base.number}",
+            metadata={"restore": str(prepared.plan.number)},
+            created_by=created_by,
+            source_url=prepared.plan.target,
+            source_database=identity.database,
+            source_server_version=identity.server_version,
+            source_system_identifier=identity.system_identifier,
+            included=tuple(sorted(table.pair.live.label for table in tables)),
+            parent=base.number,  # pinned: what does not differ is stored there
+        )
+        self._session = WriteSession(
+            repository, catalog, self._new, WriteSettings(), on_stored=progress.stored
+        )
 
-    def take(self, table: PlannedTable) -> Taken:
-        """One table: by its differences where equal payloads are equal records, else whole."""
-        live, entry = table.pair.live, table.pair.entry
-        definition = self._session.put_chunk(ChunkKind.DEFINITION, encode_definition(live))
-        if not table.pair.columns.keeps_places or entry.root is None:
-            return self._read(live, definition, entry)
-        session = self._session
+    @property
+    def number(self) -> int:
+        """Of the version; known before it exists."""
+        return self._session.handle.number
+
+    def prepare(self) -> None:
+        """Store what differs, as the plan saw it."""
+        for table in self._tables:
+            if _is_edit(table):
+                self._taken[table.name] = self._edit(table)
+        if len(self._taken) == len(self._tables):
+            self._listed([*self._taken.values(), *self._sequences(self._prepared.sequences)])
+        self._session.close_packs()
+
+    def _listed(self, taken: list[Taken]) -> list[Taken]:
+        """In their order; the list of them is stored."""
+        taken.sort(key=lambda one: entity_order(one.entry.entity))
+        listing = encode_entities([one.entry for one in taken])
+        self._session.put_value(ChunkKind.ENTITIES, listing)
+        return taken
+
+    def commit(self, transaction: LiveTransaction, moved: Container[Name]) -> Version:
+        """The version as the transaction sees the tables. `moved`: those that are not as they were
+        prepared."""
+        taken = []
+        for table in self._tables:
+            if not _is_edit(table):
+                taken.append(self._read(table, transaction))
+            elif table.name in moved:
+                taken.append(self._edit(table))
+            else:
+                taken.append(self._taken[table.name])
+        taken = self._listed([*taken, *self._sequences(transaction.sequences())])
+        base = self._prepared.contents.document
+        _, hashed, _ = self._repository.stored_document(base.number)
+        new = self._new
+        described = Described(
+            trigger=new.trigger,
+            kind=new.kind,
+            source=facts_of(transaction.identity, self._prepared.plan.target, ()),
+            selection=Selection(tables=new.included),
+            reason=new.reason,
+            metadata=new.metadata,
+            created_by=new.created_by,
+            parent=base.number,
+            previous=hashed,
+            unasked_bytes=self._catalog.version(base.number).stored_bytes or 0,
+        )
+        version = commit_version(
+            self._session, self._repository.id, self._catalog, described, taken, None, self._progress
+        )
+        self._is_committed = True
+        return version
+
+    def abandon(self, error: BaseException) -> None:
+        """There will be no such version; it is listed as failed. Without effect once it is committed."""
+        if not self._is_committed:
+            self._session.abandon(error)
+
+    def _edit(self, table: PlannedTable) -> Taken:
+        """One table, by its differences."""
+        live, entry, session = table.pair.live, table.pair.entry, self._session
+        assert entry.root is not None, "a table of a plan has records in the version"
+        definition = session.put_chunk(ChunkKind.DEFINITION, encode_definition(live))
         session.begin_entity(0)
         dictionary = session.known_dictionary(entry.dictionary) if entry.dictionary else None
         writer = session.nodes(entry.root)
@@ -136,9 +170,12 @@ class _Taking:
         read = EntityRead(live.label, "scan", "as it differs", counts.live_records, putting.new)
         return Taken(made, read)
 
-    def _read(self, live: Entity, definition: ChunkId, before: EntityEntry) -> Taken:
+    def _read(self, table: PlannedTable, transaction: LiveTransaction) -> Taken:
+        """One table, whole."""
+        live, before = table.pair.live, table.pair.entry
+        definition = self._session.put_chunk(ChunkKind.DEFINITION, encode_definition(live))
         reading = EntityReading(self._session, live, before, before.payload_bytes, self._progress)
-        root = reading.grow(self._transaction.batches(live), self._repository.boundary)
+        root = reading.grow(transaction.batches(live), self._repository.boundary)
         entry = EntityEntry(
             live,
             definition,
@@ -150,17 +187,22 @@ class _Taking:
         why = "its columns differ"
         return Taken(entry, EntityRead(live.label, "scan", why, reading.records, reading.new_chunks))
 
-    def sequences(self) -> list[Taken]:
+    def _sequences(self, found: Sequence[SequenceValue]) -> list[Taken]:
         """The sequences of the tables, as an entity of their own; none where there are none."""
-        values = sorted(self._transaction.sequences(), key=lambda one: one.name)
-        if not values:
+        if not found:
             return []
+        values = sorted(found, key=lambda one: one.name)
         definition = self._session.put_chunk(ChunkKind.DEFINITION, encode_definition(SEQUENCES))
         reading = EntityReading(self._session, SEQUENCES, None, 0, self._progress)
         root = reading.grow(iter([_batch(values)]), self._repository.boundary)
         entry = EntityEntry(SEQUENCES, definition, root.id, reading.records, reading.payload_bytes)
         read = EntityRead(SEQUENCES.label, "scan", "every row is read", reading.records, reading.new_chunks)
         return [Taken(entry, read)]
+
+
+def _is_edit(table: PlannedTable) -> bool:
+    """Whether the live table is what differs from the version's, and the rest as it is there."""
+    return table.pair.columns.keeps_places and table.pair.entry.root is not None
 
 
 class _LastNodes:
