@@ -27,6 +27,7 @@ from cas.live.tables import (
     Name,
     Pair,
     Renames,
+    columns_of,
     in_scope,
     live_label,
     paired,
@@ -209,8 +210,7 @@ class _Planner:
         meant_labels = {entry.entity.label for entry in meant}
         entries = self._reached(meant, renames)
         with self._looked(entries, renames) as look:
-            pairs = self._pairs(entries, renames, look)
-            require_columns([p for p in pairs if p.entry.entity.label in meant_labels], request)
+            pairs = self._pairs(entries, renames, look, meant_labels)
             mark, identity = look.mark(), look.identity
             keys = look.foreign_keys()
             tables: dict[Name, PlannedTable] = {}
@@ -222,7 +222,7 @@ class _Planner:
             self._narrow(tables, meant_labels, keys)
             references = self._settle(tables, keys, look)
             self._progress.phase("check")
-            touched = [table.pair.live for table in tables.values() if _is_told(table)]
+            touched = [table.pair.live for table in tables.values() if table.changes.length]
             findings = [*look.obstacles(touched), *self._notes(), *self._edited(tables)]
             owned = look.owned_sequences()
             look.finish()
@@ -269,14 +269,26 @@ class _Planner:
                 ) from error
             yield look
 
-    def _pairs(self, entries: Sequence[EntityEntry], renames: Renames, look: LiveSnapshot) -> list[Pair]:
+    def _pairs(
+        self, entries: Sequence[EntityEntry], renames: Renames, look: LiveSnapshot, meant: set[str]
+    ) -> list[Pair]:
+        """The tables beside each other; of those that are meant, only those that have a wanted column."""
+        request = self._request
         there: dict[str, Entity] = {e.label: e for e in look.entities if e.kind in TABLES}
-        pairs = []
+        pairs, asked = [], []
         for entry in entries:
             label = live_label(entry, renames)
             if label not in there:
                 raise NotFound(f"the platform has no table {label}", where=look.identity.database)
-            pairs.append(paired(entry, there[label], renames, self._request))
+            live = there[label]
+            only: tuple[str, ...] = ()
+            if entry.entity.label in meant and request.columns:
+                asked.append(live)
+                only = columns_of(live, request)
+                if not only:
+                    continue
+            pairs.append(paired(entry, live, renames, only))
+        require_columns(asked, request)
         return pairs
 
     def _compare(self, tables: Mapping[Name, PlannedTable], look: LiveSnapshot) -> None:
@@ -346,7 +358,7 @@ class _Planner:
             is_bag=pair.live.is_bag,
             prefer=request.prefer,
             base=None if self._base is None else self._base_reader(pair),
-            narrow=bool(request.columns),
+            narrow=pair.is_narrow,
         )
 
     def _base_reader(self, pair: Pair) -> Callable[[bytes], bytes | None]:
@@ -439,7 +451,7 @@ def _blocking(
                     "Decide with --prefer live or --prefer version",
                 )
             )
-        if (one.drift.dropped or one.drift.retyped) and not request.accept_drift:
+        if one.changes and (one.drift.dropped or one.drift.retyped) and not request.accept_drift:
             lost = [f"{name} is gone" for name in one.drift.dropped]
             lost += [f"{c.column} was {c.version} and is {c.live}" for c in one.drift.retyped]
             findings.append(

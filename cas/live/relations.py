@@ -127,7 +127,8 @@ class Relations:
         dangling = self._look.referring(key, sorted(removed))
         if child is not None:
             for change in child.changes:
-                if child.values(change, key.columns, after=False) in removed:
+                goes = child.values(change, key.columns, after=False) in removed
+                if goes and child.values(change, key.columns, after=True) not in removed:
                     dangling -= change.count
         if dangling > 0:
             references.append(_reference(key, dangling, "refer to a record that would go"))

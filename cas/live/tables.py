@@ -24,6 +24,8 @@ class Pair:
     entry: EntityEntry
     live: Entity
     columns: ColumnMap
+    is_narrow: bool = False
+    """Whether only some columns come back, of records that are there."""
 
     @property
     def name(self) -> Name:
@@ -95,8 +97,9 @@ def live_label(entry: EntityEntry, renames: Renames) -> str:
     return renames.tables.get(entry.entity.label, entry.entity.label)
 
 
-def paired(entry: EntityEntry, live: Entity, renames: Renames, request: LiveRequest) -> Pair:
-    """The entity beside its live table. Unsupported where records cannot be matched: the keys differ."""
+def paired(entry: EntityEntry, live: Entity, renames: Renames, only: tuple[str, ...] = ()) -> Pair:
+    """The entity beside its live table; `only` these columns come back, where it is not empty. Unsupported
+    where records cannot be matched: the keys differ."""
     old = entry.entity
     renamed = renames.columns.get(old.label, {})
     key = tuple((renamed.get(name, name), part) for name, part in old.key)
@@ -106,21 +109,26 @@ def paired(entry: EntityEntry, live: Entity, renames: Renames, request: LiveRequ
             where=_shown_key(old) + " -> " + _shown_key(live),
             hint="Restore the version into an empty database with --into, or ask it with `cas query`",
         )
+    return Pair(entry, live, column_map(old, live, renamed, only), is_narrow=bool(only))
+
+
+def columns_of(live: Entity, request: LiveRequest) -> tuple[str, ...]:
+    """Those of the requested columns that the table has. InvalidInput where one is of its key, or it has
+    none to match records by."""
     only = tuple(name for name in request.columns if any(c.name == name for c in live.columns))
-    return Pair(entry, live, column_map(old, live, renamed, only))
+    for name in only:
+        if any(name == part for part, _ in live.key):
+            raise InvalidInput(f"column {name} belongs to the primary key of {live.label}", where="--columns")
+    if only and live.is_bag:
+        raise InvalidInput(f"{live.label} has no primary key to match records by", where="--columns")
+    return only
 
 
-def require_columns(pairs: Sequence[Pair], request: LiveRequest) -> None:
-    """InvalidInput for a column that none of the tables has, or that is of a key."""
+def require_columns(tables: Sequence[Entity], request: LiveRequest) -> None:
+    """InvalidInput for a column that none of the tables has."""
     for name in request.columns:
-        owners = [pair for pair in pairs if any(c.name == name for c in pair.live.columns)]
-        if not owners:
+        if not any(column.name == name for live in tables for column in live.columns):
             raise InvalidInput(f"none of the tables has a column {name}", where="--columns")
-        if any(name == part for pair in owners for part, _ in pair.live.key):
-            raise InvalidInput(f"column {name} belongs to a primary key", where="--columns")
-        if any(pair.live.is_bag for pair in owners):
-            label = next(pair.live.label for pair in owners if pair.live.is_bag)
-            raise InvalidInput(f"{label} has no primary key to match records by", where="--columns")
 
 
 def _shown_key(entity: Entity) -> str:
