@@ -5,7 +5,7 @@ the view holds another one. Frames that lie together are fetched together.
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from threading import Lock
@@ -133,28 +133,35 @@ class ChunkReader:
         self, keys: set[FrameKey], kind: ChunkKind, depth: int, failed: set[FrameKey]
     ) -> dict[FrameKey, bytes]:
         """The decoded frames among `keys` that could be had; a damaged one is left out."""
-        loaded: dict[FrameKey, bytes] = {}
-        with self._lock:
-            for key in keys:
-                if key in self._frames:
-                    self._frames.move_to_end(key)
-                    loaded[key] = self._frames[key]
+        loaded = self._remembered(keys)
         missed = keys - loaded.keys() - failed
         wanted = [want for key in sorted(missed) if (want := self._wanted(key)) is not None]
         wanted = [want for want in wanted if want.frame.kind is kind and want.frame.depth < depth]
-        self._load_bases(wanted, kind, failed)
+        if self._load_bases(wanted, kind, failed):  # a base may be one of those that are wanted themselves
+            loaded |= self._remembered({want.key for want in wanted})
+            wanted = [want for want in wanted if want.key not in loaded]
         for group in ranges(wanted):
             for run, stored in self._fetch(group):
                 loaded.update(self._decode(run, stored, failed))
         failed.update(want.key for want in wanted if want.key not in loaded)
         return loaded
 
-    def _load_bases(self, wanted: Sequence[Wanted], kind: ChunkKind, failed: set[FrameKey]) -> None:
-        """Bring the bases of several deltas into the cache together: few requests instead of one each."""
+    def _remembered(self, keys: Iterable[FrameKey]) -> dict[FrameKey, bytes]:
+        found: dict[FrameKey, bytes] = {}
+        with self._lock:
+            for key in keys:
+                if key in self._frames:
+                    self._frames.move_to_end(key)
+                    found[key] = self._frames[key]
+        return found
+
+    def _load_bases(self, wanted: Sequence[Wanted], kind: ChunkKind, failed: set[FrameKey]) -> bool:
+        """Bring the bases of several deltas into the cache together: few requests instead of one each.
+        Whether there were any."""
         deltas = [want.frame for want in wanted if want.frame.encoding is Encoding.ZSTD_DELTA]
         bases = list(dict.fromkeys(base for frame in deltas for base in frame.bases))
         if len(bases) < 2:
-            return
+            return False
         found = self._index.locate(bases, self._view)
         there = [base for base, pack in zip(bases, found.pack.tolist(), strict=True) if pack >= 0]
         with suppress(CorruptData):
@@ -162,6 +169,7 @@ class ChunkReader:
             if sum(spans.frame_lengths.values()) <= CACHE_BYTES // 2:
                 depth = max(frame.depth for frame in deltas)
                 self._load(set(spans.keys), kind, depth, failed)
+        return True
 
     def _wanted(self, key: FrameKey) -> Wanted | None:
         """Where a frame lies; None when its pack went or was damaged since the trailer was read."""

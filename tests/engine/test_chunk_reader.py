@@ -21,7 +21,7 @@ from cas.format.frame import Encoding, Frame
 from cas.format.large import encode_large
 from cas.format.names import dictionary_key, pack_key
 from cas.format.pack import HEADER_BYTES, Trailer, encode_end, encode_header
-from cas.ids import ChunkId, ChunkKind, pack_name, short
+from cas.ids import ChunkId, ChunkKind, PackName, pack_name, short
 from cas.limits import LARGE_VALUE_BYTES, MAX_DELTA_DEPTH, MIB
 from cas.store.interface import FaultKind, StoreFault
 from cas.store.memory import MemoryStore
@@ -265,6 +265,29 @@ def test_a_chain_of_deltas_is_followed_to_its_end(store: FaultyStore) -> None:
     assert sum(map(len, (pack.stored for pack in packs))) < 5000
     assert reader_of(store, packs).read(ChunkKind.NODE, [ids[-1]]) == [plains[-1]]
     assert reader_of(store, packs).read(ChunkKind.NODE, ids[::-1]) == plains[::-1]
+
+
+def test_links_of_one_chain_that_are_wanted_together_are_decoded_once(
+    store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packs, plains, ids = chain(store, 20)
+    reader = reader_of(store, packs)
+    decoded: list[int] = []
+    decompress = reader._decompress
+
+    def counting(
+        encoding: Encoding,
+        base: Dictionary | bytes | None,
+        parts: Sequence[bytes],
+        lengths: Sequence[int],
+        where: PackName,
+    ) -> Sequence[bytes]:
+        decoded.extend(lengths)
+        return decompress(encoding, base, parts, lengths, where)
+
+    monkeypatch.setattr(reader, "_decompress", counting)
+    assert reader.read(ChunkKind.NODE, ids) == plains
+    assert len(decoded) <= len(ids) + 1
 
 
 def test_a_longer_chain_is_never_written(store: FaultyStore) -> None:
