@@ -3,7 +3,8 @@
 import inspect
 import os
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import is_dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, ParamSpec
@@ -57,11 +58,13 @@ def _shared(
 def command(
     app: typer.Typer, name: str, *, examples: Sequence[str] = ()
 ) -> Callable[[Callable[_P, ExitCode]], Callable[_P, ExitCode]]:
-    """Register a function as a command. Its first argument is the session; it returns the exit code."""
+    """Register a function as a command. Its first argument is the session; it returns the exit code. An
+    argument that is a dataclass stands for its fields, each of which is an option."""
 
     def register(function: Callable[_P, ExitCode]) -> Callable[_P, ExitCode]:
-        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-        shared = list(inspect.signature(_shared, eval_str=True).parameters.values())
+        given = _parameters(function)[1:]
+        own = [option for parameter in given for option in _options(parameter)]
+        shared = _parameters(_shared)
         work: Callable[..., ExitCode] = function
 
         def run(**arguments: object) -> None:
@@ -69,7 +72,12 @@ def command(
             is_debug = bool(flags.pop("debug"))
             terminal = Terminal(as_json=bool(flags.pop("json")))
             raise typer.Exit(
-                _guarded(lambda session: work(session, **arguments), terminal, flags, is_debug=is_debug)
+                _guarded(
+                    lambda session: work(session, **_gathered(given, arguments)),
+                    terminal,
+                    flags,
+                    is_debug=is_debug,
+                )
             )
 
         parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own, *shared)]
@@ -80,6 +88,26 @@ def command(
         return function
 
     return register
+
+
+def _parameters(function: Callable[..., object]) -> list[inspect.Parameter]:
+    return list(inspect.signature(function, eval_str=True).parameters.values())
+
+
+def _options(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    """The parameter itself, or one for each field of its dataclass."""
+    kind = parameter.annotation
+    return _parameters(kind) if isinstance(kind, type) and is_dataclass(kind) else [parameter]
+
+
+def _gathered(given: Sequence[inspect.Parameter], values: Mapping[str, object]) -> dict[str, object]:
+    """The arguments that the function wants."""
+    return {
+        parameter.name: values[parameter.name]
+        if parameter.name in values
+        else parameter.annotation(**{option.name: values[option.name] for option in _options(parameter)})
+        for parameter in given
+    }
 
 
 def _guarded(

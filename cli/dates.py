@@ -25,3 +25,10 @@ def parse_time(text: str, option: str) -> datetime:
             where=option,
             hint="Write 2026-03-01, 2026-03-01T14:00+02:00, or how long ago: 90m, 24h, 7d, 2w",
         ) from error
+
+
+def has_zone(text: str) -> bool:
+    """Whether a time that `parse_time` takes says by itself which moment it is."""
+    if _AGO.fullmatch(text.strip().lower()):
+        return True
+    return datetime.fromisoformat(text.strip()).utcoffset() is not None

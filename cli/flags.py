@@ -1,20 +1,55 @@
 """Flags that commands share or that would hide what a command does: names, words of help, panels."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from cas.catalog.restore_model import RestoreMode
+from cas.live.request import MissingParents
+
+
+class Winner(StrEnum):
+    """`Prefer`, as far as it can be said."""
+
+    LIVE = "live"
+    VERSION = "version"
+
+
 _WHAT = "What is taken or brought back"
 _LABEL = "What it is called"
 _HOW = "How it is brought back"
+_WHICH = "Which records of the running platform change"
+_BECOMES = "What becomes of them"
 
 Source = Annotated[str | None, typer.Option(metavar="URL", help="The database to read. \\[CAS_SOURCE]")]
 Compression = Annotated[
     int | None, typer.Option(metavar="1..19", help="zstd level: fast to small. \\[CAS_COMPRESSION]")
 ]
-Into = Annotated[str, typer.Option(metavar="URL", help="The empty database that is filled.")]
+Platform = Annotated[str | None, typer.Option(metavar="URL", help="The running platform. \\[CAS_SOURCE]")]
+At = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MOMENT",
+        help="Instead of V: the last complete version at or before 2026-03-01T14:00+02:00, 2026-03-01T14:00 "
+        "(this machine's zone), or 2h ago.",
+    ),
+]
+Into = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="An empty database to be filled; unset: the running platform."),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
+
+Scratch = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="A server for the throwaway database; unset: the embedded PostgreSQL, which has no XML, no ICU "
+        "and no contrib extensions. \\[CAS_SCRATCH]",
+    ),
+]
 
 Schemas = Annotated[
     list[str] | None,
@@ -79,4 +114,99 @@ NoPrivileges = Annotated[
 NoVerify = Annotated[
     bool,
     typer.Option("--no-verify", help="Do not read everything again and compare.", rich_help_panel=_HOW),
+]
+
+Keys = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TABLE:KEYS",
+        help="Only records with these keys: products:42,43; parts of a key are joined by a slash: "
+        "prices:EUR/2026-03-01. A backslash takes the meaning of a comma, slash, colon or backslash. May be "
+        "repeated.",
+        rich_help_panel=_WHICH,
+    ),
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TABLE:SQL",
+        help='Only records of the version for which this is true: "products: price > 100". May be repeated.',
+        rich_help_panel=_WHICH,
+    ),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Only these columns, of records that both sides have: price,name. May be repeated.",
+        rich_help_panel=_WHICH,
+    ),
+]
+Subtrees = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TABLE:KEYS",
+        help="Only these records of a table that refers to itself, and all below them: tree_nodes:42.",
+        rich_help_panel=_WHICH,
+    ),
+]
+WithParents = Annotated[
+    bool,
+    typer.Option("--with-parents", help="Also what they refer to by foreign keys.", rich_help_panel=_WHICH),
+]
+WithChildren = Annotated[
+    bool,
+    typer.Option("--with-children", help="Also what refers to them.", rich_help_panel=_WHICH),
+]
+
+Mode = Annotated[
+    RestoreMode | None,
+    typer.Option(
+        help="exact: they become as in the version; missing: only what is gone comes back; changed: only "
+        "what is there is overwritten; merge: what was edited since the base stays. \\[default: exact]",
+        rich_help_panel=_BECOMES,
+    ),
+]
+Base = Annotated[
+    str | None,
+    typer.Option(
+        metavar="V",
+        help="Of a merge: the version after which edits stay; unset: the newest.",
+        rich_help_panel=_BECOMES,
+    ),
+]
+Preferring = Annotated[
+    Winner | None,
+    typer.Option(help="Of a merge: who wins where both sides changed a field.", rich_help_panel=_BECOMES),
+]
+Missing = Annotated[
+    MissingParents | None,
+    typer.Option(
+        help="Where a record would refer to one that is gone: refuse, create it too, make the reference "
+        "null, or skip the record. \\[default: refuse]",
+        rich_help_panel=_BECOMES,
+    ),
+]
+Renamed = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="OLD=NEW",
+        help="A table, or table.column, that is called otherwise now; may be repeated.",
+        rich_help_panel=_BECOMES,
+    ),
+]
+AcceptDrift = Annotated[
+    bool,
+    typer.Option(
+        "--accept-drift",
+        help="Although columns are gone or have other types now.",
+        rich_help_panel=_BECOMES,
+    ),
+]
+NoSafety = Annotated[
+    bool,
+    typer.Option(
+        "--no-safety", help="Without a version of what is there now: no undo.", rich_help_panel=_BECOMES
+    ),
 ]

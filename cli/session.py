@@ -2,20 +2,26 @@
 
 import getpass
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
 from cas.catalog.model import Version, VersionFilter, VersionState
 from cas.catalog.postgres import PostgresCatalog
+from cas.catalog.restores import Restores
 from cas.engine.repository import Repository
 from cas.errors import Conflict, InvalidInput, NotFound
 from cas.postgres.connecting import ConnectionOptions
 from cas.postgres.embedded.server import EmbeddedServer
 from cas.postgres.filling.target import PostgresTarget, TargetOptions
+from cas.postgres.live.locking import LockPatience
+from cas.postgres.live.platform import PlatformOptions, PostgresPlatform
 from cas.postgres.reading.opening import Patience
 from cas.postgres.reading.source import PostgresSource, SourceOptions
 from cas.store.opening import StoreOptions, open_store
@@ -30,6 +36,9 @@ LATEST = "latest"
 
 COMMITTED = (VersionState.COMPLETE, VersionState.INCOMPLETE)
 PAGE = 1000
+
+SHORTEST_LOCK_SECONDS = 0.001
+"""PostgreSQL counts milliseconds, and takes 0 for any time."""
 
 
 class Session:
@@ -157,14 +166,23 @@ class Session:
 
     def source(self, url: str, origin: str = "CAS_SOURCE") -> PostgresSource:
         """A platform database as it is read. InvalidInput names `origin` where the URL is malformed."""
+        with naming(origin):
+            return PostgresSource(url, self.source_options)
+
+    def platform(self, url: str | None = None) -> PostgresPlatform:
+        """The running platform: CAS_SOURCE, or the database of this URL."""
+        options = PlatformOptions(self.source_options, lock_patience(self.settings.lock_timeout))
+        with naming("CAS_SOURCE"):
+            return PostgresPlatform(url or self.source_url, options)
+
+    @property
+    def source_options(self) -> SourceOptions:
         program = self.settings.pg_dump
-        options = SourceOptions(
+        return SourceOptions(
             connection=self.connection_options,
             patience=Patience(lock_timeout=self.settings.lock_timeout),
             pg_dump=Path(program).expanduser() if program else None,
         )
-        with naming(origin):
-            return PostgresSource(url, options)
 
     def target(self, url: str) -> PostgresTarget:
         """An empty database to be filled, closed with the session."""
@@ -184,6 +202,11 @@ class Session:
             statement_timeout=settings.command_timeout,
             parameters=parameters,
         )
+
+    @property
+    def restores(self) -> Restores:
+        """The history of restores into the running platform."""
+        return self.catalog.restores
 
     def number(self, text: str) -> int:
         """The version that a person means: a number, or `latest`."""
@@ -223,6 +246,15 @@ class Session:
     def _tell_retry(self, retry: Retry) -> None:
         wait = duration(retry.wait_seconds)
         self.terminal.warn(f"the store failed at {retry.call} ({retry.fault.what}); next try in {wait}")
+
+
+def lock_patience(seconds: float) -> LockPatience:
+    """Short attempts that together wait about so long; 0: any time."""
+    usual = LockPatience()
+    if not seconds:
+        return replace(usual, attempts=sys.maxsize)
+    timeout = max(min(usual.timeout, seconds), SHORTEST_LOCK_SECONDS)
+    return replace(usual, timeout=timeout, attempts=max(ceil(seconds / (timeout + usual.pause)), 1))
 
 
 @contextmanager

@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     store: str = Field("", description="URL or directory of the repository")
     source: SecretStr = Field(SecretStr(""), description="URL of the platform's database")
     catalog: SecretStr = Field(SecretStr(""), description="URL of the catalog; unset: an embedded PostgreSQL")
+    scratch: SecretStr = Field(
+        SecretStr(""), description="URL of a server for throwaway databases; unset: an embedded PostgreSQL"
+    )
     home: Path = Field(DEFAULT_HOME, description="directory of the cache, the embedded catalog, cas.toml")
 
     connect_timeout: Seconds = Field(30, description="seconds until a connection counts as failed")

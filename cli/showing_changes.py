@@ -1,6 +1,6 @@
 """How differences between versions look: counts per entity, and records with their fields."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.table import Table
 from rich.text import Text
@@ -21,8 +21,10 @@ FIELDS_OF_WHOLE_RECORDS = 6
 """Columns that are shown of a record that only one side has, unless all are wanted."""
 
 
-def counts_table(differences: Iterable[EntityDiff]) -> Table:
-    """How many records of each entity differ."""
+def counts_table(
+    differences: Iterable[EntityDiff], sides: tuple[str, str] = ("older version", "newer version")
+) -> Table:
+    """How many records of each entity differ. `sides`: what old and new are called."""
     listing = table("entity", ">added", ">removed", ">changed", "remarks")
     for counts in differences:
         row: list[str | Text] = [
@@ -30,14 +32,14 @@ def counts_table(differences: Iterable[EntityDiff]) -> Table:
             Text(number(counts.added), style="green" if counts.added else "dim"),
             Text(number(counts.removed), style="red" if counts.removed else "dim"),
             Text(number(counts.changed), style="yellow" if counts.changed else "dim"),
-            _remarks(counts),
+            _remarks(counts, dict(zip(("old", "new"), sides, strict=True))),
         ]
         listing.add_row(*cells(row))
     return listing
 
 
-def _remarks(counts: EntityDiff) -> str:
-    remarks = [f"only in the {counts.only_in}er version"] if counts.only_in else []
+def _remarks(counts: EntityDiff, sides: Mapping[str, str]) -> str:
+    remarks = [f"only in the {sides[counts.only_in]}"] if counts.only_in else []
     if counts.columns_changed:
         remarks.append(f"columns differ: {', '.join(counts.columns_changed)}")
     return "; ".join(remarks)

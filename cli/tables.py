@@ -1,10 +1,11 @@
 """How tables and lists of facts look, everywhere alike."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich import box
-from rich.console import RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -56,6 +57,22 @@ def indented(what: RenderableType) -> Padding:
 def cells(values: Sequence[str | Text]) -> list[Text]:
     """Cells of a row; texts from elsewhere can neither recolour the screen nor be taken for markup."""
     return [value if isinstance(value, Text) else Text(plain(value)) for value in values]
+
+
+def remarked(grid: Table, remarks: Sequence[tuple[str, str]], width: int, *, indent: int) -> Group:
+    """A table of a head and lines that do not wrap, each followed by its remark in its style, if any."""
+    head, *lines = (Text.assemble(*line) for line in _lines(Console(width=width), grid))
+    parts: list[RenderableType] = [head]
+    for line, (remark, style) in zip(lines, remarks, strict=True):
+        parts.append(line)
+        if remark:
+            parts.append(Padding(Text(plain(remark), style=style), (0, 0, 0, indent), expand=False))
+    return Group(*parts)
+
+
+def _lines(console: Console, grid: Table) -> Iterator[list[tuple[str, Style]]]:
+    for line in console.render_lines(grid, pad=False):
+        yield [(segment.text, segment.style or Style()) for segment in line]
 
 
 def state(value: VersionState) -> Text:

@@ -1,34 +1,29 @@
-"""`cas restore`: bring a version back into an empty database, after a look at what that means."""
+"""`cas restore`: bring a version back, into the running platform or into an empty database."""
 
-from collections.abc import Iterator
+from typing import Annotated
 
 import typer
-from rich.console import Group, RenderableType
-from rich.text import Text
 
-from cas.errors import Conflict, InvalidInput
-from cas.postgres.filling.target import PostgresTarget
-from cas.records.source import EntityEstimate
-from cas.restore import RestoreReceipt, restore_into
-from cas.restore_preview import RestorePreview, preview_restore
-from cas.restore_scope import RestoreRequest
+from cas.errors import InvalidInput
+from cas.live.request import Named
 from cli import flags
 from cli.commanding import command
-from cli.commands.show import VersionArgument
+from cli.commands.restores import restore_number
+from cli.commands.restoring_into import IntoParts, restore_into_empty
+from cli.commands.restoring_live import Consent, finish, new_plan, require_somebody, stored_plan
 from cli.exit_codes import ExitCode
-from cli.session import Session
-from cli.tables import cells, facts, indented, table
-from cli.watching_faces import watching
-from cli.words import counted, duration, number, plain, size
-
-SHOWN_ENTITIES = 12
-"""Entities that a preview lists, the largest first; JSON has all of them."""
+from cli.scope import LiveScope
+from cli.session import Session, whoami
+from cli.version_choice import VersionOrNone, chosen_version
 
 
 def add_restore(app: typer.Typer) -> None:
     examples = [
-        "cas restore 12 --into postgresql://owner@db/shop_again",
-        "cas restore latest --into postgresql://owner@db/shop_again --yes",
+        "cas restore 12",
+        "cas restore 12 --key products:42,43 --with-parents",
+        'cas restore 12 --where "products: price > 100" --columns price --yes',
+        "cas restore --plan 3",
+        "cas restore latest --into postgresql://owner@db/shop_again",
         "cas restore 12 --into postgresql://owner@db/scratch --table products --dry-run",
     ]
     command(app, "restore", examples=examples)(restore)
@@ -36,127 +31,59 @@ def add_restore(app: typer.Typer) -> None:
 
 def restore(
     cas: Session,
-    version: VersionArgument,
-    into: flags.Into,
+    scope: LiveScope,
+    parts: IntoParts,
+    version: VersionOrNone = None,
+    at: flags.At = None,
+    plan: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Instead of V: execute this plan of `cas plan`, if it still holds."),
+    ] = None,
+    into: flags.Into = None,
     yes: flags.Yes = False,
     dry_run: flags.DryRun = False,
-    table: flags.Tables = None,
-    exclude: flags.Exclude = None,
-    schema_only: flags.SchemaOnly = False,
-    data_only: flags.DataOnly = False,
-    allow_incomplete: flags.AllowIncomplete = False,
-    no_indexes: flags.NoIndexes = False,
-    no_constraints: flags.NoConstraints = False,
-    no_triggers: flags.NoTriggers = False,
-    no_owners: flags.NoOwners = False,
-    no_privileges: flags.NoPrivileges = False,
-    no_verify: flags.NoVerify = False,
+    source: flags.Platform = None,
+    scratch: flags.Scratch = None,
+    name: flags.Name = "",
+    description: flags.Description = "",
 ) -> ExitCode:
-    """Fill an empty database with a version, read everything again and prove that it is equal."""
-    if schema_only and data_only:
-        raise InvalidInput(
-            "neither schema nor data were asked for",
-            where="--schema-only --data-only",
-            hint="Drop one of them",
-        )
-    request = RestoreRequest(
-        tables=tuple(table or ()),
-        exclude=tuple(exclude or ()),
-        with_schema=not data_only,
-        with_data=not schema_only,
-        with_indexes=not no_indexes,
-        with_constraints=not no_constraints,
-        with_triggers=not no_triggers,
-        with_owners=not no_owners,
-        with_privileges=not no_privileges,
-        parallel=cas.settings.threads,
-        verify=not no_verify,
-        allow_incomplete=allow_incomplete,
-    )
-    target = cas.target(into)
-    preview = preview_restore(cas.repository, cas.committed(version).number, target, request)
-    if dry_run:
-        cas.terminal.result(preview, human=Group(*_previewed(preview)))
-        return ExitCode.CONFLICT if preview.is_blocked else ExitCode.OK
-    if not _is_agreed(cas, preview, is_agreed=yes):
-        cas.terminal.note("Nothing was done")
-        return ExitCode.DECLINED
-    receipt = _run(cas, preview, target, into, request)
-    cas.terminal.result(receipt, human=_told(receipt))
-    return ExitCode.OK
+    """Bring a version back into the running platform, in one transaction that can be undone; or, with --into,
+    fill an empty database.
+
+    What will happen is shown first, and has to be agreed to. Whatever goes wrong: nothing was changed.
+    """
+    beside = _given(source=source, scratch=scratch, name=name, description=description)
+    if into is not None:
+        _refuse((*scope.given_for_live, *beside), "for the running platform, which --into is not")
+        _refuse(_given(plan=plan), "executed in the running platform, which --into is not")
+        request = parts.request(scope, cas.settings.threads)
+        chosen = chosen_version(cas, version, at)
+        return restore_into_empty(cas, chosen, into, request, is_agreed=yes, dry_run=dry_run)
+    _refuse(parts.given, "for an empty database: name it with --into")
+    cas.set(source=source, scratch=scratch)
+    consent = Consent(is_given=yes, dry_run=dry_run, is_stored=plan is not None)
+    if plan is not None:
+        others = (*scope.given, *_given(at=at, name=name, description=description))
+        _refuse((*(["V"] if version is not None else []), *others), "in the plan already")
+    require_somebody(cas, consent)
+    if plan is not None:
+        platform = cas.platform()
+        prepared = stored_plan(cas, platform, cas.restores.restore(restore_number(plan)))
+    else:
+        asked = scope.request(None if scope.base is None else cas.committed(scope.base).number)
+        chosen = chosen_version(cas, version, at)
+        platform = cas.platform()
+        prepared = new_plan(cas, platform, chosen, asked, Named(name, description, whoami()))
+    with prepared:
+        return finish(cas, platform, prepared, consent)
 
 
-def _run(
-    cas: Session, preview: RestorePreview, target: PostgresTarget, into: str, request: RestoreRequest
-) -> RestoreReceipt:
-    cas.if_stopped = "The target is incomplete and marked so: drop it and restore into a new database"
-    expected = {e.label: EntityEstimate(e.records, e.payload_bytes) for e in preview.entities}
-    with watching(cas.terminal, "restore") as counters:
-        counters.expect(expected, is_exact=True)
-        return restore_into(cas.repository, preview.version, target, cas.source(into), request, counters)
+def _given(**options: str | None) -> tuple[str, ...]:
+    return tuple(f"--{name}" for name, value in options.items() if value)
 
 
-def _is_agreed(cas: Session, preview: RestorePreview, *, is_agreed: bool) -> bool:
-    """Show what will happen and ask, unless that was said already. Conflict where it cannot work."""
-    terminal = cas.terminal
-    if preview.is_blocked or not is_agreed:
-        for part in _previewed(preview):
-            terminal.beside(part)
-    if preview.is_blocked:
-        first = next(finding for finding in preview.findings if finding.blocks)
-        raise Conflict(f"the target does not fit: {first.what}", where=preview.target, hint=first.hint)
-    if is_agreed:
-        for finding in preview.findings:
-            terminal.warn(f"{finding.what}. {finding.hint}")
-        return True
-    if not terminal.is_interactive:
-        raise InvalidInput(
-            "a restore wants to be confirmed, and nobody can be asked", where="restore", hint="Add --yes"
-        )
-    answer = terminal.ask(f"Type {preview.version} to restore it into {preview.target}: ")
-    return answer.strip() == str(preview.version)
-
-
-def _previewed(preview: RestorePreview) -> Iterator[RenderableType]:
-    source, server = preview.source, preview.target_server
-    yield Text(f"Version {preview.version} would be restored", style="bold")
-    yield facts(
-        [
-            ("from", f"{source.database}, PostgreSQL {source.server_version}, {source.encoding}"),
-            ("into", preview.target),
-            ("", f"{server.database}, PostgreSQL {server.server_version}, {server.encoding}, empty"),
-            ("extensions", ", ".join(f"{name} {version}" for name, version in source.extensions)),
-            ("roles", ", ".join(source.roles)),
-            ("records", f"{number(preview.records)}, {size(preview.payload_bytes)}"),
-        ]
-    )
-    largest = sorted(preview.entities, key=lambda entity: -entity.payload_bytes)
-    if largest:
-        listing = table("entity", ">records", ">bytes")
-        for entity in largest[:SHOWN_ENTITIES]:
-            listing.add_row(*cells([entity.label, number(entity.records), size(entity.payload_bytes)]))
-        yield Text()
-        yield indented(listing)
-    if len(largest) > SHOWN_ENTITIES:
-        yield Text(f"  … and {counted(len(largest) - SHOWN_ENTITIES, 'smaller one')}", style="dim")
-    yield Text()
-    for finding in preview.findings:
-        word, style = ("blocks", "bold red") if finding.blocks else ("note", "yellow")
-        advice = f". {plain(finding.hint)}" if finding.hint else ""
-        yield Text.assemble((f"  {word}: ", style), plain(finding.what), (advice, "dim"))
-
-
-def _told(receipt: RestoreReceipt) -> Text:
-    seconds = sum(seconds for _, seconds in receipt.seconds_by_phase)
-    proof = "read again and found equal" if receipt.verified else "not verified"
-    told = Text.assemble(
-        (f"Version {receipt.version} is restored", "bold green"),
-        f" into {plain(receipt.target)}\n",
-        f"  {counted(receipt.records, 'record')}, {size(receipt.payload_bytes)}, in {duration(seconds)}, ",
-        (proof, "green" if receipt.verified else "yellow"),
-    )
-    steps = ", ".join(f"{name} {duration(seconds)}" for name, seconds in receipt.seconds_by_phase)
-    told.append(f"\n  {steps}", style="dim")
-    for note in receipt.notes:
-        told.append(f"\n  passed over: {plain(note)}", style="yellow")
-    return told
+def _refuse(given: tuple[str, ...], why: str) -> None:
+    """InvalidInput where one of these was given."""
+    if given:
+        verb = "is" if len(given) == 1 else "are"
+        raise InvalidInput(f"{', '.join(given)} {verb} {why}", where="restore", hint="Drop one side")

@@ -1,13 +1,11 @@
 """`cas versions`: the list of versions, whatever became of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import typer
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.style import Style
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -16,8 +14,8 @@ from cli.commanding import command
 from cli.dates import parse_time
 from cli.exit_codes import ExitCode
 from cli.session import Session
-from cli.tables import cells, state
-from cli.words import minute, moment, number, offset, plain, size
+from cli.tables import cells, remarked, state
+from cli.words import minute, moment, number, offset, size
 
 _WHICH = "Which versions"
 
@@ -122,28 +120,10 @@ def _listed(found: Sequence[Version], width: int) -> RenderableType:
             *([size(version.stored_bytes)] if is_wide else []),
         ]
         grid.add_row(*cells(row))
-    return _with_remarks(grid, found, width, is_wide=is_wide)
-
-
-def _with_remarks(grid: Table, found: Sequence[Version], width: int, *, is_wide: bool) -> RenderableType:
-    """The grid's lines, and after each version's line its remark."""
-    console = Console(width=width)
-    lines = [Text.assemble(*line) for line in _lines(console, grid)]
-    parts: list[RenderableType] = [lines[0]]
-    indent = len(str(found[0].number)) + 2
-    for line, version in zip(lines[1:], found, strict=True):
-        parts.append(line)
-        remark = _remarks(version, is_wide=is_wide)
-        if remark:
-            style = "red" if version.error_code else "dim"
-            parts.append(Padding(Text(plain(remark), style=style), (0, 0, 0, indent), expand=False))
-    return Group(*parts)
-
-
-def _lines(console: Console, grid: Table) -> Iterator[list[tuple[str, Style]]]:
-    """The rendered lines of a table whose cells do not wrap."""
-    for line in console.render_lines(grid, pad=False):
-        yield [(segment.text, segment.style or Style()) for segment in line]
+    remarks = [
+        (_remarks(version, is_wide=is_wide), "red" if version.error_code else "dim") for version in found
+    ]
+    return remarked(grid, remarks, width, indent=len(str(found[0].number)) + 2)
 
 
 def _remarks(version: Version, *, is_wide: bool) -> str:

@@ -7,14 +7,17 @@ import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import rmtree
 
 from rich.console import Console
 
 from cas.demo.platform import build
-from tests.bench import chart, machine, report
+from tests.bench import chart, machine, measure, report
 from tests.bench.figures import Summaries, figures
+from tests.bench.looking import Looking, look, many_versions
 from tests.bench.ours import Cas
 from tests.bench.peers import BareCopy, Borg, CompressedDump, CustomDump, Restic
+from tests.bench.repairs import middle
 from tests.bench.rounds import Results, Schedule
 from tests.bench.samples import summarise
 from tests.bench.server import SETTINGS, BenchServer
@@ -29,6 +32,9 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--records", type=int, default=1_000_000, help="products; default 1,000,000")
     parser.add_argument("--runs", type=int, default=3, help="rounds, of which medians are taken; default 3")
+    parser.add_argument(
+        "--versions", type=int, default=1000, help="versions that are looked through; default 1,000"
+    )
     parser.add_argument("--only", nargs="+", metavar="TOOL", help="dump, zstd, restic, borg, cas")
     parser.add_argument("--peers-only", action="store_true", help="leave our own program out")
     parser.add_argument("--directory", type=Path, help="where databases and repositories lie meanwhile")
@@ -73,6 +79,7 @@ def measured(
         fewer = smaller.run(options.runs, [Stage.FIRST])
         quarter = medians(fewer, only="cas")
         results.failures.extend(fewer.failures)
+    looking = _looked(schedule, ours[0], options, console) if ours else None
     full = medians(results)
     return report.Report(
         records=options.records,
@@ -84,8 +91,24 @@ def measured(
         results=results,
         full=full,
         quarter=quarter,
-        figures=figures(full, quarter),
+        figures=figures(full, quarter, middle(results.repairs), looking),
     )
+
+
+def _looked(schedule: Schedule, ours: Tool, options: argparse.Namespace, console: Console) -> Looking | None:
+    """Make many versions of a repository, and ask. None where nobody wants so many."""
+    if options.versions < 2:
+        return None
+    place = schedule.place(ours, options.runs)
+    schedule.server.fresh("bench_catalog")
+    for pipeline in (ours.before(Stage.FIRST, place), ours.pipeline(Stage.FIRST, place)):
+        if pipeline is not None:
+            measure.run(pipeline, errors=place.scratch / "errors")
+    console.print(f"Making {options.versions:,} versions ...")
+    key = many_versions(place.repository, place.catalog, place.scratch, options.versions, SEED)
+    found = look(place.repository, place.catalog, place.scratch, key)
+    rmtree(place.scratch.parent)
+    return found
 
 
 def chosen(options: argparse.Namespace, programs: Path) -> tuple[list[Tool], dict[str, str]]:
@@ -125,4 +148,5 @@ def medians(results: Results, *, only: str | None = None) -> Summaries:
 if __name__ == "__main__":
     terminal = Console() if sys.stdout.isatty() else Console(width=120)
     outcome = main(arguments(), terminal).results
-    sys.exit(0 if not outcome.failures and all(outcome.restored_equal.values()) else 1)
+    whole = all(outcome.restored_equal.values()) and outcome.repaired_equal
+    sys.exit(0 if whole and not outcome.failures else 1)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tests.bench.looking import Looking
+from tests.bench.repairs import Repair
 from tests.bench.samples import Summary
 from tests.bench.tools import Stage
 
@@ -11,6 +13,10 @@ Summaries = Mapping[tuple[str, Stage], Summary]
 MOST_MEMORY_BYTES = 350_000_000
 OBJECT_BYTES = 8 << 20
 EXTRA_OBJECTS = 3
+LOCK_SECONDS = 2.0
+LOCK_SECONDS_PER_RECORD = 10e-6
+MOST_WAL_BYTES = 5_000_000
+LOOKING_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +29,11 @@ class Figure:
     met: bool | None
 
 
-def figures(full: Summaries, quarter: Summaries) -> list[Figure]:
-    """`quarter` holds the first version of ours at a quarter of the records; it may be empty."""
+def figures(
+    full: Summaries, quarter: Summaries, repair: Repair | None = None, looking: Looking | None = None
+) -> list[Figure]:
+    """`quarter` holds the first version of ours at a quarter of the records; it may be empty. `repair` is
+    what ours said of its repairs, `looking` what questions over many versions took."""
     return [
         _ratio("first version, seconds: cas / restic", full, ("cas", "restic"), Stage.FIRST, "seconds", 1.3),
         _ratio(
@@ -39,6 +48,48 @@ def figures(full: Summaries, quarter: Summaries) -> list[Figure]:
         _memory(full),
         _steady_memory(full, quarter),
         *(_objects(full, stage) for stage in (Stage.FIRST, Stage.SECOND)),
+        _ratio(
+            "1,000 records back, seconds: cas / pg_restore --clean",
+            full,
+            ("cas", "dump"),
+            Stage.REPAIR,
+            "seconds",
+            0.2,
+        ),
+        *_repair(repair),
+        *_looking(looking),
+    ]
+
+
+def _repair(repair: Repair | None) -> list[Figure]:
+    names = ("1,000 records back, writers locked out", "1,000 records back, bytes of the server's log")
+    if repair is None:
+        return [
+            Figure(names[0], "at most 2 s + 10 us a record", "", None),
+            Figure(names[1], "at most 5 MB", "", None),
+        ]
+    most = LOCK_SECONDS + LOCK_SECONDS_PER_RECORD * repair.changed
+    return [
+        Figure(
+            names[0], f"at most {most:.2f} s", f"{repair.lock_seconds:.2f} s", repair.lock_seconds <= most
+        ),
+        Figure(
+            names[1],
+            f"at most {MOST_WAL_BYTES / 1e6:.0f} MB",
+            f"{repair.wal_bytes / 1e6:.2f} MB",
+            repair.wal_bytes <= MOST_WAL_BYTES,
+        ),
+    ]
+
+
+def _looking(looking: Looking | None) -> list[Figure]:
+    limit = f"at most {LOOKING_SECONDS * 1000:.0f} ms"
+    names = ("`cas get` among many versions, warm", "`cas history` over many versions, warm")
+    if looking is None:
+        return [Figure(name, limit, "", None) for name in names]
+    return [
+        Figure(f"{name} ({looking.versions})", limit, f"{seconds * 1000:.0f} ms", seconds <= LOOKING_SECONDS)
+        for name, seconds in zip(names, (looking.get_seconds, looking.history_seconds), strict=True)
     ]
 
 

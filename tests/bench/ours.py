@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.bench.measure import Pipeline
+from tests.bench.repairs import REPAIRED
 from tests.bench.tools import Place, Stage
 
 
@@ -17,6 +18,7 @@ class Cas:
         Stage.FIRST: "cas snapshot",
         Stage.RESTORE: "cas restore",
         Stage.SECOND: "cas snapshot",
+        Stage.REPAIR: "cas restore, live",
     }
 
     def __init__(self) -> None:
@@ -33,12 +35,16 @@ class Cas:
         words = "import importlib.metadata as m; print('cas', m.version('cas-backup'))"
         return subprocess.run([sys.executable, "-c", words], capture_output=True, text=True).stdout.strip()
 
-    def prepare(self, place: Place) -> Pipeline:
+    def before(self, stage: Stage, place: Place) -> Pipeline | None:
+        if stage is not Stage.FIRST:
+            return None
         return Pipeline([[self._cas, "init", place.repository.as_uri()]], self._environment(place))
 
     def pipeline(self, stage: Stage, place: Place) -> Pipeline:
         if stage is Stage.RESTORE:
             command = [self._cas, "restore", "1", "--into", place.target, "--yes", "--json"]
+        elif stage is Stage.REPAIR:
+            command = [self._cas, "restore", "latest", "--table", REPAIRED, "--yes", "--json"]
         else:
             command = [self._cas, "snapshot", "--reason", f"bench, {stage}", "--json"]
         return Pipeline([command], self._environment(place), place.scratch / f"{stage}.json")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.bench.measure import Pipeline
+from tests.bench.repairs import REPAIRED
 from tests.bench.tools import Place, Stage
 
 ZSTD_BY_PYTHON = """
@@ -41,7 +42,7 @@ class BareCopy:
     def version(self) -> str:
         return words_of(self._psql, "--version")
 
-    def prepare(self, place: Place) -> None:
+    def before(self, stage: Stage, place: Place) -> None:
         return None
 
     def pipeline(self, stage: Stage, place: Place) -> Pipeline:
@@ -53,7 +54,11 @@ class CustomDump:
     """`pg_dump -Fc`, and `pg_restore -j2` of it."""
 
     name = "dump"
-    stages: Mapping[Stage, str] = {Stage.FIRST: "pg_dump -Fc", Stage.RESTORE: "pg_restore -j2"}
+    stages: Mapping[Stage, str] = {
+        Stage.FIRST: "pg_dump -Fc",
+        Stage.RESTORE: "pg_restore -j2",
+        Stage.REPAIR: "pg_restore --clean",
+    }
 
     def __init__(self, programs: Path) -> None:
         self._programs = programs
@@ -64,11 +69,29 @@ class CustomDump:
     def version(self) -> str:
         return words_of(str(self._programs / "pg_dump"), "--version")
 
-    def prepare(self, place: Place) -> None:
-        return None
+    def before(self, stage: Stage, place: Place) -> Pipeline | None:
+        """For a repair: the table as the first version has it, in a database of its own, since foreign keys
+        of other tables would not let it be dropped."""
+        return Pipeline([self._one_table(place)]) if stage is Stage.REPAIR else None
+
+    def _one_table(self, place: Place, *options: str) -> list[str]:
+        """pg_restore of the table with its key and indexes, and nothing else."""
+        file, chosen = str(place.repository / "first.dump"), place.scratch / "one-table.list"
+        program = str(self._programs / "pg_restore")
+        every = subprocess.run([program, "-l", file], capture_output=True, text=True, check=True).stdout
+        wanted = [
+            line
+            for line in every.splitlines()
+            if any(f" {kind} " in line for kind in ("TYPE", "FUNCTION"))
+            or (f"public {REPAIRED}" in line and "FK CONSTRAINT" not in line)
+        ]
+        chosen.write_text("\n".join(wanted) + "\n")
+        return [program, *options, "-L", str(chosen), "-d", place.target, file]
 
     def pipeline(self, stage: Stage, place: Place) -> Pipeline:
         file = str(place.repository / "first.dump")
+        if stage is Stage.REPAIR:
+            return Pipeline([self._one_table(place, "--clean", "--if-exists")])
         if stage is Stage.RESTORE:
             return Pipeline([[str(self._programs / "pg_restore"), "-j2", "-d", place.target, file]])
         return Pipeline([[str(self._programs / "pg_dump"), "-Fc", "-f", file, "-d", place.source]])
@@ -93,7 +116,7 @@ class CompressedDump:
             return words_of(self._zstd, "--version")
         return words_of(sys.executable, "-c", "import zstandard; print('zstandard', zstandard.__version__)")
 
-    def prepare(self, place: Place) -> None:
+    def before(self, stage: Stage, place: Place) -> None:
         return None
 
     def pipeline(self, stage: Stage, place: Place) -> Pipeline:
@@ -120,7 +143,9 @@ class Restic:
     def version(self) -> str:
         return words_of("restic", "version")
 
-    def prepare(self, place: Place) -> Pipeline:
+    def before(self, stage: Stage, place: Place) -> Pipeline | None:
+        if stage is not Stage.FIRST:
+            return None
         return Pipeline([["restic", "init", "--quiet"]], self._environment(place))
 
     def pipeline(self, stage: Stage, place: Place) -> Pipeline:
@@ -150,7 +175,9 @@ class Borg:
     def version(self) -> str:
         return words_of("borg", "--version")
 
-    def prepare(self, place: Place) -> Pipeline:
+    def before(self, stage: Stage, place: Place) -> Pipeline | None:
+        if stage is not Stage.FIRST:
+            return None
         init = ["borg", "init", "--encryption=none", str(place.repository)]
         return Pipeline([init], self._environment(place))
 

@@ -15,6 +15,7 @@ HEADINGS = {
     Stage.FIRST: "first version",
     Stage.SECOND: "second version, after 0.1 % changes",
     Stage.RESTORE: "restore into an empty database",
+    Stage.REPAIR: "1,000 damaged records of one table come back",
 }
 
 
@@ -49,7 +50,7 @@ def show(report: Report, console: Console) -> None:
     console.print(f"\n{report.records:,} products ({rows})")
     console.print("; ".join(f"{name}: {value}" for name, value in report.machine.items()))
     console.print("; ".join(report.versions.values()))
-    for stage in (Stage.FIRST, Stage.SECOND, Stage.RESTORE):
+    for stage in (Stage.FIRST, Stage.SECOND, Stage.RESTORE, Stage.REPAIR):
         rows_of_stage = report.by_stage(stage)
         if rows_of_stage:
             console.print(_stage_table(report, stage, rows_of_stage))
@@ -68,6 +69,9 @@ def show(report: Report, console: Console) -> None:
     for name, equal in report.results.restored_equal.items():
         verdict = "equal" if equal else "NOT EQUAL"
         console.print(f"Restored by {report.label(name, Stage.RESTORE)}: rows {verdict} to the original.")
+    if report.results.repairs:
+        verdict = "equal" if report.results.repaired_equal else "NOT EQUAL"
+        console.print(f"Repaired by ours in the running database: rows {verdict} to those before the damage.")
     for name, reason in report.left_out.items():
         console.print(f"Left out: {name}: {reason}.")
     for failure in report.results.failures:
@@ -86,6 +90,8 @@ def document(report: Report) -> dict[str, object]:
         "failures": report.results.failures,
         "noise_seconds": report.results.noise,
         "restored_equal": report.results.restored_equal,
+        "repairs": [asdict(repair) for repair in report.results.repairs],
+        "repaired_equal": report.results.repaired_equal,
         "figures": [asdict(figure) for figure in report.figures],
         "medians": [
             {"tool": tool, "stage": str(stage), **asdict(summary)}

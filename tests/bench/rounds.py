@@ -10,6 +10,7 @@ from shutil import rmtree
 from cas.demo.platform import mutate
 from cas.postgres.demo_platform import vacuum
 from tests.bench import measure
+from tests.bench.repairs import Repair, damage, repair_of
 from tests.bench.samples import Sample, rotated
 from tests.bench.server import BenchServer
 from tests.bench.tools import Place, Stage, Tool
@@ -28,6 +29,8 @@ class Results:
     samples: dict[tuple[str, Stage], list[Sample]] = field(default_factory=lambda: defaultdict(list))
     noise: list[float] = field(default_factory=list)
     restored_equal: dict[str, bool] = field(default_factory=dict)
+    repairs: list[Repair] = field(default_factory=list)
+    repaired_equal: bool = True
     failures: list[str] = field(default_factory=list)
 
 
@@ -49,7 +52,7 @@ class Schedule:
         results = Results()
         out: set[tuple[str, Stage]] = set()
         for number in range(rounds):
-            places = {tool.name: self._place(tool, number) for tool in self.tools}
+            places = {tool.name: self.place(tool, number) for tool in self.tools}
             self.server.fresh("bench_catalog")
             self._probe(results, number)
             for stage in Stage:
@@ -73,7 +76,8 @@ class Schedule:
         self._probe(results, rounds)
         return results
 
-    def _place(self, tool: Tool, number: int) -> Place:
+    def place(self, tool: Tool, number: int) -> Place:
+        """A new one for this tool."""
         directory = self.directory / f"{number}-{tool.name}"
         place = Place(
             repository=directory / "repository",
@@ -87,18 +91,24 @@ class Schedule:
         return place
 
     def _step(self, tool: Tool, stage: Stage, place: Place, results: Results, number: int) -> None:
-        if stage is Stage.FIRST:
-            preparation = tool.prepare(place)
-            if preparation is not None:
-                measure.run(preparation, errors=place.scratch / "errors")
-        if stage is Stage.RESTORE:
+        if stage in (Stage.RESTORE, Stage.REPAIR):
             self.server.fresh("bench_target")
+        preparation = tool.before(stage, place)
+        if preparation is not None:
+            measure.run(preparation, errors=place.scratch / "errors")
+        original = ""
+        if stage is Stage.REPAIR and tool.name == "cas":
+            original = self.server.digest(self.database, self.queries)
+            self.tell(f"{damage(self.server.url(self.database), seed=2000 + number):,} products damaged")
         sample = self._measured(tool, stage, place)
         results.samples[tool.name, stage].append(sample)
         self.tell(
             f"round {number + 1}, {stage}: {tool.stages[stage]}: {sample.seconds:.1f} s,"
             f" {sample.stored_bytes / 1e6:.1f} MB, {sample.peak_bytes / 1e6:.0f} MB of memory"
         )
+        if original:
+            results.repairs.append(repair_of(place.scratch / f"{stage}.json"))
+            results.repaired_equal &= self.server.digest(self.database, self.queries) == original
         if stage is Stage.RESTORE:
             if tool.name not in results.restored_equal:
                 restored = self.server.digest("bench_target", self.queries)
@@ -126,7 +136,7 @@ class Schedule:
 
     def _probe(self, results: Results, number: int) -> None:
         """The bare COPY once more: what the machine itself varies by."""
-        place = self._place(self.floor, number)
+        place = self.place(self.floor, number)
         sample = self._measured(self.floor, Stage.FIRST, place)
         rmtree(place.scratch.parent)
         results.noise.append(sample.seconds)

@@ -18,6 +18,8 @@ class Stage(StrEnum):
     """The first version, into an empty database."""
     SECOND = "second"
     """After some records changed at random; by full read, as after the first."""
+    REPAIR = "repair"
+    """A thousand records of one table were damaged: they come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Tool(Protocol):
 
     def version(self) -> str: ...
 
-    def prepare(self, place: Place) -> Pipeline | None:
-        """What makes an empty repository; not measured."""
+    def before(self, stage: Stage, place: Place) -> Pipeline | None:
+        """What must be there before a stage: an empty repository, for example. Not measured."""
 
     def pipeline(self, stage: Stage, place: Place) -> Pipeline: ...

@@ -80,7 +80,10 @@ class Screen:
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_no_line_is_wider_than_the_terminal(standing: Place, width: int) -> None:
-    for arguments in (["versions"], ["show", "1"], ["get", "1", "products", "7"], ["check"], ["doctor"]):
+    record = ["products", "7"]
+    for arguments in (
+        ["versions"], ["show", "1"], ["get", "1", *record], ["history", *record], ["check"], ["doctor"],
+    ):  # fmt: skip
         screen = Screen(standing, *arguments, width=width)
         assert screen.end() == 0, screen.text
         assert max(map(len, screen.lines)) <= width, screen.text

@@ -5,7 +5,7 @@ that no two different rows read alike. So rows that shall go are matched by it, 
 are deleted as the plan says.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import psycopg
@@ -16,7 +16,7 @@ from cas.postgres.live.staging import insert_rows, only, send, table_name
 from cas.postgres.quoting import column
 from cas.postgres.reading.shapes import Table
 from cas.records.live import Applied, Change
-from cas.records.payload import pad_with_nulls
+from cas.records.payload import TAB, pad_with_nulls
 
 COPIES, GONE = "cas copies", "cas gone"
 """Columns of the temporary table beside the table's own."""
@@ -34,14 +34,30 @@ class StagedRows:
         columns = b", ".join(row + b"." + column(c.name, encoding) for c in self.table.entity.columns)
         return b"ROW(%b)::pg_catalog.text" % columns
 
+    def those(self, row: bytes, encoding: str, *, gone: bool) -> bytes:
+        """The condition that a row of the entity equals one that goes, or one that comes."""
+        return b"%b IN (SELECT %b FROM %b AS s WHERE %bs.\"%b\")" % (
+            self.text(row, encoding),
+            self.text(b"s", encoding),
+            self.name,
+            b"" if gone else b"NOT ",
+            GONE.encode(),
+        )
+
 
 def write_bag(
-    connection: psycopg.Connection, table: Table, number: int, changes: Iterable[Change], encoding: str
-) -> tuple[StagedRows, Applied]:
-    """Apply changes of a bag. `changes` is gone through several times."""
+    connection: psycopg.Connection,
+    table: Table,
+    number: int,
+    changes: Iterable[Change],
+    encoding: str,
+    remember: Callable[[StagedRows], bytes | None],
+) -> tuple[StagedRows, bytes | None, Applied]:
+    """Apply changes of a bag. `changes` is gone through several times; `remember` is as in `write_keyed`."""
     entity = table.entity
     try:
         staged = _staged(connection, table, number, changes, encoding)
+        before = remember(staged)
         gone = _deleted(connection, staged, encoding)
         expected = sum(one.count for one in changes if one.after is None)
         if gone != expected:
@@ -54,7 +70,7 @@ def write_bag(
     except psycopg.Error as error:
         where = (error.diag.context or "").partition("\n")[0] or entity.label
         raise refusal(error, doing=f"writing {entity.label}", where=where) from error
-    return staged, Applied(fresh, 0, gone)
+    return staged, before, Applied(fresh, 0, gone)
 
 
 def _staged(
@@ -62,20 +78,25 @@ def _staged(
 ) -> StagedRows:
     staged = StagedRows(table, b"pg_temp.cas_touched_%d" % number)
     columns = [column(c.name, encoding) for c in table.entity.columns]
+    own = [b'0::int8 AS "%b"' % COPIES.encode(), b'false AS "%b"' % GONE.encode()]
     connection.execute(
-        b'CREATE TEMPORARY TABLE %b ON COMMIT DROP AS SELECT %b, 0::int8 AS "%b", false AS "%b" FROM %b'
-        b" WITH NO DATA"
+        b"CREATE TEMPORARY TABLE %b ON COMMIT DROP AS SELECT %b FROM %b WITH NO DATA"
         % (
             staged.name.removeprefix(b"pg_temp."),
-            b", ".join(columns),
-            COPIES.encode(),
-            GONE.encode(),
+            b", ".join([*columns, *own]),
             table_name(table, encoding),
         )
     )
     width = len(columns)
     lines = (
-        b"%b\t%d\t%b\n" % (pad_with_nulls(_row(one), width), one.count, b"t" if one.after is None else b"f")
+        TAB.join(
+            [
+                *([pad_with_nulls(_row(one), width)] if width else []),
+                b"%d" % one.count,
+                b"t" if one.after is None else b"f",
+            ]
+        )
+        + b"\n"
         for one in changes
     )
     with connection.cursor() as cursor:

@@ -18,7 +18,7 @@ WITH RECURSIVE roots AS (
   SELECT i.inhrelid, r.root FROM pg_inherits i JOIN roots r ON r.oid = i.inhparent
   JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relispartition
 )
-SELECT k.oid::int8, k.conname::text, cr.root::int8, pr.root::int8,
+SELECT k.oid::int8, k.conname::text, k.conrelid::int8, k.confrelid::int8,
        cn.nspname::text, cc.relname::text, pn.nspname::text, pc.relname::text,
        ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u(number, place)
              JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number ORDER BY place),
@@ -31,8 +31,12 @@ SELECT k.oid::int8, k.conname::text, cr.root::int8, pr.root::int8,
        k.confdeltype::text, k.condeferrable, k.confmatchtype = 'f', k.convalidated,
        coalesce((to_json(k)->>'conenforced')::bool, true),
        coalesce((to_json(k)->>'conperiod')::bool, false),
-       cc.relkind = 'r', pc.relkind = 'r'
+       co.relkind = 'r', po.relkind = 'r',
+       con.nspname::text, co.relname::text, pon.nspname::text, po.relname::text, cr.root <> k.conrelid,
+       EXISTS (SELECT FROM pg_trigger t WHERE t.tgconstraint = k.oid AND t.tgenabled <> 'O')
 FROM pg_constraint k
+JOIN pg_class co ON co.oid = k.conrelid JOIN pg_namespace con ON con.oid = co.relnamespace
+JOIN pg_class po ON po.oid = k.confrelid JOIN pg_namespace pon ON pon.oid = po.relnamespace
 JOIN roots cr ON cr.oid = k.conrelid JOIN roots pr ON pr.oid = k.confrelid
 JOIN pg_class cc ON cc.oid = cr.root JOIN pg_namespace cn ON cn.oid = cc.relnamespace
 JOIN pg_class pc ON pc.oid = pr.root JOIN pg_namespace pn ON pn.oid = pc.relnamespace
@@ -43,10 +47,13 @@ ORDER BY cn.nspname, cc.relname, k.conname
 
 @dataclass(frozen=True, slots=True)
 class DatabaseKey:
-    """A foreign key with what its queries need. `operators[i]` compares parent and child, in this order.
+    """A foreign key with what its queries need. `operators[i]` compares parent and child, in this order; of a
+    temporal one the last asks whether they overlap.
 
-    `child_only` and `parent_only`: the table is no partitioned one, so its rows are read with ONLY.
-    `is_checked`: the constraint is enforced and validated, so that a row that breaks it would be new.
+    `key` names roots, and `child` and `parent` the very relations that the constraint is of, which may be
+    partitions (`of_partition`: the child is one). `child_only` and `parent_only`: that relation is no
+    partitioned one, so its rows are read with ONLY. `is_validated`: no row breaks it. `is_altered`: its
+    triggers are not in the state in which they are made.
     """
 
     oid: int
@@ -54,10 +61,15 @@ class DatabaseKey:
     parent_oid: int
     key: ForeignKey
     operators: tuple[str, ...]
-    is_checked: bool
+    is_validated: bool
+    is_enforced: bool
     is_temporal: bool
     child_only: bool
     parent_only: bool
+    child: tuple[str, str]
+    parent: tuple[str, str]
+    of_partition: bool
+    is_altered: bool
 
 
 def database_keys(connection: psycopg.Connection) -> Sequence[DatabaseKey]:
@@ -80,10 +92,15 @@ def database_keys(connection: psycopg.Connection) -> Sequence[DatabaseKey]:
                 matches_full=row[13],
             ),
             operators=tuple(row[10]),
-            is_checked=row[14] and row[15],
+            is_validated=row[14],
+            is_enforced=row[15],
             is_temporal=row[16],
             child_only=row[17],
             parent_only=row[18],
+            child=(row[19], row[20]),
+            parent=(row[21], row[22]),
+            of_partition=row[23],
+            is_altered=row[24],
         )
         for row in rows
     ]

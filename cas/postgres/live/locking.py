@@ -21,11 +21,13 @@ BEGIN = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE NOT DEFERRABLE"
 
 @dataclass(frozen=True, slots=True)
 class LockPatience:
-    """How long one attempt waits (seconds), how many there are, and the pause between two."""
+    """How long one attempt waits (seconds), how many there are, and the pause between two. `later`: how long
+    the transaction waits for any lock that it needs afterwards, while writers wait for it."""
 
     timeout: float = 2.0
     attempts: int = 10
     pause: float = 0.5
+    later: float = 10.0
 
 
 def begin_locked(
@@ -37,7 +39,8 @@ def begin_locked(
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Begin a transaction that holds the locks and has no snapshot yet. `tables`: schema, name, and whether
-    it is locked alone (a partitioned one with its partitions). TimedOut where somebody holds one of them."""
+    it is locked alone (a partitioned one with its partitions); none at all is right too. TimedOut where
+    somebody holds one of them."""
     encoding = server_encoding(connection)
     names = [
         (b"ONLY " if alone else b"") + qualified(schema, name, encoding)
@@ -51,8 +54,13 @@ def begin_locked(
                 b"SET LOCAL lock_timeout = %d" % round(patience.timeout * 1000),
                 where=where,
             )
-            run(connection.pgconn, b"LOCK TABLE %b IN EXCLUSIVE MODE" % b", ".join(names), where=where)
-            run(connection.pgconn, b"SET LOCAL lock_timeout = 0", where=where)
+            if names:
+                run(connection.pgconn, b"LOCK TABLE %b IN EXCLUSIVE MODE" % b", ".join(names), where=where)
+            run(
+                connection.pgconn,
+                b"SET LOCAL lock_timeout = %d" % round(patience.later * 1000),
+                where=where,
+            )
             return
         except TimedOut as error:
             run(connection.pgconn, b"ROLLBACK", where=where)

@@ -3,7 +3,12 @@
 Candidates are found by the age of a row's xmin and not by its number, so that a wrapped counter cannot
 hide one: everything at or above the oldest transaction that was running then. That is more than was
 written since, and never less: subtransactions of those that ran are above it too.
+
+A table that was swapped for another, or a partition, brings rows that are older than the mark. Its rows in
+the system catalogs are not, so these are looked at in the same way.
 """
+
+from collections.abc import Sequence
 
 import psycopg
 
@@ -20,6 +25,14 @@ SELECT pg_snapshot_xmin(pg_current_snapshot())::text::int8,
        pg_postmaster_start_time()::text
 """
 
+_SWAPPED = """
+WITH mark AS (SELECT age(%(low)s::text::xid) AS age)
+SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, mark
+               WHERE c.oid = ANY (%(oids)s::oid[]) AND (age(c.xmin) <= mark.age OR age(n.xmin) <= mark.age))
+    OR EXISTS (SELECT FROM pg_inherits i, mark WHERE age(i.xmin) <= mark.age
+               AND (i.inhrelid = ANY (%(oids)s::oid[]) OR i.inhparent = ANY (%(oids)s::oid[])))
+"""
+
 _DISTANCE = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::int8 - %s"
 
 
@@ -30,9 +43,10 @@ def mark_of(connection: psycopg.Connection) -> Mark:
     return Mark(xmin, system, database, started)
 
 
-def condition_since(connection: psycopg.Connection, since: Mark) -> bytes | None:
-    """A condition on rows `r` that holds for all that were written after the mark; None where it is of
-    another history, or too long ago."""
+def condition_since(connection: psycopg.Connection, since: Mark, relations: Sequence[int]) -> bytes | None:
+    """A condition on rows `r` of a table that holds for all that were written after the mark. `relations`: the
+    table and its partitions. None where the mark is of another history or too long ago, or where the table or
+    one of its partitions may have been another one then."""
     now = mark_of(connection)
     if (now.system_identifier, now.database_oid, now.started) != (
         since.system_identifier,
@@ -45,4 +59,8 @@ def condition_since(connection: psycopg.Connection, since: Mark) -> bytes | None
     if not 0 <= distance < MAX_AGE:
         return None
     low = since.xmin % (1 << 32)
+    with faults_of("marking a moment"):
+        swapped = connection.execute(_SWAPPED, {"low": str(low), "oids": list(relations)}).fetchall()[0][0]
+    if swapped:
+        return None
     return b"pg_catalog.age(r.xmin) <= pg_catalog.age('%d'::pg_catalog.xid)" % low

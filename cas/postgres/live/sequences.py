@@ -9,10 +9,11 @@ from collections.abc import Sequence
 import psycopg
 
 from cas.postgres.filling.faults import refusal
+from cas.postgres.reading.introspection_sequences import QUOTED_NAME
 from cas.records.live import OwnedSequence, SequenceValue
 
-_OF_TABLES = """
-SELECT c.oid::int8, quote_ident(n.nspname::text) || '.' || quote_ident(c.relname::text),
+_OF_TABLES = f"""
+SELECT c.oid::int8, {QUOTED_NAME.replace("%", "%%")},
        tn.nspname::text, t.relname::text, col.attname::text
 FROM pg_depend d JOIN pg_class c ON c.relkind = 'S' AND c.oid IN (d.objid, d.refobjid)
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -24,7 +25,7 @@ WHERE t.oid = ANY (%s::oid[])
        AND d.deptype IN ('a', 'i')
        OR a.oid IS NOT NULL AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid)
 GROUP BY 1, 2, 3, 4, 5 ORDER BY 2, 3, 4, 5
-"""
+"""  # noqa: S608 - a constant of this program
 
 
 def owned_sequences(connection: psycopg.Connection, relations: Sequence[int]) -> Sequence[OwnedSequence]:

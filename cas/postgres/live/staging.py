@@ -23,14 +23,17 @@ from cas.records.payload import TAB, escape, pad_with_nulls
 
 SEND_BYTES = MIB // 2
 
+# What equality is, a B-tree tells by the strategy's number. A key WITHOUT OVERLAPS is a GiST index, whose numbers
+# are each operator class's own.
 _KEY_OPERATORS = """
 SELECT format('OPERATOR(%%I.%%s)', n.nspname, o.oprname)
 FROM pg_index i, unnest(i.indclass::oid[]) WITH ORDINALITY AS u(class, place)
-JOIN pg_opclass k ON k.oid = u.class
-JOIN pg_amop a ON a.amopfamily = k.opcfamily AND a.amopstrategy = 3
+JOIN pg_opclass k ON k.oid = u.class JOIN pg_am m ON m.oid = k.opcmethod
+JOIN pg_amop a ON a.amopfamily = k.opcfamily
               AND a.amoplefttype = k.opcintype AND a.amoprighttype = k.opcintype
 JOIN pg_operator o ON o.oid = a.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace
-WHERE i.indrelid = %s AND i.indisprimary AND u.place <= i.indnkeyatts ORDER BY u.place
+WHERE i.indrelid = %s AND i.indisprimary AND u.place <= i.indnkeyatts
+  AND CASE WHEN m.amname = 'btree' THEN a.amopstrategy = 3 ELSE o.oprname = '=' END ORDER BY u.place
 """
 
 
