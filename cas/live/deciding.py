@@ -10,6 +10,7 @@ from cas.limits import MIB
 from cas.live.column_map import ColumnMap
 from cas.live.comparing import Difference
 from cas.live.merging import merged
+from cas.live.recasting import Recasting
 from cas.live.request import Prefer
 from cas.record_stream import read_payload
 from cas.records.live import Change
@@ -41,6 +42,8 @@ class Rules:
     prefer: Prefer = Prefer.NOBODY
     base: Callable[[bytes], bytes | None] | None = None
     narrow: bool = False
+    recasting: Recasting | None = None
+    """Where columns have other types now."""
 
 
 def decide(
@@ -48,18 +51,21 @@ def decide(
 ) -> Iterator[Change | Conflict]:
     """Ascending by key, as the differences are."""
     wanted = (one for one in differences if _concerns(one, rules))
-    for one, version in version_payloads(wanted, reader):
+    for one, version in version_payloads(wanted, reader, rules.recasting):
         found = _of_bag(one, version) if rules.is_bag else _of_keyed(one, version, rules)
         if found is not None:
             yield found
 
 
 def version_payloads(
-    differences: Iterable[Difference], reader: ChunkReader
+    differences: Iterable[Difference], reader: ChunkReader, recasting: Recasting | None = None
 ) -> Iterator[tuple[Difference, bytes | None]]:
     """Each difference with the version's record, proven; None where it has none. They are read together."""
     for some in _grouped(differences):
-        yield from zip(some, _payloads(some, reader), strict=True)
+        payloads = _payloads(some, reader)
+        if recasting is not None:
+            payloads = recasting.rewritten(payloads)
+        yield from zip(some, payloads, strict=True)
 
 
 def _concerns(one: Difference, rules: Rules) -> bool:

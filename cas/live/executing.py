@@ -246,8 +246,12 @@ class _Executing:
     def _set_sequences(self, transaction: LiveTransaction) -> None:
         planned = self._prepared.plan.sequences
         if planned:
+            names = [one.name.encode("utf-8", "surrogateescape") for one in planned]
             transaction.set_sequences(
-                [SequenceValue(s.name.encode("utf-8", "surrogateescape"), *s.after) for s in planned]
+                [
+                    (SequenceValue(name, *one.before), SequenceValue(name, *one.after))
+                    for name, one in zip(names, planned, strict=True)
+                ]
             )
 
     def _undo_note(self, safety: Version | None) -> str:

@@ -11,6 +11,7 @@ from cas.live.column_map import split_fields
 from cas.live.comparing import Batches, Counts, Difference, compare
 from cas.live.deciding import Conflict, Rules, decide
 from cas.live.plan import Drift, EntityPlan
+from cas.live.recasting import Recasting
 from cas.live.spool import ChangeSpool, DifferenceSpool
 from cas.live.tables import Name, Pair
 from cas.progress import Progress
@@ -48,6 +49,7 @@ class PlannedTable:
         self.keys: set[bytes] | None = None
         """Those in scope; None for all."""
         self.patches: list[Patch] = []
+        self.recasting: Recasting | None = None
         self.conflicts = 0
         self._encoding = encoding
         self._numbers = dict.fromkeys(ChangeKind, 0)
@@ -95,7 +97,9 @@ class PlannedTable:
         self._examples = []
         shown = dict.fromkeys(ChangeKind, 0)
         digest = blake3()
-        for found in decide(self.differences, reader, replace(rules, keys=self.keys)):
+        for found in decide(
+            self.differences, reader, replace(rules, keys=self.keys, recasting=self.recasting)
+        ):
             if isinstance(found, Conflict):
                 self.conflicts += 1
                 continue

@@ -19,6 +19,7 @@ from cas.live.judging import estimate, impact, judge
 from cas.live.keys_in_scope import Predicate, named_keys, subtree_keys, tables_reached
 from cas.live.plan import EntityPlan, Reference, RestorePlan, SequencePlan, plan_hash
 from cas.live.planned_table import PlannedTable
+from cas.live.recasting import Recasting
 from cas.live.relations import Relations
 from cas.live.request import LiveRequest
 from cas.live.sequences_plan import plan_sequences, stored_sequences, undo_sequences
@@ -218,6 +219,8 @@ class _Planner:
                 tables[pair.name] = files.enter_context(
                     closing(PlannedTable(pair, contents.document.source.encoding))
                 )
+                if pair.columns.retyped:
+                    tables[pair.name].recasting = Recasting(pair.columns, pair.live, look.cast)
             self._compare(tables, look)
             self._narrow(tables, meant_labels, keys)
             references = self._settle(tables, keys, look)
@@ -226,6 +229,9 @@ class _Planner:
             findings = [*look.obstacles(touched), *self._notes(), *self._edited(tables)]
             owned = look.owned_sequences()
             look.finish()
+        for table in tables.values():
+            if table.recasting is not None:
+                table.recasting.cast = self._platform.cast
         if self._undone is not None:
             sequences = undo_sequences(self._undone.sequences, owned)
         else:
@@ -357,11 +363,11 @@ class _Planner:
             columns=pair.columns,
             is_bag=pair.live.is_bag,
             prefer=request.prefer,
-            base=None if self._base is None else self._base_reader(pair),
+            base=None if self._base is None else self._base_reader(pair, table.recasting),
             narrow=pair.is_narrow,
         )
 
-    def _base_reader(self, pair: Pair) -> Callable[[bytes], bytes | None]:
+    def _base_reader(self, pair: Pair, recasting: Recasting | None) -> Callable[[bytes], bytes | None]:
         """The base's record of a key."""
         base = self._base
         assert base is not None
@@ -378,7 +384,8 @@ class _Planner:
 
         def record(key: bytes) -> bytes | None:
             leaf = lookup(base.reader, root, key)
-            return None if leaf is None else read_payload(base.reader, leaf)
+            payload = None if leaf is None else read_payload(base.reader, leaf)
+            return payload if recasting is None else recasting.rewritten([payload])[0]
 
         return record
 
@@ -451,7 +458,7 @@ def _blocking(
                     "Decide with --prefer live or --prefer version",
                 )
             )
-        if one.changes and (one.drift.dropped or one.drift.retyped) and not request.accept_drift:
+        if (one.drift.dropped or one.drift.retyped) and not request.accept_drift:
             lost = [f"{name} is gone" for name in one.drift.dropped]
             lost += [f"{c.column} was {c.version} and is {c.live}" for c in one.drift.retyped]
             findings.append(

@@ -150,7 +150,7 @@ class Relations:
 
     def _in_version(self, table: PlannedTable, columns: Sequence[str]) -> Iterator[tuple[bytes, Values]]:
         """Keys and values of the records that the version has, among those that differ."""
-        for one, payload in version_payloads(table.differences, self._reader):
+        for one, payload in version_payloads(table.differences, self._reader, table.recasting):
             if payload is not None:
                 values = table.version_values(payload, columns)
                 if values is not None:

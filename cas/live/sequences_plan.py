@@ -33,7 +33,7 @@ def plan_sequences(
     is_exact: bool,
 ) -> tuple[SequencePlan, ...]:
     """`is_exact`: every table of the plan becomes as it was. A sequence that tables outside of the plan
-    draw from too is only ever raised."""
+    draw from too is only ever moved on."""
     users: dict[bytes, list[OwnedSequence]] = {}
     for one in owned:
         users.setdefault(one.value.name, []).append(one)
@@ -45,9 +45,7 @@ def plan_sequences(
         if is_exact and name in stored and all(one.table in tables for one in uses):
             after = (stored[name].last_value, stored[name].is_called)
         else:
-            highest = _highest(tables, uses)
-            if highest is not None and (highest > before[0] or (highest == before[0] and not before[1])):
-                after = (highest, True)
+            after = value.past(_reached(tables, uses))
         if after != before:
             planned.append(SequencePlan(name.decode("utf-8", "surrogateescape"), before, after))
     return tuple(planned)
@@ -65,8 +63,8 @@ def undo_sequences(
     )
 
 
-def _highest(tables: Mapping[Name, PlannedTable], uses: Iterable[OwnedSequence]) -> int | None:
-    """The highest value that a written record has in a column that draws from the sequence."""
+def _reached(tables: Mapping[Name, PlannedTable], uses: Iterable[OwnedSequence]) -> list[int]:
+    """The values that written records have in columns that draw from the sequence."""
     found: list[int] = []
     for one in uses:
         table = tables.get(one.table)
@@ -75,4 +73,4 @@ def _highest(tables: Mapping[Name, PlannedTable], uses: Iterable[OwnedSequence])
                 values = table.values(change, (one.column,), after=True)
                 if values is not None and values[0].lstrip(b"-").isdigit():
                     found.append(int(values[0]))
-    return max(found, default=None)
+    return found
