@@ -22,7 +22,7 @@ from cas.catalog.restores import Restores
 from cas.engine.repository import Repository
 from cas.errors import Cancelled, CasError, Conflict, OutcomeUnknown, SourceChanged
 from cas.live.planned_table import PlannedTable
-from cas.live.planning import PreparedPlan
+from cas.live.prepared import PreparedPlan
 from cas.live.proving import prove
 from cas.live.rechecking import recheck, refuse
 from cas.live.renewing import Renewing
@@ -96,6 +96,8 @@ class _Executing:
         self._progress = progress
         self._number = prepared.plan.number
         self._step_name = ""
+        self._is_taken_back = True
+        """Whether an error means that nothing was changed."""
         self._ids = RecordIds(repository.config.id_key)
         self._reader = prepared.contents.reader
 
@@ -262,6 +264,7 @@ class _Executing:
     def _commit(self, transaction: LiveTransaction) -> Sequence[str]:
         """COMMIT; where the connection is lost meanwhile, ask what became of it."""
         identity = transaction.transaction_id()
+        self._is_taken_back = False  # from here on, until the platform says so
         try:
             return transaction.commit()
         except OutcomeUnknown as error:
@@ -269,12 +272,16 @@ class _Executing:
             if committed is None:
                 raise
             if not committed:
+                self._is_taken_back = True
                 raise Conflict(
                     "the connection was lost before COMMIT arrived, and the server took everything back",
                     where=self._platform.url,
                     hint="Nothing was changed. Start again",
                 ) from error
             return ()
+        except CasError:
+            self._is_taken_back = True  # the platform answered, and refused
+            raise
 
     def _outcome(self, transaction_id: int) -> bool | None:
         for attempt in range(ASK_ATTEMPTS):
@@ -287,7 +294,10 @@ class _Executing:
         return None
 
     def _failed(self, error: BaseException) -> None:
-        """Everything was taken back; the catalog shall say why. What it cannot be told, its lease tells."""
+        """Everything was taken back; the catalog shall say why. What it cannot be told, its lease tells.
+        After COMMIT was sent only the platform knows: the restore stays open until it is asked."""
+        if not self._is_taken_back:
+            return
         with suppress(CasError):
             if isinstance(error, Cancelled | KeyboardInterrupt):
                 self._restores.cancelled(self._number, str(error) or "interrupted")

@@ -49,7 +49,7 @@ def judge(entities: Sequence[EntityPlan], references: Sequence[Reference], *, wi
         if one.deletes and one.deletes >= MUCH * max(one.live_records, 1):
             high.append(f"{one.label} loses {_share(one.deletes, one.live_records)} of its records")
         elif one.deletes:
-            medium.append(f"{one.deletes} records of {one.label} that are newer go")
+            medium.append(f"{one.deletes} records of {one.label} that the version lacks go")
         if one.updates and one.updates >= MUCH * max(one.live_records, 1):
             medium.append(f"{_share(one.updates, one.live_records)} of {one.label} are overwritten")
         if one.drift.dropped:

@@ -1,6 +1,6 @@
 """One table of a plan: its differences, what is decided of them, and the counts that the plan shows."""
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from blake3 import blake3
@@ -50,6 +50,7 @@ class PlannedTable:
         """Those in scope; None for all."""
         self.patches: list[Patch] = []
         self.recasting: Recasting | None = None
+        self._known_places: dict[tuple[tuple[str, ...], bool], tuple[int, ...] | None] = {}
         self.conflicts = 0
         self._encoding = encoding
         self._numbers = dict.fromkeys(ChangeKind, 0)
@@ -130,18 +131,24 @@ class PlannedTable:
             change = replace(change, after=strip_trailing_nulls(TAB.join(made)))
         return None if change.after == change.before else change
 
-    def values(self, change: Change, columns: Sequence[str], *, after: bool) -> Values | None:
+    def values(self, change: Change, columns: tuple[str, ...], *, after: bool) -> Values | None:
         """The texts of these columns on one side of a change; None where there is no record there, or where
         one of them is NULL or takes its default."""
         payload = change.after if after else change.before
         if payload is None:
             return None
-        names = self._layout(change, after=after)
-        if any(name not in names for name in columns):
-            return None
-        made = split_fields(payload, len(names))
-        texts = [unescape(made[names.index(name)]) for name in columns]
-        return None if None in texts else tuple(text or b"" for text in texts)
+        places = self._places(columns, created=after and change.before is None)
+        return None if places is None else texts_at(payload, places)
+
+    def _places(self, columns: tuple[str, ...], *, created: bool) -> tuple[int, ...] | None:
+        """Where these columns stand in a live record, or in one that is created; None where one does not."""
+        asked = (columns, created)
+        if asked not in self._known_places:
+            live = tuple(column.name for column in self.pair.live.columns)
+            names = self.created_columns if created else live
+            is_there = all(name in names for name in columns)
+            self._known_places[asked] = tuple(map(names.index, columns)) if is_there else None
+        return self._known_places[asked]
 
     def _layout(self, change: Change, *, after: bool) -> tuple[str, ...]:
         if after and change.before is None:
@@ -150,16 +157,16 @@ class PlannedTable:
 
     def version_values(self, payload: bytes, columns: Sequence[str]) -> Values | None:
         """The texts of these live columns in a record of the version; None as in `values`."""
-        map_, live = self.pair.columns, self.pair.live.columns
-        places = {c.name: source for c, source in zip(live, map_.sources, strict=True)}
-        made = split_fields(payload, map_.width)
-        texts: list[bytes | None] = []
-        for name in columns:
-            source = places.get(name)
-            texts.append(None if source is None else unescape(made[source]))
-        return None if None in texts else tuple(text or b"" for text in texts)
+        sources = {
+            column.name: source
+            for column, source in zip(self.pair.live.columns, self.pair.columns.sources, strict=True)
+        }
+        places = [sources.get(name) for name in columns]
+        if any(place is None for place in places):
+            return None
+        return texts_at(payload, [place for place in places if place is not None])
 
-    def live_values(self, one: Difference, columns: Sequence[str]) -> Values | None:
+    def live_values(self, one: Difference, columns: tuple[str, ...]) -> Values | None:
         """As `values`, of the live side of a difference."""
         return self.values(Change(one.key, one.payload, None), columns, after=False)
 
@@ -209,7 +216,16 @@ class PlannedTable:
         }
 
 
-Decider = Callable[[PlannedTable], None]
+def texts_at(payload: bytes, places: Sequence[int]) -> Values | None:
+    """The texts of the fields at these places; None where one is NULL."""
+    found = payload.split(TAB, max(places, default=-1) + 1)
+    texts = []
+    for place in places:
+        text = unescape(found[place]) if place < len(found) else None
+        if text is None:
+            return None
+        texts.append(text)
+    return tuple(texts)
 
 
 def kind_of(change: Change) -> ChangeKind:

@@ -6,8 +6,7 @@ and lie on the local disk until the plan is executed or dropped.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
-from types import TracebackType
+from dataclasses import replace
 
 from cas.catalog.restore_model import MeasuredRestore, RestoreMode
 from cas.contents import Contents, open_contents
@@ -15,10 +14,12 @@ from cas.engine.repository import Repository
 from cas.errors import Conflict, InvalidInput, NotFound
 from cas.format.entities import EntityEntry
 from cas.live.deciding import Rules
+from cas.live.findings import blocking_findings, edited_since, left_out
 from cas.live.judging import estimate, impact, judge
 from cas.live.keys_in_scope import Predicate, named_keys, subtree_keys, tables_reached
-from cas.live.plan import EntityPlan, Reference, RestorePlan, SequencePlan, plan_hash
+from cas.live.plan import Reference, RestorePlan, SequencePlan, plan_hash
 from cas.live.planned_table import PlannedTable
+from cas.live.prepared import PreparedPlan, Seen, Undone
 from cas.live.recasting import Recasting
 from cas.live.relations import Relations
 from cas.live.request import LiveRequest
@@ -35,65 +36,15 @@ from cas.live.tables import (
     renames_of,
     require_columns,
 )
-from cas.live.touched_keys import Keys, is_edited
 from cas.progress import Progress
 from cas.read_ahead import read_ahead
 from cas.record_ids import RecordIds
 from cas.record_stream import read_payload
-from cas.records.live import ForeignKey, LivePlatform, LiveSnapshot, Mark, OwnedSequence, SequenceValue
-from cas.records.model import Entity, EntityKind, RecordBatch
-from cas.records.source import Selection, SourceIdentity
+from cas.records.live import ForeignKey, LivePlatform, LiveSnapshot, OwnedSequence, SequenceValue
+from cas.records.model import Entity, RecordBatch
+from cas.records.source import Selection
 from cas.records.target import Finding
 from cas.tree.reading import lookup
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The moment that a plan was made from: the platform, and the sequences of the tables that change."""
-
-    mark: Mark
-    identity: SourceIdentity
-    sequences: tuple[SequenceValue, ...]
-
-
-class PreparedPlan:
-    """A plan with all that its execution needs. A context manager: its temporary files go with it."""
-
-    def __init__(
-        self,
-        plan: RestorePlan,
-        contents: Contents,
-        request: LiveRequest,
-        tables: Mapping[Name, PlannedTable],
-        seen: Seen,
-        rules: Callable[[PlannedTable], Rules],
-        files: ExitStack,
-    ) -> None:
-        self.mark = seen.mark
-        self.identity = seen.identity
-        self.sequences = seen.sequences
-        self.rules = rules
-        self.plan = plan
-        self.contents = contents
-        self.request = request
-        self.tables = tables
-        self._files = files
-
-    def __enter__(self) -> "PreparedPlan":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._files.close()
-
-
-@dataclass(frozen=True, slots=True)
-class Undone:
-    """What a restore wrote: by live label the keys with marks (see `touched_keys`), and the sequences."""
-
-    keys: Mapping[str, Keys]
-    sequences: tuple[SequencePlan, ...]
 
 
 def prepare_plan(
@@ -131,7 +82,7 @@ def prepare_plan(
             entities=entities,
             sequences=sequences,
             references=references,
-            findings=(*_blocking(entities, references, request), *findings),
+            findings=(*blocking_findings(entities, references, request), *findings),
             estimate=guess,
             risk=judge(entities, references, with_safety=request.safety),
             impact=impact(entities, guess, findings),
@@ -226,7 +177,9 @@ class _Planner:
             references = self._settle(tables, keys, look)
             self._progress.phase("check")
             touched = [table.pair.live for table in tables.values() if table.changes.length]
-            findings = [*look.obstacles(touched), *self._notes(), *self._edited(tables)]
+            findings = [*look.obstacles(touched), *left_out(contents, request)]
+            if self._undone is not None:
+                findings += edited_since(self._undone, tables)
             owned = look.owned_sequences()
             look.finish()
         for table in tables.values():
@@ -389,34 +342,6 @@ class _Planner:
 
         return record
 
-    def _edited(self, tables: Mapping[Name, PlannedTable]) -> list[Finding]:
-        """Records that somebody edited after the restore that is taken back."""
-        findings = []
-        undone = self._undone.keys if self._undone is not None else {}
-        for table in tables.values() if undone else ():
-            marks = undone.get(table.pair.live.label, {})
-            edited = sum(1 for one in table.changes if is_edited(marks[one.key], one.before))
-            if edited and not table.pair.live.is_bag:
-                what = f"{edited} records of {table.pair.live.label} were edited after the restore"
-                findings.append(Finding(False, what, "The undo overwrites these edits"))
-        return findings
-
-    def _notes(self) -> list[Finding]:
-        entries = self._contents.entries
-        request = self._request
-        if request.tables or request.is_narrowed:
-            return []
-        if any(e.entity.kind is EntityKind.LARGE_OBJECTS and e.records for e in entries):
-            return [
-                Finding(
-                    False,
-                    "large objects are not brought back into a running platform",
-                    "Restore the version with --into to get them",
-                )
-            ]
-        return []
-
-
 def _values_of(
     owned: Sequence[OwnedSequence], tables: Mapping[Name, PlannedTable]
 ) -> tuple[SequenceValue, ...]:
@@ -434,41 +359,6 @@ class _Batches:
 
     def __call__(self) -> Iterable[RecordBatch]:
         return read_ahead(self._look.batches(self._entity))
-
-
-def _blocking(
-    entities: Sequence[EntityPlan], references: Sequence[Reference], request: LiveRequest
-) -> list[Finding]:
-    """What must be decided before the plan can be executed."""
-    findings = [
-        Finding(
-            True,
-            f"{one.records} records of {one.child} {one.what} ({one.constraint} to {one.parent})",
-            "Bring the others back too with --with-parents or --with-children, or say what becomes of the"
-            " reference with --missing-parents null|skip",
-        )
-        for one in references
-    ]
-    for one in entities:
-        if one.conflicts:
-            findings.append(
-                Finding(
-                    True,
-                    f"{one.conflicts} records of {one.label} were changed both live and in the version",
-                    "Decide with --prefer live or --prefer version",
-                )
-            )
-        if (one.drift.dropped or one.drift.retyped) and not request.accept_drift:
-            lost = [f"{name} is gone" for name in one.drift.dropped]
-            lost += [f"{c.column} was {c.version} and is {c.live}" for c in one.drift.retyped]
-            findings.append(
-                Finding(
-                    True,
-                    f"the columns of {one.label} are not as in the version: {', '.join(lost)}",
-                    "Name what was renamed with --map old=new, or accept it with --accept-drift",
-                )
-            )
-    return findings
 
 
 def _shape(entity: Entity) -> tuple[object, ...]:

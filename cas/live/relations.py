@@ -7,6 +7,7 @@ the version and live needs nothing.
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from cas.engine.chunk_reader import ChunkReader
 from cas.live.deciding import version_payloads
@@ -47,9 +48,11 @@ class Relations:
         self._look = look
         self._reader = reader
         self._request = request
+        self._moves: dict[tuple[Name, tuple[str, ...]], tuple[set[Values], set[Values]]] = {}
 
     def follow(self) -> Consequences:
         """Look at all changes once."""
+        self._moves = {}
         found: defaultdict[Name, set[bytes]] = defaultdict(set)
         patches: defaultdict[Name, list[Patch]] = defaultdict(list)
         references: list[Reference] = []
@@ -133,20 +136,22 @@ class Relations:
         if dangling > 0:
             references.append(_reference(key, dangling, "refer to a record that would go"))
 
-    def _moved(self, name: Name, columns: Sequence[str]) -> tuple[set[Values], set[Values]]:
+    def _moved(self, name: Name, columns: tuple[str, ...]) -> tuple[set[Values], set[Values]]:
         """Values that changes of a table bring, and those that they take away."""
         table = self._tables.get(name)
         if table is None:
             return set(), set()
-        brought: set[Values | None] = set()
-        taken: set[Values | None] = set()
-        for change in table.changes:
-            brought.add(table.values(change, columns, after=True))
-            taken.add(table.values(change, columns, after=False))
-        return (
-            {values for values in brought if values is not None},
-            {values for values in taken - brought if values is not None},
-        )
+        if (name, columns) not in self._moves:
+            brought: set[Values | None] = set()
+            taken: set[Values | None] = set()
+            for change in table.changes:
+                brought.add(table.values(change, columns, after=True))
+                taken.add(table.values(change, columns, after=False))
+            brought.discard(None)
+            taken.discard(None)
+            gone = taken - brought
+            self._moves[name, columns] = cast("set[Values]", brought), cast("set[Values]", gone)
+        return self._moves[name, columns]
 
     def _in_version(self, table: PlannedTable, columns: Sequence[str]) -> Iterator[tuple[bytes, Values]]:
         """Keys and values of the records that the version has, among those that differ."""

@@ -4,14 +4,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from cas.catalog.interface import Catalog
-from cas.catalog.model import Version, VersionFilter, VersionState
+from cas.catalog.model import VersionFilter, VersionKind, VersionState
 from cas.catalog.restore_model import NewRestore, Restore, RestoreEntity, RestoreMode, RestorePlanned
 from cas.catalog.restores import Restores
 from cas.engine.repository import Repository
 from cas.errors import CasError
 from cas.live.keys_in_scope import Predicate
 from cas.live.plan import RestorePlan, sequences_of
-from cas.live.planning import PreparedPlan, Undone, prepare_plan
+from cas.live.planning import prepare_plan
+from cas.live.prepared import PreparedPlan, Undone
 from cas.live.renewing import Renewing
 from cas.live.request import LiveRequest, Named
 from cas.live.touched_keys import written_keys
@@ -115,10 +116,11 @@ def _undone(restores: Restores, request: LiveRequest) -> Undone | None:
 
 
 def _base(catalog: Catalog, version: int, request: LiveRequest) -> int | None:
-    """Of a merge: the version that was named, else the newest complete one after the one that comes back."""
+    """Of a merge: the version that was named, else the newest whole one after the one that comes back."""
     if request.mode is not RestoreMode.MERGE or request.base is not None:
         return request.base
-    newest: Sequence[Version] = catalog.versions(VersionFilter((VersionState.COMPLETE,), limit=1))
+    whole = (VersionKind.FULL, VersionKind.DATA_ONLY)
+    newest = catalog.versions(VersionFilter((VersionState.COMPLETE,), kinds=whole, limit=1))
     return newest[0].number if newest and newest[0].number > version else None
 
 

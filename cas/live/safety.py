@@ -19,7 +19,7 @@ from cas.format.node import Node, parse_node
 from cas.ids import ChunkId, ChunkKind
 from cas.live.comparing import Difference
 from cas.live.planned_table import PlannedTable
-from cas.live.planning import PreparedPlan
+from cas.live.prepared import PreparedPlan
 from cas.live.tables import Name
 from cas.progress import Progress
 from cas.records.live import LiveTransaction, SequenceValue

@@ -100,11 +100,11 @@ class ChangeSpool(_SpoolFile):
         take = self._reading().take
         for _ in range(self.length):
             flags, key_length, before_length, after_length, *counts = _CHANGE.unpack(take(_CHANGE.size))
-            key, before, after = take(key_length), take(before_length), take(after_length)
+            body, middle = take(key_length + before_length + after_length), key_length + before_length
             yield Change(
-                key,
-                before if flags & _HAS_BEFORE else None,
-                after if flags & _HAS_AFTER else None,
+                body[:key_length],
+                body[key_length:middle] if flags & _HAS_BEFORE else None,
+                body[middle:] if flags & _HAS_AFTER else None,
                 *counts,
             )
 

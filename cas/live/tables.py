@@ -89,7 +89,9 @@ def in_scope(contents: Contents, request: LiveRequest) -> list[EntityEntry]:
 
 
 def _matches(entity: Entity, pattern: str) -> bool:
-    return fnmatchcase(entity.label, pattern) or fnmatchcase(entity.name, pattern)
+    """By pattern; and by its own name, whatever letters that has."""
+    names = (entity.label, entity.name)
+    return pattern in names or any(fnmatchcase(name, pattern) for name in names)
 
 
 def live_label(entry: EntityEntry, renames: Renames) -> str:

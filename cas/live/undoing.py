@@ -8,7 +8,7 @@ from cas.catalog.restore_model import NewRestore, Restore, RestoreState
 from cas.catalog.restores import Restores
 from cas.engine.repository import Repository
 from cas.errors import Conflict, NotFound
-from cas.live.planning import PreparedPlan
+from cas.live.prepared import PreparedPlan
 from cas.live.request import LiveRequest, Named
 from cas.live.restoring import prepare_again, recorded
 from cas.progress import Progress

@@ -121,6 +121,31 @@ class DemoDatabase:
             [first, count],
         ).rowcount
 
+    def largest_category(self) -> tuple[int, str, str] | None:
+        """Id, name and path of the category of the second level with the most products below it."""
+        row = self._connection.execute(
+            """SELECT g.id, g.name, g.path FROM tree_nodes g
+               JOIN tree_nodes n ON n.path = g.path OR starts_with(n.path, g.path || '/')
+               JOIN products p ON p.category_id = n.id
+               WHERE g.depth = 2 GROUP BY g.id ORDER BY count(*) DESC, g.id LIMIT 1"""
+        ).fetchone()
+        return None if row is None else (row[0], row[1], row[2])
+
+    def delete_products_below(self, path: str) -> int:
+        """Delete the products of a category and of all below it."""
+        return self._connection.execute(
+            """DELETE FROM products WHERE category_id IN (
+                   SELECT id FROM tree_nodes WHERE path = %(path)s OR starts_with(path, %(path)s || '/'))""",
+            {"path": path},
+        ).rowcount
+
+    def delete_categories_below(self, path: str) -> int:
+        """Delete a category and all below it, which have no products any more."""
+        return self._connection.execute(
+            "DELETE FROM tree_nodes WHERE path = %(path)s OR starts_with(path, %(path)s || '/')",
+            {"path": path},
+        ).rowcount
+
     def advance_ids(self, table: str) -> None:
         """Let the identity column `id` go on after the largest number present."""
         query = "SELECT setval(pg_get_serial_sequence({}, 'id'), max(id)) FROM {}"

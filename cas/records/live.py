@@ -74,16 +74,30 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class SequenceValue:
-    """A sequence's state: the quoted name, as `cas.records.sequences` has it."""
+    """A sequence's state: the quoted name, as `cas.records.sequences` has it. `descends`: it counts down;
+    `limit`: the last value that it can reach. What is only to be set does not say these two."""
 
     name: bytes
     last_value: int
     is_called: bool
+    descends: bool = False
+    limit: int | None = None
+
+    def past(self, used: Iterable[int]) -> tuple[int, bool]:
+        """The state from which on it gives out none of these values, and none that it has passed already.
+        What it cannot reach does not count."""
+        sign = -1 if self.descends else 1
+        reachable = [sign * one for one in used if self.limit is None or sign * one <= sign * self.limit]
+        last = max(reachable, default=None)
+        if last is None or last < sign * self.last_value:
+            return (self.last_value, self.is_called)
+        return (sign * last, True)
 
 
 @dataclass(frozen=True, slots=True)
 class OwnedSequence:
-    """A sequence, and a column that draws its values from it. `table` is (schema, name)."""
+    """A sequence, and a column that draws its values from it. `table` is (schema, name); of a partition, its
+    root's."""
 
     value: SequenceValue
     table: tuple[str, str]
@@ -97,18 +111,23 @@ class LiveSnapshot(SourceSnapshot, Protocol):
         """Where in the server's history this moment is."""
 
     def foreign_keys(self) -> Sequence[ForeignKey]:
-        """All of the database, also of tables that are not read; ascending by child and name."""
+        """All of the database that show in records, also of tables that are not read; ascending by child and
+        name. Others (over generated columns or periods, or not enforced) are left to `LiveTransaction.check`."""
 
     def absent(
         self, table: tuple[str, str], columns: Sequence[str], values: Sequence[Sequence[bytes]]
     ) -> Sequence[int]:
         """Positions of those values (texts of `columns`) that no row of the table has."""
 
+    def cast(self, type_name: str, texts: Sequence[bytes]) -> Sequence[bytes]:
+        """The texts that values of this type have, read from these. Conflict where one is no such value."""
+
     def referring(self, key: ForeignKey, values: Sequence[Sequence[bytes]]) -> int:
         """How many rows of the key's child refer to one of these values of its referenced columns."""
 
     def owned_sequences(self) -> Sequence[OwnedSequence]:
-        """Sequences that the tables of this snapshot own or draw from, ascending by name."""
+        """Sequences that the tables of this snapshot own or draw from, with all that do so; ascending by
+        name."""
 
     def obstacles(self, entities: Sequence[Entity]) -> Sequence[Finding]:
         """What stands in the way of changing these tables by this role, and what else to know: rights,
@@ -148,8 +167,9 @@ class LiveTransaction(Protocol):
         ascend; `changes` is gone through several times. Raises Conflict with the server's words where a
         record does not fit, or where other rows are there than `before` says."""
 
-    def set_sequences(self, values: Sequence[SequenceValue]) -> None:
-        """Exactly these values, taken back with the transaction."""
+    def set_sequences(self, changes: Sequence[tuple[SequenceValue, SequenceValue]]) -> None:
+        """From and to, taken back with the transaction. One that was drawn from meanwhile is not set back
+        behind that: who drew may still use it."""
 
     def check(self) -> None:
         """Prove what the server was told not to look at: foreign keys both ways, deferrable unique and
@@ -188,6 +208,9 @@ class LivePlatform(Protocol):
     def change(self, tables: Sequence[tuple[str, str]]) -> AbstractContextManager[LiveTransaction]:
         """Lock these tables, in one order that everybody keeps, and begin. TimedOut where somebody
         holds them for too long."""
+
+    def cast(self, type_name: str, texts: Sequence[bytes]) -> Sequence[bytes]:
+        """As `LiveSnapshot.cast`, by a connection of its own."""
 
     def outcome(self, transaction_id: int) -> bool | None:
         """Whether a transaction was committed; None where the server no longer knows, or it still runs."""

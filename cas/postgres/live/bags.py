@@ -36,7 +36,7 @@ class StagedRows:
 
     def those(self, row: bytes, encoding: str, *, gone: bool) -> bytes:
         """The condition that a row of the entity equals one that goes, or one that comes."""
-        return b"%b IN (SELECT %b FROM %b AS s WHERE %bs.\"%b\")" % (
+        return b'%b IN (SELECT %b FROM %b AS s WHERE %bs."%b")' % (
             self.text(row, encoding),
             self.text(b"s", encoding),
             self.name,

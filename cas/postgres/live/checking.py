@@ -22,8 +22,8 @@ def check_keys(
     keys: Sequence[DatabaseKey],
     encoding: str,
 ) -> None:
-    """By the oid of a relation of the written table. Conflict names the first foreign key that would no longer
-    hold. Of one that is NOT VALID only what was written now is judged, and not what it was before."""
+    """By the oid of a relation of the written table. Conflict names the first foreign key that would no
+    longer hold. Of one that is NOT VALID only what was written now is judged, and not what it was before."""
     try:
         for key in keys:
             for statement, says in _about(key, written, encoding):
@@ -70,7 +70,8 @@ def _locking(key: DatabaseKey, parent: bytes, rows: bytes, encoding: str) -> byt
     reads but one row of it locks but one."""
     return (
         b"WITH kept AS MATERIALIZED (SELECT FROM %b AS p WHERE EXISTS (SELECT FROM %b AS c WHERE %b)"
-        b" FOR KEY SHARE OF p) SELECT 0 * count(*) FROM kept" % (parent, rows, _joined(key, b"p", b"c", encoding))
+        b" FOR KEY SHARE OF p) SELECT 0 * count(*) FROM kept"
+        % (parent, rows, _joined(key, b"p", b"c", encoding))
     )
 
 

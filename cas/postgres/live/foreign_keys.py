@@ -33,7 +33,10 @@ SELECT k.oid::int8, k.conname::text, k.conrelid::int8, k.confrelid::int8,
        coalesce((to_json(k)->>'conperiod')::bool, false),
        co.relkind = 'r', po.relkind = 'r',
        con.nspname::text, co.relname::text, pon.nspname::text, po.relname::text, cr.root <> k.conrelid,
-       EXISTS (SELECT FROM pg_trigger t WHERE t.tgconstraint = k.oid AND t.tgenabled <> 'O')
+       EXISTS (SELECT FROM pg_trigger t WHERE t.tgconstraint = k.oid AND t.tgenabled <> 'O'),
+       EXISTS (SELECT FROM pg_attribute a WHERE a.attgenerated <> ''
+               AND (a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
+                    OR a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey)))
 FROM pg_constraint k
 JOIN pg_class co ON co.oid = k.conrelid JOIN pg_namespace con ON con.oid = co.relnamespace
 JOIN pg_class po ON po.oid = k.confrelid JOIN pg_namespace pon ON pon.oid = po.relnamespace
@@ -53,7 +56,7 @@ class DatabaseKey:
     `key` names roots, and `child` and `parent` the very relations that the constraint is of, which may be
     partitions (`of_partition`: the child is one). `child_only` and `parent_only`: that relation is no
     partitioned one, so its rows are read with ONLY. `is_validated`: no row breaks it. `is_altered`: its
-    triggers are not in the state in which they are made.
+    triggers are not in the state in which they are made. `of_generated`: a column of either side is generated.
     """
 
     oid: int
@@ -70,6 +73,12 @@ class DatabaseKey:
     parent: tuple[str, str]
     of_partition: bool
     is_altered: bool
+    of_generated: bool
+
+    @property
+    def shows_in_records(self) -> bool:
+        """Whether records tell that it holds: by equal values that are in them."""
+        return self.is_enforced and not (self.is_temporal or self.of_generated)
 
 
 def database_keys(connection: psycopg.Connection) -> Sequence[DatabaseKey]:
@@ -101,6 +110,7 @@ def database_keys(connection: psycopg.Connection) -> Sequence[DatabaseKey]:
             parent=(row[21], row[22]),
             of_partition=row[23],
             is_altered=row[24],
+            of_generated=row[25],
         )
         for row in rows
     ]

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-import psycopg
-
 from cas.postgres.faults import faults_of
+from cas.postgres.live.casting import cast_texts, listed
 from cas.postgres.live.foreign_keys import DatabaseKey, database_keys
 from cas.postgres.live.marking import mark_of
 from cas.postgres.live.obstacles import obstacles_of
 from cas.postgres.live.sequences import owned_sequences
-from cas.postgres.quoting import column, conversation_encoding, qualified
+from cas.postgres.quoting import column, qualified
 from cas.postgres.reading.source import PostgresSnapshot
 from cas.records.live import ForeignKey, Mark, OwnedSequence
 from cas.records.model import Entity
@@ -33,7 +32,7 @@ class PostgresLook(PostgresSnapshot):
             return mark_of(connection)
 
     def foreign_keys(self) -> Sequence[ForeignKey]:
-        return [one.key for one in self._database_keys()]
+        return [one.key for one in self._database_keys() if one.shows_in_records]
 
     def _database_keys(self) -> Sequence[DatabaseKey]:
         with self._readers.asking("foreign keys") as connection:
@@ -54,13 +53,17 @@ class PostgresLook(PostgresSnapshot):
                 rows = connection.execute(
                     b"SELECT u.place FROM %b WHERE NOT EXISTS (SELECT FROM %b AS p WHERE %b) ORDER BY 1"
                     % (
-                        _listed(connection, values[begin : begin + ASKED_VALUES], len(columns), encoding),
+                        listed(values[begin : begin + ASKED_VALUES], len(columns), encoding),
                         qualified(*table, encoding),
                         condition,
                     )
                 ).fetchall()
                 found += [begin + int(place) - 1 for (place,) in rows]
         return found
+
+    def cast(self, type_name: str, texts: Sequence[bytes]) -> Sequence[bytes]:
+        with self._readers.reading(type_name) as connection:
+            return cast_texts(connection, type_name, texts, self.identity.encoding)
 
     def referring(self, key: ForeignKey, values: Sequence[Sequence[bytes]]) -> int:
         label = ".".join(key.child)
@@ -76,7 +79,7 @@ class PostgresLook(PostgresSnapshot):
                 some = values[begin : begin + ASKED_VALUES]
                 query = b"SELECT count(*) FROM %b AS c WHERE EXISTS (SELECT FROM %b WHERE %b)" % (
                     qualified(*key.child, encoding),
-                    _listed(connection, some, len(key.columns), encoding),
+                    listed(some, len(key.columns), encoding),
                     condition,
                 )
                 count += int(connection.execute(query).fetchall()[0][0])
@@ -91,25 +94,3 @@ class PostgresLook(PostgresSnapshot):
         tables = [self._table(entity) for entity in entities]
         with self._readers.asking("rights") as connection:
             return obstacles_of(connection, tables, database_keys(connection))
-
-
-def _listed(
-    connection: psycopg.Connection, values: Sequence[Sequence[bytes]], width: int, encoding: str
-) -> bytes:
-    """`unnest(...) AS u(v0, v1, ..., place)` over texts in the server's encoding."""
-    arrays = [
-        b"ARRAY[" + b", ".join(_literal(row[at], encoding) for row in values) + b"]::pg_catalog.text[]"
-        for at in range(width)
-    ]
-    names = b", ".join(b"v%d" % at for at in range(width))
-    return b"pg_catalog.unnest(%b) WITH ORDINALITY AS u(%b, place)" % (b", ".join(arrays), names)
-
-
-def _literal(text: bytes, encoding: str) -> bytes:
-    """A text by its own bytes, whatever the client encoding."""
-    if text.isascii() or conversation_encoding(encoding) == "SQL_ASCII":
-        return b"'%b'" % text.replace(b"'", b"''")
-    return b"pg_catalog.convert_from('\\x%b'::pg_catalog.bytea, '%b')" % (
-        text.hex().encode(),
-        encoding.encode(),
-    )

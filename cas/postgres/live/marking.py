@@ -44,9 +44,9 @@ def mark_of(connection: psycopg.Connection) -> Mark:
 
 
 def condition_since(connection: psycopg.Connection, since: Mark, relations: Sequence[int]) -> bytes | None:
-    """A condition on rows `r` of a table that holds for all that were written after the mark. `relations`: the
-    table and its partitions. None where the mark is of another history or too long ago, or where the table or
-    one of its partitions may have been another one then."""
+    """A condition on rows `r` of a table that holds for all that were written after the mark. `relations`:
+    the table and its partitions. None where the mark is of another history or too long ago, or where the
+    table or one of its partitions may have been another one then."""
     now = mark_of(connection)
     if (now.system_identifier, now.database_oid, now.started) != (
         since.system_identifier,

@@ -6,14 +6,18 @@ import psycopg
 
 from cas.postgres.faults import faults_of
 from cas.postgres.live.foreign_keys import DatabaseKey
-from cas.postgres.live.quieting import may_replicate
+from cas.postgres.live.obstacles_of_keys import dropped_keys, unread_neighbours
+from cas.postgres.live.quieting import acting_states, may_replicate
+from cas.postgres.live.sequences import foreign_sequences
+from cas.postgres.live.views import views_of_others
 from cas.postgres.quoting import shown
 from cas.postgres.reading.shapes import Table
 from cas.records.target import Finding
 
 _SERVER = """
 SELECT pg_is_in_recovery(), has_database_privilege(current_database(), 'TEMPORARY'), current_user::text,
-       current_database()::text, current_setting('server_version_num')::int4
+       current_database()::text, current_setting('server_version_num')::int4,
+       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
 """
 
 _RIGHTS = """
@@ -23,17 +27,22 @@ FROM pg_class c WHERE c.oid = ANY (%s::oid[])
 """
 
 _SPEAKING = """
-SELECT t.tgrelid::int8, 'trigger ' || t.tgname, t.tgenabled::text FROM pg_trigger t
-WHERE t.tgrelid = ANY (%(oids)s::oid[]) AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+SELECT t.tgrelid::int8, 'trigger ' || t.tgname, t.tgenabled::text, t.tgisinternal FROM pg_trigger t
+WHERE t.tgrelid = ANY (%(oids)s::oid[]) AND t.tgenabled <> 'D'
 UNION ALL
-SELECT r.ev_class::int8, 'rule ' || r.rulename, r.ev_enabled::text FROM pg_rewrite r
+SELECT r.ev_class::int8, 'rule ' || r.rulename, r.ev_enabled::text, false FROM pg_rewrite r
 WHERE r.ev_class = ANY (%(oids)s::oid[]) AND r.ev_type IN ('2', '3', '4') AND r.ev_enabled <> 'D'
 ORDER BY 1, 2
 """
 
+_EVENT_TRIGGERS = """
+SELECT evtname::text FROM pg_event_trigger
+WHERE evtenabled::text = ANY (%s) AND evtevent <> 'login' ORDER BY 1
+"""
+
 _UNPROVEN = """
 SELECT k.conrelid::int8, k.conname::text FROM pg_constraint k
-WHERE k.conrelid = ANY (%s::oid[]) AND k.contype = 'c' AND NOT k.convalidated ORDER BY 1, 2
+WHERE k.conrelid = ANY (%s::oid[]) AND k.contype IN ('c', 'n') AND NOT k.convalidated ORDER BY 1, 2
 """
 
 
@@ -42,7 +51,7 @@ def obstacles_of(
 ) -> Sequence[Finding]:
     """Those that block come first."""
     with faults_of("looking at the role's rights"):
-        standby, may_stage, role, database, version = connection.execute(_SERVER).fetchall()[0]
+        standby, may_stage, role, database, version, is_super = connection.execute(_SERVER).fetchall()[0]
         if standby:
             return [
                 Finding(
@@ -58,9 +67,16 @@ def obstacles_of(
             findings.append(Finding(True, f"role {role} may not create temporary tables", grant))
         labels = {oid: table.entity.label for table in tables for oid in table.relations}
         findings += _rights(connection, tables, role)
-        findings += _voices(connection, labels, role, version, as_replica=as_replica)
+        concerned = [key for key in keys if key.child_oid in labels or key.parent_oid in labels]
+        findings += _voices(connection, labels, role, version, as_replica=as_replica, is_super=is_super)
+        if not is_super:
+            findings += _event_triggers(connection, acting_states(as_replica=as_replica))
+            findings += foreign_sequences(connection, list(labels), role)
+            findings += views_of_others(connection, list(labels))
         if not as_replica:
-            findings += _dropped_keys(connection, tables, keys)
+            findings += dropped_keys(connection, concerned)
+        elif not is_super:
+            findings += unread_neighbours(connection, concerned, labels, role)
         for oid, name in connection.execute(_UNPROVEN, [list(labels)]).fetchall():
             findings.append(
                 Finding(
@@ -100,15 +116,28 @@ def _voices(
     version: int,
     *,
     as_replica: bool,
+    is_super: bool,
 ) -> list[Finding]:
     """Triggers and rules that have to be silenced by name, which only the owner may."""
-    acting = ("A", "R") if as_replica else ("O", "A")
+    acting = acting_states(as_replica=as_replica)
     rows = connection.execute(_SPEAKING, {"oids": list(labels)}).fetchall()
-    loud = [(oid, name) for oid, name, state in rows if state in acting]
     findings = []
     owned = {row[0]: row[3] for row in connection.execute(_RIGHTS, [list(labels)]).fetchall()}
-    for oid, name in loud:
-        if owned[oid]:
+    for oid, name, state, is_internal in rows:
+        if state not in acting or (is_internal and not as_replica):
+            continue  # without a replica's role, foreign keys are dropped, and the others shall act
+        if is_internal and is_super:
+            continue
+        if is_internal:
+            findings.append(
+                Finding(
+                    True,
+                    f"{name} of {labels[oid]}, of a constraint, was enabled for replicas too, and only a"
+                    " superuser may silence it",
+                    "Connect as a superuser",
+                )
+            )
+        elif owned[oid]:
             findings.append(
                 Finding(False, f"{name} of {labels[oid]} is silent during the restore, and acts after it")
             )
@@ -117,7 +146,7 @@ def _voices(
                 Finding(
                     True,
                     f"{name} of {labels[oid]} would act, and role {role} may not silence it",
-                    _replicating(role, version),
+                    "Connect as the table's owner" if as_replica else _replicating(role, version),
                 )
             )
     return findings
@@ -129,34 +158,14 @@ def _replicating(role: str, version: int) -> str:
     return "Connect as the table's owner, or as a superuser"
 
 
-def _dropped_keys(
-    connection: psycopg.Connection, tables: Sequence[Table], keys: Sequence[DatabaseKey]
-) -> list[Finding]:
-    """Without session_replication_role, foreign keys are dropped and added again: by their child's owner."""
-    oids = {table.oid for table in tables}
-    concerned = [key for key in keys if key.child_oid in oids or key.parent_oid in oids]
-    children = sorted({key.child_oid for key in concerned} | {key.parent_oid for key in concerned})
-    owned = {row[0]: (row[3], row[4]) for row in connection.execute(_RIGHTS, [children]).fetchall()}
-    findings = []
-    for key in concerned:
-        for oid, name in ((key.child_oid, key.key.child), (key.parent_oid, key.key.parent)):
-            if not owned[oid][0]:
-                findings.append(
-                    Finding(
-                        True,
-                        f"foreign key {key.key.label} would have to be dropped for a moment, and"
-                        f" {'.'.join(name)} belongs to {owned[oid][1]}",
-                        "Connect as its owner, or as a role that may set session_replication_role",
-                    )
-                )
-    if concerned and not findings:
-        names = ", ".join(key.key.label for key in concerned[:3])
-        findings.append(
-            Finding(
-                False,
-                f"{len(concerned)} foreign keys are dropped and added again within the transaction ({names}):"
-                " readers wait meanwhile, and each is checked for all rows",
-                "A role that may set session_replication_role needs neither",
-            )
+def _event_triggers(connection: psycopg.Connection, acting: Sequence[str]) -> list[Finding]:
+    """They see the temporary tables, and what is altered for a moment."""
+    return [
+        Finding(
+            False,
+            f"event trigger {name} acts on what the restore alters for a moment, and only a superuser may"
+            " silence it",
+            "Should it refuse that, nothing is changed",
         )
-    return findings
+        for (name,) in connection.execute(_EVENT_TRIGGERS, [list(acting)]).fetchall()
+    ]

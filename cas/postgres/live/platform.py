@@ -5,12 +5,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from cas.errors import NotFound, SourceChanged
-from cas.postgres.connecting import connect
+from cas.postgres.connecting import connect, server_encoding
 from cas.postgres.faults import faults_of
+from cas.postgres.live.casting import cast_texts
 from cas.postgres.live.locking import LockPatience, begin_locked
 from cas.postgres.live.looking import PostgresLook
 from cas.postgres.live.transaction import PostgresTransaction
-from cas.postgres.reading.copying import read_ahead
+from cas.postgres.reading.copying import read_ahead, run
 from cas.postgres.reading.introspection import introspect
 from cas.postgres.reading.obstacles import refusal
 from cas.postgres.reading.shapes import Table
@@ -63,7 +64,13 @@ class PostgresPlatform:
                     hint="Nothing was changed; start again",
                 )
             read_ahead(connection.pgconn, where=self.url)
-            yield PostgresTransaction(connection, after, self.url)
+            yield PostgresTransaction(connection, after, self.url, self._options.patience.later)
+
+    def cast(self, type_name: str, texts: Sequence[bytes]) -> Sequence[bytes]:
+        with closing(connect(self._url, self._options.source.connection)) as connection:
+            encoding = server_encoding(connection)
+            run(connection.pgconn, b"SET client_encoding = '%b'" % encoding.encode(), where=self.url)
+            return cast_texts(connection, type_name, texts, encoding)
 
     def outcome(self, transaction_id: int) -> bool | None:
         with closing(connect(self._url, self._options.source.connection)) as connection, faults_of(self.url):

@@ -23,8 +23,8 @@ from cas.records.payload import TAB, escape, pad_with_nulls
 
 SEND_BYTES = MIB // 2
 
-# What equality is, a B-tree tells by the strategy's number. A key WITHOUT OVERLAPS is a GiST index, whose numbers
-# are each operator class's own.
+# What equality is, a B-tree tells by the strategy's number. A key WITHOUT OVERLAPS is a GiST index, whose
+# numbers are each operator class's own.
 _KEY_OPERATORS = """
 SELECT format('OPERATOR(%%I.%%s)', n.nspname, o.oprname)
 FROM pg_index i, unnest(i.indclass::oid[]) WITH ORDINALITY AS u(class, place)

@@ -8,13 +8,15 @@ import psycopg
 from cas.errors import CasError, Conflict, ConnectionFailed, NotFound, OutcomeUnknown
 from cas.postgres.faults import faults_of
 from cas.postgres.live.bags import StagedRows, write_bag
-from cas.postgres.live.checking import Written, check_written, remember_referenced
+from cas.postgres.live.checking import check_keys
 from cas.postgres.live.foreign_keys import database_keys
 from cas.postgres.live.marking import condition_since
-from cas.postgres.live.quieting import Quiet, restore_voices, silence
+from cas.postgres.live.quieting import Quiet, end_silence, restore_voices, silence
 from cas.postgres.live.sequences import sequence_values, set_values
-from cas.postgres.live.staging import only, table_name, write_keyed
+from cas.postgres.live.staging import Staged, only, table_name, write_keyed
+from cas.postgres.live.uniqueness import check_unique
 from cas.postgres.live.views import refresh_after, refresh_within
+from cas.postgres.live.written import Written, remember
 from cas.postgres.quoting import conversation_encoding
 from cas.postgres.reading.copying import copied, run
 from cas.postgres.reading.identity import identity_of
@@ -31,19 +33,25 @@ _WAL = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), %s::pg_lsn)::int8"
 class PostgresTransaction:
     """See `cas.records.live.LiveTransaction`. Made by PostgresPlatform, with the locks held."""
 
-    def __init__(self, connection: psycopg.Connection, tables: Sequence[Table], where: str) -> None:
+    def __init__(
+        self, connection: psycopg.Connection, tables: Sequence[Table], where: str, patience: float
+    ) -> None:
+        """`patience`: seconds that a view waits for its lock, once all is committed."""
         self._connection = connection
         self._where = where
+        self._patience = patience
         self._tables = {(table.entity.schema, table.entity.name): table for table in tables}
         self._identity = identity_of(connection)
         self._encoding = self._identity.encoding
         relations = {oid for table in tables for oid in table.relations}
-        roots = {table.oid for table in tables}
         self._keys = [
-            key for key in database_keys(connection) if key.child_oid in roots or key.parent_oid in roots
+            key
+            for key in database_keys(connection)
+            if key.child_oid in relations or key.parent_oid in relations
         ]
         self._relations = relations
         self._quiet: Quiet | None = None
+        self._number = 0
         self._written: dict[int, Written] = {}
         self._late: Sequence[str] = ()
         with faults_of(where):
@@ -66,8 +74,9 @@ class PostgresTransaction:
     def moved(self, entity: Entity, since: Mark) -> Iterator[RecordBatch] | None:
         if entity.is_bag:
             return None
-        condition = condition_since(self._connection, since)
-        return None if condition is None else self._copied(self._table(entity), condition)
+        table = self._table(entity)
+        condition = condition_since(self._connection, since, table.relations)
+        return None if condition is None else self._copied(table, condition)
 
     def batches(self, entity: Entity) -> Iterator[RecordBatch]:
         return self._copied(self._table(entity))
@@ -101,55 +110,58 @@ class PostgresTransaction:
         return sequence_values(self._connection, sorted(self._relations))
 
     def apply(self, entity: Entity, changes: Iterable[Change], created: Sequence[str]) -> Applied:
-        table = self._table(entity)
-        if self._quiet is None:
-            self._quiet = silence(self._connection, self._relations, self._keys)
-        number = len(self._written)
+        self._silenced()
+        table, connection, encoding = self._table(entity), self._connection, self._encoding
+        self._number += 1
+        number = self._number
+
+        def before_deletion(staged: Staged | StagedRows) -> bytes | None:
+            return remember(connection, staged, number, self._keys, encoding)
+
+        written: Written
         if entity.is_bag:
-            rows, applied = write_bag(self._connection, table, number, changes, self._encoding)
-            self._written[table.oid] = Written(rows, None)
-            return applied
-        referring = [key for key in self._keys if key.parent_oid == table.oid]
-        staged, before, applied = write_keyed(
-            self._connection,
-            table,
-            number,
-            changes,
-            created,
-            self._encoding,
-            lambda staged: remember_referenced(self._connection, staged, number, referring, self._encoding),
-        )
-        self._written[table.oid] = Written(staged, before)
+            rows, before, applied = write_bag(connection, table, number, changes, encoding, before_deletion)
+            written = Written(rows, before)
+        else:
+            staged, before, applied = write_keyed(
+                connection, table, number, changes, created, encoding, before_deletion
+            )
+            written = Written(staged, before)
+        self._written |= dict.fromkeys(table.relations, written)
         return applied
 
-    def set_sequences(self, values: Sequence[SequenceValue]) -> None:
-        set_values(self._connection, values)
+    def _silenced(self) -> Quiet:
+        if self._quiet is None:
+            self._quiet = silence(self._connection, self._relations, self._keys)
+        return self._quiet
+
+    def set_sequences(self, changes: Sequence[tuple[SequenceValue, SequenceValue]]) -> None:
+        self._silenced()
+        set_values(self._connection, changes)
 
     def check(self) -> None:
-        if self._quiet is None:
+        quiet = self._quiet
+        if quiet is None:
             return
-        if self._quiet.as_replica:
-            check_written(self._connection, self._written, self._keys, self._encoding)
-        restore_voices(self._connection, self._quiet)
+        if quiet.as_replica:
+            check_keys(self._connection, self._written, self._keys, self._encoding)
+            check_unique(self._connection, self._written, self._encoding)
+        else:  # adding a key that is NOT VALID looks at no row
+            unproven = [key for key in self._keys if not key.is_validated]
+            check_keys(self._connection, self._written, unproven, self._encoding)
+        restore_voices(self._connection, quiet)
         self._late = refresh_within(self._connection, sorted(self._relations))
+        end_silence(self._connection, quiet)
 
     def read_back(self, entity: Entity) -> Iterator[RecordBatch]:
         table = self._table(entity)
         written = self._written.get(table.oid)
         if written is None:
             return iter(())
-        staged = written.staged
-        if isinstance(staged, StagedRows):
-            condition = b"%b IN (SELECT %b FROM %b AS s)" % (
-                staged.text(b"r", self._encoding),
-                staged.text(b"s", self._encoding),
-                staged.name,
-            )
-        else:
-            condition = b"EXISTS (SELECT FROM %b AS s WHERE %b)" % (
-                staged.name,
-                staged.matches(b"r", self._encoding),
-            )
+        condition = written.is_written(b"r", self._encoding)
+        if isinstance(written.staged, StagedRows):
+            gone = written.staged.those(b"r", self._encoding, gone=True)
+            condition = b"(%b OR %b)" % (condition, gone)
         return self._copied(table, condition)
 
     def transaction_id(self) -> int:
@@ -167,7 +179,7 @@ class PostgresTransaction:
             ) from error
         if answer.command_status != b"COMMIT":  # the server ends a failed transaction so, without an error
             raise Conflict("the transaction had failed before COMMIT, and was taken back", where=self._where)
-        return refresh_after(self._connection, self._late)
+        return refresh_after(self._connection, self._late, self._patience)
 
     def wal_bytes(self) -> int:
         with faults_of(self._where):
