@@ -342,6 +342,7 @@ class _Planner:
 
         return record
 
+
 def _values_of(
     owned: Sequence[OwnedSequence], tables: Mapping[Name, PlannedTable]
 ) -> tuple[SequenceValue, ...]:

@@ -32,7 +32,7 @@ def plan_sequences(
     *,
     is_exact: bool,
 ) -> tuple[SequencePlan, ...]:
-    """`is_exact`: every table of the plan becomes as it was. A sequence that tables outside of the plan
+    """`is_exact`: whatever is in scope becomes as it was. A sequence that tables outside of the plan
     draw from too is only ever moved on."""
     users: dict[bytes, list[OwnedSequence]] = {}
     for one in owned:
@@ -42,13 +42,18 @@ def plan_sequences(
         value = uses[0].value
         before = (value.last_value, value.is_called)
         after = before
-        if is_exact and name in stored and all(one.table in tables for one in uses):
+        if is_exact and name in stored and all(_is_whole(tables.get(one.table)) for one in uses):
             after = (stored[name].last_value, stored[name].is_called)
         else:
             after = value.past(_reached(tables, uses))
         if after != before:
             planned.append(SequencePlan(name.decode("utf-8", "surrogateescape"), before, after))
     return tuple(planned)
+
+
+def _is_whole(table: PlannedTable | None) -> bool:
+    """Whether all of its records are in scope."""
+    return table is not None and table.keys is None
 
 
 def undo_sequences(

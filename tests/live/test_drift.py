@@ -1,84 +1,26 @@
 """Columns that are other ones now: by name, with defaults, retyped as the server writes it, or refused."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 
-import psycopg
 import pytest
 
-from cas.engine.repository import Repository
 from cas.errors import Conflict, InvalidInput, NotFound, Unsupported
 from cas.live.executing import LiveRestoreReceipt, execute_plan
-from cas.live.plan import RestorePlan
 from cas.live.request import LiveRequest
 from cas.live.restoring import plan_restore
-from cas.live.undoing import plan_undo
-from cas.postgres.live.platform import PostgresPlatform
-from cas.postgres.reading.source import PostgresSource
 from cas.progress import Silent
-from cas.snapshot import SnapshotRequest, take_version
-from tests.engine.scenes import World
-from tests.servers.postgres import Databases
+from tests.live.shop import Shop
 
 SCHEMA = """
 CREATE TABLE items (id int PRIMARY KEY, name text, price int, note text);
 INSERT INTO items SELECT n, 'item ' || n, n * 10, NULL FROM generate_series(1, 20) AS n;
 """
 
-Rows = list[tuple[object, ...]]
 
-
-@dataclass
-class Shop:
-    """A platform with one version of it."""
-
-    world: World
-    repository: Repository
-    url: str
-
-    @property
-    def platform(self) -> PostgresPlatform:
-        return PostgresPlatform(self.url)
-
-    def run(self, sql: str) -> None:
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(sql.encode())
-
-    def rows(self, sql: str = "SELECT * FROM items ORDER BY id") -> Rows:
-        with psycopg.connect(self.url) as connection:
-            return connection.execute(sql.encode()).fetchall()
-
-    def plan(self, request: LiveRequest) -> RestorePlan:
-        catalog = self.world.catalog
-        with plan_restore(
-            self.repository, catalog, catalog.restores, self.platform, 1, request, Silent()
-        ) as prepared:
-            return prepared.plan
-
-    def restore(self, request: LiveRequest) -> LiveRestoreReceipt:
-        catalog = self.world.catalog
-        restores = catalog.restores
-        with plan_restore(
-            self.repository, catalog, restores, self.platform, 1, request, Silent()
-        ) as prepared:
-            return execute_plan(self.repository, catalog, restores, self.platform, prepared, Silent())
-
-    def undo(self, number: int) -> LiveRestoreReceipt:
-        catalog = self.world.catalog
-        restores = catalog.restores
-        with plan_undo(self.repository, catalog, restores, self.platform, number, Silent()) as prepared:
-            return execute_plan(self.repository, catalog, restores, self.platform, prepared, Silent())
-
-
-@pytest.fixture
-def shop(database: Databases) -> Iterator[Shop]:
-    world = World()
-    url = database()
-    made = Shop(world, world.open(), url)
-    made.run(SCHEMA)
-    take_version(made.repository, world.catalog, PostgresSource(url), SnapshotRequest())
-    yield made
-    made.repository.close()
+@pytest.fixture(autouse=True)
+def items(shop: Shop) -> None:
+    shop.run(SCHEMA)
+    shop.take()
 
 
 def test_an_added_column_keeps_its_values_and_gives_its_default(shop: Shop) -> None:
