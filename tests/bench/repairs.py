@@ -37,8 +37,7 @@ def damage(url: str, seed: int) -> int:
 
 def repair_of(output: Path) -> Repair:
     """From the JSON that `cas restore` printed. KeyError where it says none of it."""
-    result: Mapping[str, Any] = json.loads(output.read_text().splitlines()[-1])
-    result = result.get("result", result)
+    result: Mapping[str, Any] = json.loads(output.read_text())["receipt"]
     changed = sum(result[name] for name in ("inserted", "updated", "deleted"))
     return Repair(changed, result["lock_seconds"], result["wal_bytes"])
 
