@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from tests.bench import measure
 from tests.bench.__main__ import arguments, chosen
 from tests.bench.figures import Figure, Summaries, figures
+from tests.bench.looking import Looking
 from tests.bench.measure import Pipeline, StepFailed, run
+from tests.bench.repairs import Repair
 from tests.bench.samples import Sample, rotated, summarise
 from tests.bench.tools import Stage
 from tests.servers.postgres import temporary_directory
@@ -71,34 +73,58 @@ PEERS: Summaries = {
     ("restic", Stage.FIRST): summarise([sample(6.0, stored=170 * MB)]),
     ("restic", Stage.SECOND): summarise([sample(6.5, stored=162 * MB)]),
     ("dump", Stage.RESTORE): summarise([sample(10.0)]),
+    ("dump", Stage.REPAIR): summarise([sample(10.0)]),
 }
 
 
 class TestFigures:
     def ours(
-        self, *, seconds: float, stored: int, added: int, restore: float, peak: int, objects: int
+        self,
+        *,
+        seconds: float,
+        stored: int,
+        added: int,
+        restore: float,
+        peak: int,
+        objects: int,
+        repair: float,
     ) -> Summaries:
         return {
             **PEERS,
             ("cas", Stage.FIRST): summarise([sample(seconds, peak, stored, objects)]),
             ("cas", Stage.SECOND): summarise([sample(seconds, peak, added, 3)]),
             ("cas", Stage.RESTORE): summarise([sample(restore, peak)]),
+            ("cas", Stage.REPAIR): summarise([sample(repair, peak)]),
         }
 
     def test_exactly_at_every_limit_is_reached(self) -> None:
         full = self.ours(
-            seconds=7.8, stored=255 * MB, added=1_620_000, restore=13.0, peak=350 * MB, objects=33
+            seconds=7.8,
+            stored=255 * MB,
+            added=1_620_000,
+            restore=13.0,
+            peak=350 * MB,
+            objects=33,
+            repair=2.0,
         )
         quarter = {("cas", Stage.FIRST): summarise([sample(peak=350 * MB)])}
-        assert [figure.met for figure in figures(full, quarter)] == [True] * 8
+        found = figures(full, quarter, Repair(1000, 2.01, 5 * MB), Looking(1000, 0.3, 0.3))
+        assert [figure.met for figure in found] == [True] * 13
 
     def test_just_above_every_limit_is_missed(self) -> None:
         full = self.ours(
-            seconds=7.81, stored=256 * MB, added=1_630_000, restore=13.1, peak=351 * MB, objects=34
+            seconds=7.81,
+            stored=256 * MB,
+            added=1_630_000,
+            restore=13.1,
+            peak=351 * MB,
+            objects=34,
+            repair=2.1,
         )
         full = {**full, ("cas", Stage.SECOND): summarise([sample(7.81, 351 * MB, 1_630_000, 4)])}
         quarter = {("cas", Stage.FIRST): summarise([sample(peak=280 * MB)])}
-        assert [figure.met for figure in figures(full, quarter)] == [False] * 8
+        found = figures(full, quarter, Repair(1000, 2.02, 5 * MB + 1), Looking(1000, 0.31, 0.31))
+        assert [figure.met for figure in found] == [False] * 13
 
     def test_what_was_not_measured_is_neither_reached_nor_missed(self) -> None:
         for found in (figures(PEERS, {}), figures({}, {})):
