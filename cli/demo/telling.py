@@ -140,9 +140,10 @@ def goodbye(place: Path, report: DemoReport, *, is_kept: bool) -> Iterator[Rende
         yield Text(
             f"  export CAS_HOME={shlex.quote(str(place))}", style="cyan", overflow="ignore", no_wrap=True
         )
-    lines = _around_a_kept_one(report) if is_kept else _after_a_removed_one(report)
+    lines = list(_around_a_kept_one(report) if is_kept else _after_a_removed_one(report))
+    width = max(len(line) for line, _ in lines)
     for line, meaning in lines:
-        yield Text.assemble((f"  {line:<38}", "cyan"), (f"  # {meaning}", "dim"))
+        yield Text.assemble((f"  {line:<{width}}", "cyan"), (f"  # {meaning}", "dim"))
 
 
 def _around_a_kept_one(report: DemoReport) -> Iterator[tuple[str, str]]:
@@ -150,8 +151,11 @@ def _around_a_kept_one(report: DemoReport) -> Iterator[tuple[str, str]]:
     yield "cas versions", "all versions"
     yield "cas diff 1 2", "records and fields"
     if lost is not None:
-        yield f"cas get 1 products {lost.key[0]}", "deleted by accident"
+        key = lost.key[0]
+        yield f"cas get 1 products {key}", "deleted by accident"
+        yield f"cas restore 1 --key products:{key} --with-children", "and back, alone"
     yield "cas snapshot", "another version"
+    yield "cas demo --accident", "delete a category; the README goes on from there"
 
 
 def _after_a_removed_one(report: DemoReport) -> Iterator[tuple[str, str]]:
