@@ -18,7 +18,7 @@ class Winner(StrEnum):
 
 _WHAT = "What is taken or brought back"
 _LABEL = "What it is called"
-_HOW = "How it is brought back"
+_HOW = "How an empty database is filled"
 _WHICH = "Which records of the running platform change"
 _BECOMES = "What becomes of them"
 
@@ -162,6 +162,7 @@ WithChildren = Annotated[
 Mode = Annotated[
     RestoreMode | None,
     typer.Option(
+        metavar="MODE",
         help="exact: they become as in the version; missing: only what is gone comes back; changed: only "
         "what is there is overwritten; merge: what was edited since the base stays. \\[default: exact]",
         rich_help_panel=_BECOMES,
@@ -177,11 +178,16 @@ Base = Annotated[
 ]
 Preferring = Annotated[
     Winner | None,
-    typer.Option(help="Of a merge: who wins where both sides changed a field.", rich_help_panel=_BECOMES),
+    typer.Option(
+        metavar="SIDE",
+        help="Of a merge: live or version wins where both changed a field; unset: the plan is blocked.",
+        rich_help_panel=_BECOMES,
+    ),
 ]
 Missing = Annotated[
     MissingParents | None,
     typer.Option(
+        metavar="WHAT",
         help="Where a record would refer to one that is gone: refuse, create it too, make the reference "
         "null, or skip the record. \\[default: refuse]",
         rich_help_panel=_BECOMES,

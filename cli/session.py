@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
-from cas.catalog.model import Version, VersionFilter, VersionState
+from cas.catalog.model import Trigger, Version, VersionFilter, VersionState
 from cas.catalog.postgres import PostgresCatalog
 from cas.catalog.restores import Restores
 from cas.engine.repository import Repository
@@ -32,7 +32,10 @@ from cli.terminal import Terminal
 from cli.words import duration
 
 LATEST = "latest"
-"""Stands for the newest complete version, wherever a version is asked for."""
+"""Stands for the newest complete version, wherever a version is asked for. Safety versions of restores do
+not count: they hold what a restore was about to overwrite."""
+
+ASKED_FOR = (Trigger.AUTO, Trigger.MANUAL)
 
 COMMITTED = (VersionState.COMPLETE, VersionState.INCOMPLETE)
 PAGE = 1000
@@ -211,7 +214,9 @@ class Session:
     def number(self, text: str) -> int:
         """The version that a person means: a number, or `latest`."""
         if text == LATEST:
-            newest = self.catalog.versions(VersionFilter(states=(VersionState.COMPLETE,), limit=1))
+            newest = self.catalog.versions(
+                VersionFilter(states=(VersionState.COMPLETE,), triggers=ASKED_FOR, limit=1)
+            )
             if not newest:
                 raise NotFound("there is no complete version yet", hint="Take one with `cas snapshot`")
             return newest[0].number

@@ -59,14 +59,16 @@ def cells(values: Sequence[str | Text]) -> list[Text]:
     return [value if isinstance(value, Text) else Text(plain(value)) for value in values]
 
 
-def remarked(grid: Table, remarks: Sequence[tuple[str, str]], width: int, *, indent: int) -> Group:
-    """A table of a head and lines that do not wrap, each followed by its remark in its style, if any."""
+def remarked(
+    grid: Table, remarks: Sequence[tuple[str, str]], width: int, *, indent: int, above: bool = False
+) -> Group:
+    """A table of a head and lines that do not wrap, each with its remark in its style, if any: below it, or
+    above."""
     head, *lines = (Text.assemble(*line) for line in _lines(Console(width=width), grid))
     parts: list[RenderableType] = [head]
     for line, (remark, style) in zip(lines, remarks, strict=True):
-        parts.append(line)
-        if remark:
-            parts.append(Padding(Text(plain(remark), style=style), (0, 0, 0, indent), expand=False))
+        told = [Padding(Text(plain(remark), style=style), (0, 0, 0, indent), expand=False)] if remark else []
+        parts += [*told, line] if above else [line, *told]
     return Group(*parts)
 
 

@@ -4,6 +4,7 @@ With `--json` standard output carries exactly one line, the result or the error,
 one JSON object a line while the work goes on.
 """
 
+import select
 import sys
 from dataclasses import dataclass, field
 
@@ -16,6 +17,9 @@ from cli.words import plain
 
 WIDTH_OF_NO_TERMINAL = 120
 """Columns for files and pipes: wide enough that no table is cut."""
+
+ASK_SECONDS = 0.3
+"""How soon a signal is noticed while somebody is asked."""
 
 
 class _Console(Console):
@@ -80,9 +84,12 @@ class Terminal:
     def ask(self, question: str) -> str:
         """The line that a person types; empty at the end of input. Only where `is_interactive`.
 
-        Not by input(), which passes over a Ctrl-C that comes just before it begins to wait.
+        Not by input(), and not by waiting in one go: both pass over a Ctrl-C that comes just before they
+        begin to wait.
         """
         self.err.print(Text(plain(question), style="bold"), end="")
+        while not select.select([sys.stdin], [], [], ASK_SECONDS)[0]:
+            pass
         return sys.stdin.readline()
 
     def warn(self, text: str) -> None:

@@ -106,6 +106,8 @@ def _of_merge(
     """Three ways: what the live side left as the base has it becomes as the version; what it changed stays;
     what both changed is a conflict."""
     live, columns = one.payload, rules.columns
+    if live is not None and version is not None and columns.applied(version, live) == live:
+        return None  # of the columns that are wanted, nothing differs
     seen = None if base is None else columns.applied(base, live or b"")
     if live is None or version is None or base is None:
         if live == (None if base is None else seen):

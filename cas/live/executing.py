@@ -107,7 +107,7 @@ class _Executing:
         self._progress.phase(name)
 
     def run(self) -> LiveRestoreReceipt:
-        touched = [table for table in self._prepared.tables.values() if table.changes.length]
+        touched = [table for table in self._prepared.tables.values() if table.is_touched]
         safety: SafetyVersion | None = None
         try:
             with Renewing(lambda: self._restores.renew(self._number)) as renewing:
@@ -224,6 +224,8 @@ class _Executing:
         for table in touched:
             renewing.require()
             planned = table.plan()
+            if not planned.changes:
+                continue
             label = planned.label
             self._progress.entity(label, planned.changes, planned.changed_bytes)
             applied = transaction.apply(table.pair.live, table.changes, table.created_columns)

@@ -49,6 +49,8 @@ class PlannedTable:
         self.keys: set[bytes] | None = None
         """Those in scope; None for all."""
         self.patches: list[Patch] = []
+        self.sets_sequence = False
+        """Whether a sequence that it draws from is set."""
         self.recasting: Recasting | None = None
         self._known_places: dict[tuple[tuple[str, ...], bool], tuple[int, ...] | None] = {}
         self.conflicts = 0
@@ -66,6 +68,11 @@ class PlannedTable:
     @property
     def name(self) -> Name:
         return self.pair.name
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether its writers must be kept out, and an undo must know what it was."""
+        return self.changes.length > 0 or self.sets_sequence
 
     @property
     def created_columns(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from cas.catalog.restore_model import MeasuredRestore, RestoreMode
 from cas.contents import Contents, open_contents
 from cas.engine.repository import Repository
-from cas.errors import Conflict, InvalidInput, NotFound
+from cas.errors import Conflict, InvalidInput, NotFound, Unsupported
 from cas.format.entities import EntityEntry
 from cas.live.deciding import Rules
 from cas.live.findings import blocking_findings, edited_since, left_out
@@ -108,6 +108,17 @@ def _require_whole(contents: Contents, request: LiveRequest) -> None:
         )
 
 
+def _require_encoding(contents: Contents, look: LiveSnapshot) -> None:
+    """Records are bytes in the encoding of their server."""
+    before, now = contents.document.source.encoding, look.identity.encoding
+    if before != now:
+        raise Unsupported(
+            f"the version's texts are in {before}, and the platform's in {now}",
+            where=look.identity.database,
+            hint=f"Restore the version with --into, into an empty database in {before}",
+        )
+
+
 class _Planner:
     """One plan in the making."""
 
@@ -162,6 +173,7 @@ class _Planner:
         meant_labels = {entry.entity.label for entry in meant}
         entries = self._reached(meant, renames)
         with self._looked(entries, renames) as look:
+            _require_encoding(contents, look)
             pairs = self._pairs(entries, renames, look, meant_labels)
             mark, identity = look.mark(), look.identity
             keys = look.foreign_keys()
@@ -176,21 +188,33 @@ class _Planner:
             self._narrow(tables, meant_labels, keys)
             references = self._settle(tables, keys, look)
             self._progress.phase("check")
-            touched = [table.pair.live for table in tables.values() if table.changes.length]
+            owned = look.owned_sequences()
+            sequences = self._sequences(tables, owned)
+            touched = [table.pair.live for table in tables.values() if table.is_touched]
             findings = [*look.obstacles(touched), *left_out(contents, request)]
             if self._undone is not None:
                 findings += edited_since(self._undone, tables)
-            owned = look.owned_sequences()
             look.finish()
         for table in tables.values():
             if table.recasting is not None:
                 table.recasting.cast = self._platform.cast
-        if self._undone is not None:
-            sequences = undo_sequences(self._undone.sequences, owned)
-        else:
-            sequences = plan_sequences(tables, owned, stored_sequences(contents), is_exact=self._is_exact)
         seen = Seen(mark, identity, _values_of(owned, tables))
         return tables, tuple(references), sequences, tuple(findings), seen
+
+    def _sequences(
+        self, tables: Mapping[Name, PlannedTable], owned: Sequence[OwnedSequence]
+    ) -> tuple[SequencePlan, ...]:
+        """Which sequences are set; the tables that draw from them know it then."""
+        stored = stored_sequences(self._contents)
+        if self._undone is not None:
+            planned = undo_sequences(self._undone.sequences, owned, stored)
+        else:
+            planned = plan_sequences(tables, owned, stored, is_exact=self._is_exact)
+        names = {one.name.encode("utf-8", "surrogateescape") for one in planned}
+        for one in owned:
+            if one.value.name in names and one.table in tables:
+                tables[one.table].sets_sequence = True
+        return planned
 
     @property
     def _is_exact(self) -> bool:
@@ -346,8 +370,8 @@ class _Planner:
 def _values_of(
     owned: Sequence[OwnedSequence], tables: Mapping[Name, PlannedTable]
 ) -> tuple[SequenceValue, ...]:
-    """Of the tables that change, each once."""
-    touched = {name for name, table in tables.items() if table.changes.length}
+    """Of the tables that are locked, each once."""
+    touched = {name for name, table in tables.items() if table.is_touched}
     return tuple({one.value.name: one.value for one in owned if one.table in touched}.values())
 
 

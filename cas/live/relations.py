@@ -1,11 +1,12 @@
 """Foreign keys across a plan: what comes back needs its parents, and what goes may be referred to.
 
 Values are compared as texts, as they stand in records. Only differences are looked at: what is the same in
-the version and live needs nothing.
+the version and live needs nothing. A key of one partition alone is followed and never blocks: the server says
+whether it holds.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,7 +16,10 @@ from cas.live.plan import Reference
 from cas.live.planned_table import Patch, PlannedTable, Values
 from cas.live.request import LiveRequest, MissingParents
 from cas.live.tables import Name
+from cas.record_stream import read_payload
+from cas.records.keys import decode_key
 from cas.records.live import ForeignKey, LiveSnapshot
+from cas.tree.reading import lookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +98,9 @@ class Relations:
                 if values in missing and (parent.keys is not None and name not in parent.keys):
                     found[key.parent].add(name)
                     missing.discard(values)
-        if not missing:
+        if not missing or key.of_part:
             return
-        if wanted in (MissingParents.NULL, MissingParents.SKIP):
+        if wanted is MissingParents.SKIP or (wanted is MissingParents.NULL and _may_be_null(child, key)):
             patches[key.child].append(Patch(key.columns, frozenset(missing), wanted is MissingParents.SKIP))
             return
         records = sum(needed[values] for values in missing)
@@ -110,22 +114,17 @@ class Relations:
         asked = [values for values in needed if values not in added]
         gone = {values for values in asked if values in removed}
         asked = [values for values in asked if values not in gone]
-        return gone | {asked[at] for at in self._look.absent(key.parent, key.referenced, asked)}
+        return gone | {asked[at] for at in self._look.absent(key, asked)}
 
     def _downwards(
         self, key: ForeignKey, found: defaultdict[Name, set[bytes]], references: list[Reference]
     ) -> None:
-        """Children of what comes back, and of what goes."""
-        added, removed = self._moved(key.parent, key.referenced)
+        """Children of what is in scope, and of what goes."""
+        _, removed = self._moved(key.parent, key.referenced)
         child = self._tables.get(key.child)
         if self._request.with_children and child is not None and child.keys is not None:
-            for name, values in self._in_version(child, key.columns):
-                if values in added:
-                    found[key.child].add(name)
-            for one in child.differences:
-                if one.payload is not None and child.live_values(one, key.columns) in removed:
-                    found[key.child].add(one.key)
-        if not removed:
+            found[key.child] |= self._children(key, child, child.keys)
+        if not removed or key.of_part:
             return
         dangling = self._look.referring(key, sorted(removed))
         if child is not None:
@@ -135,6 +134,42 @@ class Relations:
                     dangling -= change.count
         if dangling > 0:
             references.append(_reference(key, dangling, "refer to a record that would go"))
+
+    def _children(self, key: ForeignKey, child: PlannedTable, known: Container[bytes]) -> set[bytes]:
+        """Keys of the child's records that differ and belong to a parent in scope, in the version or live,
+        whether that parent itself differs or not."""
+        parents = self._in_scope(self._tables[key.parent], key.referenced)
+        if parents is not None and not parents:
+            return set()
+        found = set()
+        for name, values in self._in_version(child, key.columns):
+            if parents is None or values in parents:
+                found.add(name)
+        for one in child.differences:
+            if one.payload is not None and one.key not in known:
+                there = child.live_values(one, key.columns)
+                if there is not None and (parents is None or there in parents):
+                    found.add(one.key)
+        return found
+
+    def _in_scope(self, table: PlannedTable, columns: tuple[str, ...]) -> set[Values] | None:
+        """What records in scope have in these columns, in the version and live; None where all are."""
+        if table.keys is None:
+            return None
+        live = table.pair.live
+        if columns == tuple(name for name, _ in live.key):
+            return {decode_key(live, name) for name in table.keys}
+        found: set[Values | None] = set()
+        root = table.pair.entry.root
+        for name in table.keys:
+            leaf = None if root is None else lookup(self._reader, root, name)
+            if leaf is not None:
+                found.add(table.version_values(read_payload(self._reader, leaf), columns))
+        for one in table.differences:
+            if one.key in table.keys and one.payload is not None:
+                found.add(table.live_values(one, columns))
+        found.discard(None)
+        return cast("set[Values]", found)
 
     def _moved(self, name: Name, columns: tuple[str, ...]) -> tuple[set[Values], set[Values]]:
         """Values that changes of a table bring, and those that they take away."""
@@ -160,6 +195,12 @@ class Relations:
                 values = table.version_values(payload, columns)
                 if values is not None:
                     yield one.key, values
+
+
+def _may_be_null(child: PlannedTable, key: ForeignKey) -> bool:
+    """Not in a primary key; and a record of a table without one would not be told from others then."""
+    live = child.pair.live
+    return not live.is_bag and not any(name in key.columns for name, _ in live.key)
 
 
 def _reference(key: ForeignKey, records: int, what: str) -> Reference:

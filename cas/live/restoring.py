@@ -1,14 +1,14 @@
 """A restore from beginning to end, as the faces ask for it: recorded first, then planned, then executed."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from cas.catalog.interface import Catalog
 from cas.catalog.model import VersionFilter, VersionKind, VersionState
 from cas.catalog.restore_model import NewRestore, Restore, RestoreEntity, RestoreMode, RestorePlanned
 from cas.catalog.restores import Restores
 from cas.engine.repository import Repository
-from cas.errors import CasError
+from cas.errors import Cancelled, CasError
 from cas.live.keys_in_scope import Predicate
 from cas.live.plan import RestorePlan, sequences_of
 from cas.live.planning import prepare_plan
@@ -66,17 +66,26 @@ def plan_restore(
 
 def recorded(restores: Restores, number: int, make: Callable[[], PreparedPlan]) -> PreparedPlan:
     """Make the plan of a pending restore and store it; where that fails, the record says why."""
-    try:
-        with Renewing(lambda: restores.renew(number)) as renewing:
-            prepared = make()
-            renewing.require()
-    except BaseException as error:
-        code = error.code if isinstance(error, CasError) else "ERROR"
-        with suppress(CasError):
-            restores.fail(number, code, "plan", str(error) or type(error).__name__)
-        raise
-    restores.planned(number, _stored(prepared.plan))
+    with ExitStack() as files:
+        try:
+            with Renewing(lambda: restores.renew(number)) as renewing:
+                prepared = files.enter_context(make())
+                renewing.require()
+            restores.planned(number, _stored(prepared.plan))
+        except BaseException as error:
+            _say_why(restores, number, error)
+            raise
+        files.pop_all()
     return prepared
+
+
+def _say_why(restores: Restores, number: int, error: BaseException) -> None:
+    with suppress(CasError):
+        if isinstance(error, Cancelled | KeyboardInterrupt):
+            restores.cancelled(number, str(error) or "interrupted")
+            return
+        code = error.code if isinstance(error, CasError) else "ERROR"
+        restores.fail(number, code, "plan", str(error) or type(error).__name__)
 
 
 def prepare_again(

@@ -57,12 +57,19 @@ def _is_whole(table: PlannedTable | None) -> bool:
 
 
 def undo_sequences(
-    written: Sequence[SequencePlan], owned: Sequence[OwnedSequence]
+    written: Sequence[SequencePlan],
+    owned: Sequence[OwnedSequence],
+    stored: Mapping[bytes, SequenceState],
 ) -> tuple[SequencePlan, ...]:
-    """Back to what they were before a restore, where nobody drew from them since."""
+    """Back to what they were before a restore, where nobody drew from them since. `stored`: as its safety
+    version has them, since somebody may have drawn between its plan and its lock."""
+    before = {
+        name.decode("utf-8", "surrogateescape"): (state.last_value, state.is_called)
+        for name, state in stored.items()
+    }
     now = {one.value.name.decode("utf-8", "surrogateescape"): one.value for one in owned}
     return tuple(
-        SequencePlan(one.name, one.after, one.before)
+        SequencePlan(one.name, one.after, before.get(one.name, one.before))
         for one in written
         if one.name in now and (now[one.name].last_value, now[one.name].is_called) == one.after
     )

@@ -8,6 +8,7 @@ from cas.catalog.restore_model import NewRestore, Restore, RestoreState
 from cas.catalog.restores import Restores
 from cas.engine.repository import Repository
 from cas.errors import Conflict, NotFound
+from cas.live.plan import sequences_of
 from cas.live.prepared import PreparedPlan
 from cas.live.request import LiveRequest, Named
 from cas.live.restoring import prepare_again, recorded
@@ -59,13 +60,13 @@ def undo_request(restore: Restore) -> LiveRequest:
         raise Conflict(f"it was undone by restore {restore.undone_by}", where=where)
     if restore.state is not RestoreState.COMPLETED:
         raise Conflict(f"it is {restore.state.value}: it changed nothing that could be undone", where=where)
+    changed = any(one.inserted or one.updated or one.deleted for one in restore.entities)
+    if not changed and not sequences_of(restore.plan):
+        raise NotFound("it changed nothing", where=where)
     if restore.safety_version is None:
         raise Conflict(
             "no safety version was taken, so nobody knows what there was before",
             where=where,
             hint="Restore an older version that holds the records",
         )
-    changed = tuple(one.label for one in restore.entities if one.inserted or one.updated or one.deleted)
-    if not changed:
-        raise NotFound("it changed nothing", where=where)
-    return LiveRequest(tables=changed, undoes=restore.number)
+    return LiveRequest(undoes=restore.number)  # its safety version holds what it touched, and no more

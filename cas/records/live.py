@@ -65,6 +65,8 @@ class ForeignKey:
     on_delete: str
     is_deferrable: bool
     matches_full: bool
+    of_part: bool = False
+    """It is one partition's own, so it binds only some of the child's records, and they do not tell which."""
 
     @property
     def label(self) -> str:
@@ -112,12 +114,10 @@ class LiveSnapshot(SourceSnapshot, Protocol):
 
     def foreign_keys(self) -> Sequence[ForeignKey]:
         """All of the database that show in records, also of tables that are not read; ascending by child and
-        name. Others (over generated columns or periods, or not enforced) are left to `LiveTransaction.check`."""
+        name. Others (over generated columns, or periods) are left to `LiveTransaction.check`."""
 
-    def absent(
-        self, table: tuple[str, str], columns: Sequence[str], values: Sequence[Sequence[bytes]]
-    ) -> Sequence[int]:
-        """Positions of those values (texts of `columns`) that no row of the table has."""
+    def absent(self, key: ForeignKey, values: Sequence[Sequence[bytes]]) -> Sequence[int]:
+        """Positions of those values of the child's columns to which no parent belongs."""
 
     def cast(self, type_name: str, texts: Sequence[bytes]) -> Sequence[bytes]:
         """The texts that values of this type have, read from these. Conflict where one is no such value."""

@@ -8,9 +8,10 @@ from cas.errors import InvalidInput
 from cas.live.request import Named
 from cli import flags
 from cli.commanding import command
+from cli.commands.planning_live import new_plan, stored_plan
 from cli.commands.restores import restore_number
 from cli.commands.restoring_into import IntoParts, restore_into_empty
-from cli.commands.restoring_live import Consent, finish, new_plan, require_somebody, stored_plan
+from cli.commands.restoring_live import Consent, finish, require_somebody
 from cli.exit_codes import ExitCode
 from cli.scope import LiveScope
 from cli.session import Session, whoami
@@ -71,8 +72,8 @@ def restore(
         prepared = stored_plan(cas, platform, cas.restores.restore(restore_number(plan)))
     else:
         asked = scope.request(None if scope.base is None else cas.committed(scope.base).number)
-        chosen = chosen_version(cas, version, at)
         platform = cas.platform()
+        chosen = chosen_version(cas, version, at, platform.url)
         prepared = new_plan(cas, platform, chosen, asked, Named(name, description, whoami()))
     with prepared:
         return finish(cas, platform, prepared, consent)

@@ -1,33 +1,25 @@
-"""A restore into the running platform: planned, shown, agreed to, executed, told."""
+"""A plan for the running platform: shown, agreed to, executed, and told what became of it."""
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 from rich.console import Group
 from rich.text import Text
 
-from cas.catalog.restore_model import Restore, RestoreState
-from cas.contents import open_contents
+from cas.catalog.restore_model import RestoreState
 from cas.errors import CasError, Conflict, InvalidInput
 from cas.live.executing import LiveRestoreReceipt, execute_plan
 from cas.live.plan import RestorePlan
 from cas.live.prepared import PreparedPlan
-from cas.live.request import LiveRequest, Named
-from cas.live.restoring import plan_restore, prepare_again
-from cas.live.tables import in_scope, live_label, renames_of
 from cas.postgres.live.platform import PostgresPlatform
 from cas.records.source import EntityEstimate
 from cli.exit_codes import ExitCode
-from cli.scratch import predicates
 from cli.session import Session, whoami
 from cli.showing_plan import is_empty, told_plan
 from cli.showing_restores import told_receipt
 from cli.stopping import Stopped
 from cli.watching_faces import watching
 from cli.words import number
-
-IF_PLANNING_STOPS = "Nothing was changed; the plan is listed as failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,80 +49,6 @@ def require_somebody(cas: Session, consent: Consent) -> None:
         )
 
 
-def new_plan(
-    cas: Session, platform: PostgresPlatform, version: int, request: LiveRequest, named: Named
-) -> PreparedPlan:
-    """Make a plan and store it."""
-    expected = _expected(cas, version, request)
-    cas.if_stopped = IF_PLANNING_STOPS
-    with watching(cas.terminal, "plan") as counters:
-        counters.expect(expected)
-        with predicates(cas, counters) as predicate:
-            return plan_restore(
-                cas.repository,
-                cas.catalog,
-                cas.restores,
-                platform,
-                version,
-                request,
-                counters,
-                named=named,
-                predicate=predicate,
-            )
-
-
-def stored_plan(cas: Session, platform: PostgresPlatform, restore: Restore) -> PreparedPlan:
-    """Make a stored plan once more. Conflict where it is not the same, or not to be executed any more."""
-    if restore.state is not RestoreState.PLANNED:
-        raise Conflict(
-            f"restore {restore.number} is {restore.state.value}, and no plan that waits",
-            where=f"--plan {restore.number}",
-            hint="Make a new one with `cas plan`",
-        )
-    if restore.target_url != platform.url:
-        raise Conflict(
-            f"the plan was made for {restore.target_url}",
-            where=platform.url,
-            hint="Name that database in CAS_SOURCE, or make a new plan",
-        )
-    cas.if_stopped = f"Nothing was changed; the plan is still there: cas restore --plan {restore.number}"
-    with watching(cas.terminal, "plan again") as counters:
-        counters.expect(expected_again(restore))
-        with predicates(cas, counters) as predicate:
-            prepared = prepare_again(
-                cas.repository,
-                cas.catalog,
-                cas.restores,
-                platform,
-                restore.number,
-                counters,
-                predicate=predicate,
-            )
-    if prepared.plan.hash != restore.plan_hash:
-        with prepared:
-            raise Conflict(
-                "records that the plan speaks of were changed since it was made",
-                where=f"plan {restore.number}",
-                hint="Nothing was changed. Make a new plan with `cas plan` and look at it",
-            )
-    return prepared
-
-
-def _expected(cas: Session, version: int, request: LiveRequest) -> Mapping[str, EntityEstimate]:
-    """What is to be compared, by the version. NotFound and InvalidInput before anything is recorded."""
-    contents = open_contents(cas.repository, version)
-    renames = renames_of(contents, request)
-    return {
-        live_label(entry, renames): EntityEstimate(entry.records, entry.payload_bytes)
-        for entry in in_scope(contents, request)
-    }
-
-
-def expected_again(restore: Restore) -> Mapping[str, EntityEstimate]:
-    """What was to be compared when it was planned."""
-    return {one.label: EntityEstimate(one.version_records, 0) for one in restore.entities}
-
-
 def finish(cas: Session, platform: PostgresPlatform, prepared: PreparedPlan, consent: Consent) -> ExitCode:
     """Show the plan, and execute it where that is wanted. Conflict where it is blocked."""
     plan = prepared.plan
@@ -151,6 +69,7 @@ def finish(cas: Session, platform: PostgresPlatform, prepared: PreparedPlan, con
         cas.terminal.result(LiveRestored(plan, None), human=told)
         return ExitCode.OK
     receipt = _execute(cas, platform, prepared)
+    cas.if_stopped = f"The restore is complete. To take it back: cas undo {plan.number}"
     for note in receipt.notes:
         cas.terminal.warn(note)
     human = told_receipt(receipt, plan)

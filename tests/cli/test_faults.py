@@ -33,7 +33,8 @@ def _require(ran: Ran, code: ExitCode, *words: str) -> None:
         (["history", "products"], ["KEY"]),
         (["history", "products", "7", "--limit", "-1"], ["--limit"]),
         (["diff", "1", "2", "--limit", "-3"], ["--limit"]),
-        (["restore", "1"], ["--into"]),
+        (["restore", "1", "--mode", "sometimes"], ["--mode", "exact", "merge"]),
+        (["undo"], ["N"]),
     ],
 )
 def test_a_mistake_in_the_command_line_is_one_line(

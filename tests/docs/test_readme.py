@@ -33,6 +33,24 @@ def test_the_tour_runs_from_top_to_bottom_in_an_empty_home(tmp_path: Path) -> No
     tour = shown.split("$ cas versions\n", 1)[1]
     assert "before the spring import" in tour
     assert "public.products 42" in tour
+    story = shown.split("$ cas demo --accident\n", 1)[1]
+    assert "(tree_nodes 2)" in story, "the story names the category that the demo deletes"
+    deleted, plan, restored, listed, undone = (
+        story.split(f"$ cas {begin}", 1)[1].split("\n$ ", 1)[0]
+        for begin in ("diff latest live", "plan latest", "restore latest", "restores", "undo 2")
+    )
+    (inserted,) = re.findall(r"\((\d+) inserted, 0 updated, 0 deleted\)", restored)
+    assert "removed" in deleted
+    assert f"{inserted} records" in plan
+    assert "completed" in listed
+    assert f"(0 inserted, 0 updated, {inserted} deleted)" in undone
+
+
+def test_the_story_of_the_category_takes_six_commands() -> None:
+    text = (ROOT / "README.md").read_text()
+    story = text.split("## Someone deleted a category", 1)[1]
+    (block,) = re.findall(r"^```sh\n(.*?)^```", story, re.DOTALL | re.MULTILINE)[:1]
+    assert len(block.splitlines()) == 6
 
 
 def test_the_two_commands_stand_first_and_exist() -> None:

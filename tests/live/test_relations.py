@@ -97,3 +97,31 @@ def test_children_of_what_goes_go_where_that_is_asked(shop: Shop) -> None:
     receipt = shop.restore(LiveRequest(keys=(("goods", ("99",)),), with_children=True))
     assert receipt.deleted == 2
     assert shop.rows(EVERYTHING) == before
+
+
+def test_children_of_a_parent_that_is_as_it_was_come_back_too(shop: Shop) -> None:
+    before = shop.rows(EVERYTHING)
+    shop.run(
+        "DELETE FROM prices WHERE good IN (5, 6); UPDATE prices SET price = 0 WHERE good = 7 AND day = 1"
+    )
+    request = LiveRequest(keys=(("goods", ("5",)), ("goods", ("7",))), with_children=True)
+    receipt = shop.restore(request)
+    assert (receipt.inserted, receipt.updated, receipt.deleted) == (3, 1, 0)
+    shop.restore(LiveRequest(keys=(("goods", ("6",)),), with_children=True))
+    assert shop.rows(EVERYTHING) == before
+
+
+def test_children_by_another_column_than_the_key(shop: Shop) -> None:
+    shop.run(
+        """
+        CREATE TABLE tags (id int PRIMARY KEY, word text UNIQUE);
+        CREATE TABLE tagged (id int PRIMARY KEY, word text REFERENCES tags (word));
+        INSERT INTO tags VALUES (1, 'red'), (2, 'blue');
+        INSERT INTO tagged VALUES (1, 'red'), (2, 'blue'), (3, 'red'), (4, NULL);
+        """
+    )
+    shop.take()
+    shop.run("DELETE FROM tagged WHERE id < 5; INSERT INTO tagged VALUES (9, 'red'), (8, 'blue')")
+    receipt = shop.restore(LiveRequest(keys=(("tags", ("1",)),), with_children=True), 2)
+    assert (receipt.inserted, receipt.updated, receipt.deleted) == (2, 0, 1)
+    assert shop.rows("SELECT id FROM tagged ORDER BY 1") == [(1,), (3,), (8,)]

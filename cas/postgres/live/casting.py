@@ -35,13 +35,15 @@ def cast_texts(
 
 
 def listed(values: Sequence[Sequence[bytes]], width: int, encoding: str) -> bytes:
-    """`unnest(...) AS u(v0, v1, ..., place)` over texts in the server's encoding; place begins at 1."""
+    """`ROWS FROM (unnest(...), ...) AS u(v0, v1, ..., place)` over texts in the server's encoding.
+    Places begin at 1."""
     arrays = [
-        b"ARRAY[" + b", ".join(literal(row[at], encoding) for row in values) + b"]::pg_catalog.text[]"
+        b"pg_catalog.unnest(ARRAY[%b]::pg_catalog.text[])"
+        % b", ".join(literal(row[at], encoding) for row in values)
         for at in range(width)
     ]
     names = b", ".join(b"v%d" % at for at in range(width))
-    return b"pg_catalog.unnest(%b) WITH ORDINALITY AS u(%b, place)" % (b", ".join(arrays), names)
+    return b"ROWS FROM (%b) WITH ORDINALITY AS u(%b, place)" % (b", ".join(arrays), names)
 
 
 def literal(text: bytes, encoding: str) -> bytes:

@@ -56,7 +56,8 @@ class DatabaseKey:
     `key` names roots, and `child` and `parent` the very relations that the constraint is of, which may be
     partitions (`of_partition`: the child is one). `child_only` and `parent_only`: that relation is no
     partitioned one, so its rows are read with ONLY. `is_validated`: no row breaks it. `is_altered`: its
-    triggers are not in the state in which they are made. `of_generated`: a column of either side is generated.
+    triggers are not in the state in which they are made. `of_generated`: a column of either side is a
+    generated one.
     """
 
     oid: int
@@ -99,6 +100,7 @@ def database_keys(connection: psycopg.Connection) -> Sequence[DatabaseKey]:
                 on_delete=_ACTIONS[row[11]],
                 is_deferrable=row[12],
                 matches_full=row[13],
+                of_part=row[23],
             ),
             operators=tuple(row[10]),
             is_validated=row[14],

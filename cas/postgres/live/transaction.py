@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 
 import psycopg
+from psycopg.pq import ConnStatus
 
 from cas.errors import CasError, Conflict, ConnectionFailed, NotFound, OutcomeUnknown
 from cas.postgres.faults import faults_of
@@ -55,7 +56,7 @@ class PostgresTransaction:
         self._written: dict[int, Written] = {}
         self._late: Sequence[str] = ()
         with faults_of(where):
-            self._wal = str(connection.execute("SELECT pg_current_wal_insert_lsn()").fetchall()[0][0])
+            self._wal = str(connection.execute("SELECT pg_current_wal_insert_lsn()::text").fetchall()[0][0])
 
     @property
     def identity(self) -> SourceIdentity:
@@ -171,7 +172,10 @@ class PostgresTransaction:
     def commit(self) -> Sequence[str]:
         try:
             answer = run(self._connection.pgconn, b"COMMIT", where=self._where)
-        except ConnectionFailed as error:
+        except CasError as error:
+            was_answered = error.__cause__ is None and not isinstance(error, ConnectionFailed)
+            if was_answered and self._connection.pgconn.status == ConnStatus.OK:
+                raise
             raise OutcomeUnknown(
                 f"the connection was lost during COMMIT: {error.what}",
                 where=self._where,
