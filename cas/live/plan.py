@@ -9,6 +9,7 @@ from blake3 import blake3
 from cas.diff import RecordChange
 from cas.format.canonical import Json, encode_json
 from cas.live.column_map import Retyped
+from cas.records.source import SourceIdentity
 from cas.records.target import Finding
 
 
@@ -152,16 +153,18 @@ def _state(stored: Sequence[Any]) -> tuple[int, bool]:
 def plan_hash(
     version: int,
     checksum: bytes,
+    target: SourceIdentity,
     request: Mapping[str, Any],
     entities: tuple[EntityPlan, ...],
     sequences: tuple[SequencePlan, ...],
 ) -> str:
-    """Hex. Equal exactly when the same changes are made for the same request."""
+    """Hex. Equal exactly when the same changes are made to the same database for the same request."""
     document: Json = {
         "checksum": checksum.hex(),
         "entities": [[one.label, one.inserts, one.updates, one.deletes, one.digest] for one in entities],
         "request": request,
         "sequences": [[one.name, *map(str, (*one.before, *one.after))] for one in sequences],
+        "target": [target.system_identifier, str(target.database_oid)],
         "version": version,
     }
     return blake3(encode_json(document)).hexdigest()

@@ -86,7 +86,14 @@ def prepare_plan(
             estimate=guess,
             risk=judge(entities, references, with_safety=request.safety),
             impact=impact(entities, guess, findings),
-            hash=plan_hash(version, contents.document.checksum, request.as_json(), entities, sequences),
+            hash=plan_hash(
+                version,
+                contents.document.checksum,
+                seen.identity,
+                request.as_json(),
+                entities,
+                sequences,
+            ),
         )
         plan = replace(plan, findings=tuple(sorted(plan.findings, key=lambda one: not one.blocks)))
         return PreparedPlan(plan, contents, request, tables, seen, planner.rules, files.pop_all())

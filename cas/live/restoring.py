@@ -10,7 +10,7 @@ from cas.catalog.restores import Restores
 from cas.engine.repository import Repository
 from cas.errors import Cancelled, CasError
 from cas.live.keys_in_scope import Predicate
-from cas.live.plan import RestorePlan, sequences_of
+from cas.live.plan import sequences_of
 from cas.live.planning import prepare_plan
 from cas.live.prepared import PreparedPlan, Undone
 from cas.live.renewing import Renewing
@@ -71,7 +71,7 @@ def recorded(restores: Restores, number: int, make: Callable[[], PreparedPlan]) 
             with Renewing(lambda: restores.renew(number)) as renewing:
                 prepared = files.enter_context(make())
                 renewing.require()
-            restores.planned(number, _stored(prepared.plan))
+            restores.planned(number, _stored(prepared))
         except BaseException as error:
             _say_why(restores, number, error)
             raise
@@ -133,7 +133,8 @@ def _base(catalog: Catalog, version: int, request: LiveRequest) -> int | None:
     return newest[0].number if newest and newest[0].number > version else None
 
 
-def _stored(plan: RestorePlan) -> RestorePlanned:
+def _stored(prepared: PreparedPlan) -> RestorePlanned:
+    plan = prepared.plan
     return RestorePlanned(
         plan=plan.as_json(),
         plan_hash=plan.hash,
@@ -151,7 +152,8 @@ def _stored(plan: RestorePlan) -> RestorePlanned:
             for one in plan.entities
         ),
         warnings=tuple(f"{finding.what}. {finding.hint}".strip() for finding in plan.findings),
-        target_database=plan.target,
+        target_database=prepared.identity.database,
+        target_system_identifier=prepared.identity.system_identifier,
     )
 
 
