@@ -13,6 +13,11 @@ from cas.records.model import EntityKind
 from cas.records.target import Finding
 
 
+def _for_undo(request: LiveRequest) -> str:
+    """How a hint begins that names options, which an undo has none of."""
+    return "" if request.undoes is None else "Bring the safety version back with `cas restore` instead. "
+
+
 def blocking_findings(
     entities: Sequence[EntityPlan], references: Sequence[Reference], request: LiveRequest
 ) -> list[Finding]:
@@ -21,7 +26,8 @@ def blocking_findings(
         Finding(
             True,
             f"{one.records} records of {one.child} {one.what} ({one.constraint} to {one.parent})",
-            "Bring the others back too with --with-parents or --with-children, or say what becomes of the"
+            _for_undo(request)
+            + "Bring the others back too with --with-parents or --with-children, or say what becomes of the"
             " reference with --missing-parents null|skip",
         )
         for one in references
@@ -42,7 +48,8 @@ def blocking_findings(
                 Finding(
                     True,
                     f"the columns of {one.label} are not as in the version: {', '.join(lost)}",
-                    "Name what was renamed with --map old=new, or accept it with --accept-drift",
+                    _for_undo(request)
+                    + "Name what was renamed with --map old=new, or accept it with --accept-drift",
                 )
             )
     return findings

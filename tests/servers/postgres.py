@@ -118,13 +118,17 @@ class Databases:
         self._default = default
         self._made: list[tuple[Cluster, str]] = []
 
-    def __call__(self, cluster: Cluster | None = None, *, options: str = "") -> str:
-        """The URL of a new, empty database. `options` is SQL for CREATE DATABASE, for example
-        `ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc` (18); the template is template0."""
+    def __call__(
+        self, cluster: Cluster | None = None, *, options: str = "", template: str = "template0"
+    ) -> str:
+        """The URL of a new database: empty, or a copy of the database `template` that nobody is connected
+        to. `options` is SQL for CREATE DATABASE, for example
+        `ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc` (18)."""
         chosen = cluster or self._default
         name = f"test_{uuid4().hex[:12]}"
         with psycopg.connect(chosen.url(), autocommit=True) as connection:
-            command = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ").format(sql.Identifier(name))
+            named = (sql.Identifier(name), sql.Identifier(template))
+            command = sql.SQL("CREATE DATABASE {} TEMPLATE {} ").format(*named)
             connection.execute(command + sql.SQL(options))
         self._made.append((chosen, name))
         return chosen.url(name)
