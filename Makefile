@@ -3,9 +3,10 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+WORKERS ?= 3
 .DEFAULT_GOAL := help
 
-.PHONY: help setup run test lint bench lock clean
+.PHONY: help setup run test lint fuzz bench lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -21,14 +22,17 @@ setup: .venv/ready  ## the virtual environment, from the lock
 run: setup  ## the main job: a demo platform, versions, a diff, a restore, a proof
 	$(BIN)/cas demo
 
-test: setup lint  ## lint, types, floors, tests
-	$(BIN)/python -m pytest
+test: setup lint  ## lint, types, floors, tests; WORKERS of them side by side
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: setup  ## ruff, mypy, the floors
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+fuzz: setup  ## random lives of platforms, restored and undone; CAS_FUZZ_EXAMPLES of them, else 500
+	CAS_FUZZ_EXAMPLES=$${CAS_FUZZ_EXAMPLES:-500} $(BIN)/python -m pytest tests/live/test_state_machine.py
 
 bench: setup  ## the figures, against peers (restic, borg, pg_dump); takes minutes
 	$(BIN)/python -m tests.bench

@@ -89,10 +89,11 @@ def _below(
 ) -> set[bytes]:
     referring, referenced, width = places
     children: defaultdict[Values, list[bytes]] = defaultdict(list)
-    names: dict[bytes, Values] = {}
+    names: dict[bytes, Values | None] = {}
     for record_key, payload in records.items():
         texts = fields(payload, width)
-        names[record_key] = tuple(texts[at] or b"" for at in referenced)
+        is_named = all(texts[at] is not None for at in referenced)
+        names[record_key] = tuple(texts[at] or b"" for at in referenced) if is_named else None
         if all(texts[at] is not None for at in referring):
             children[tuple(texts[at] or b"" for at in referring)].append(record_key)
     found: set[bytes] = set()
@@ -101,7 +102,8 @@ def _below(
         record_key = waiting.popleft()
         if record_key not in found:
             found.add(record_key)
-            waiting.extend(children.get(names[record_key], ()))
+            name = names[record_key]
+            waiting.extend(children.get(name, ()) if name is not None else ())
     return found
 
 
