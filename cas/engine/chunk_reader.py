@@ -55,7 +55,7 @@ class ChunkReader:
         self._fetchers = fetchers
         self._hashers = {kind: key.batch_hasher(kind) for kind in ChunkKind}
         self._decompressor = Decompressor()
-        self._frames: OrderedDict[FrameKey, bytes] = OrderedDict()
+        self._frames: OrderedDict[FrameKey, tuple[bytes, int]] = OrderedDict()  # with the frame's depth
         self._frame_bytes = 0
         self._dictionaries: OrderedDict[ChunkId, Dictionary] = OrderedDict()
         self._nodes: OrderedDict[ChunkId, Node] = OrderedDict()
@@ -133,12 +133,12 @@ class ChunkReader:
         self, keys: set[FrameKey], kind: ChunkKind, depth: int, failed: set[FrameKey]
     ) -> dict[FrameKey, bytes]:
         """The decoded frames among `keys` that could be had; a damaged one is left out."""
-        loaded = self._remembered(keys)
+        loaded = self._remembered(keys, depth)
         missed = keys - loaded.keys() - failed
         wanted = [want for key in sorted(missed) if (want := self._wanted(key)) is not None]
         wanted = [want for want in wanted if want.frame.kind is kind and want.frame.depth < depth]
         if self._load_bases(wanted, kind, failed):  # a base may be one of those that are wanted themselves
-            loaded |= self._remembered({want.key for want in wanted})
+            loaded |= self._remembered({want.key for want in wanted}, depth)
             wanted = [want for want in wanted if want.key not in loaded]
         for group in ranges(wanted):
             for run, stored in self._fetch(group):
@@ -146,13 +146,16 @@ class ChunkReader:
         failed.update(want.key for want in wanted if want.key not in loaded)
         return loaded
 
-    def _remembered(self, keys: Iterable[FrameKey]) -> dict[FrameKey, bytes]:
+    def _remembered(self, keys: Iterable[FrameKey], depth: int) -> dict[FrameKey, bytes]:
+        """Of lesser depth only, as if they were decoded now: what can be read is a matter of what is stored,
+        and not of what was read before."""
         found: dict[FrameKey, bytes] = {}
         with self._lock:
             for key in keys:
-                if key in self._frames:
+                plain, of_depth = self._frames.get(key, (b"", depth))
+                if of_depth < depth:
                     self._frames.move_to_end(key)
-                    found[key] = self._frames[key]
+                    found[key] = plain
         return found
 
     def _load_bases(self, wanted: Sequence[Wanted], kind: ChunkKind, failed: set[FrameKey]) -> bool:
@@ -207,7 +210,7 @@ class ChunkReader:
             for want, plain in zip(wants, plains, strict=True):
                 if plain is not None:
                     decoded[want.key] = plain
-                    self._remember(want.key, plain)
+                    self._remember(want.key, plain, want.frame.depth)
         return decoded
 
     def decode(self, name: PackName, frame: Frame, stored: bytes) -> bytes:
@@ -303,19 +306,20 @@ class ChunkReader:
             raise
         return plain
 
-    def _remember(self, key: FrameKey, plain: bytes) -> None:
+    def _remember(self, key: FrameKey, plain: bytes, depth: int) -> None:
         with self._lock:
             if key not in self._frames:
-                self._frames[key] = plain
+                self._frames[key] = plain, depth
                 self._frame_bytes += len(plain)
             while self._frame_bytes > CACHE_BYTES:
-                _, dropped = self._frames.popitem(last=False)
+                _, (dropped, _) = self._frames.popitem(last=False)
                 self._frame_bytes -= len(dropped)
 
     def _forget(self, key: FrameKey) -> None:
         """A frame that failed may have been damaged on the way only: the next read fetches it anew."""
         with self._lock:
-            self._frame_bytes -= len(self._frames.pop(key, b""))
+            plain, _ = self._frames.pop(key, (b"", 0))
+            self._frame_bytes -= len(plain)
 
     def _other_copy(
         self, kind: ChunkKind, chunk_id: ChunkId, bad: FrameKey, depth: int, failed: set[FrameKey]

@@ -370,6 +370,7 @@ def test_a_deeper_delta_is_not_held_to_the_depth_of_its_neighbour(store: FaultyS
         (above.name, 1): two
     }
     assert reader.read(ChunkKind.NODE, [two_id]) == [two]
+    refusal(reader, [one_id], ChunkKind.NODE)  # though its base was decoded a moment ago
     refusal(reader_of(store, [below, middle, above]), [one_id], ChunkKind.NODE)
 
 
