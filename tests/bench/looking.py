@@ -60,10 +60,11 @@ def many_versions(store: Path, catalog_url: str, home: Path, versions: int, seed
         assert newest is not None
         contents = open_contents(repository, newest.number)
         records = dict(_some(contents))
-        watched = sorted(records)[len(records) // 2]
+        keys = sorted(records)
+        watched = keys[len(keys) // 2]
         every = max(versions // EDITIONS, 1)
         for number in range(newest.number + 1, versions + 1):
-            chosen = {*rng.sample(sorted(records), min(CHANGES, len(records)))}
+            chosen = {*rng.sample(keys, min(CHANGES, len(keys)))}
             chosen = chosen | {watched} if number % every == 0 else chosen - {watched}
             changed = {key: _edited(records[key], number) for key in chosen}
             records.update(changed)
