@@ -74,8 +74,9 @@ class Screen:
 
     @property
     def lines(self) -> list[str]:
-        """What stands on the screen, without the codes that put it there."""
-        return _STEERING.sub("", self.text).replace("\r", "").split("\n")
+        """All that was drawn, each drawing of a line for itself, without the codes that put it there. A
+        carriage return begins a drawing: progress is drawn over and over in the same place."""
+        return re.split(r"[\r\n]+", _STEERING.sub("", self.text))
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

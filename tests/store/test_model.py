@@ -1,6 +1,7 @@
 """Any sequence of calls gives the same on every store as on a dictionary."""
 
 import tempfile
+from abc import ABC, abstractmethod
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -100,14 +101,16 @@ def machine(new_store: "type[StoreMaker]") -> type[RuleBasedStateMachine]:
     return Comparison
 
 
-class StoreMaker:
+class StoreMaker(ABC):
     """One empty place for a store."""
 
+    @abstractmethod
     def open(self) -> Store:
-        raise NotImplementedError
+        """The store in it."""
 
+    @abstractmethod
     def remove(self) -> None:
-        """Remove what needs removing."""
+        """Remove what it left behind."""
 
 
 def test_a_local_store_behaves_like_a_dictionary() -> None:
@@ -132,6 +135,9 @@ def test_a_memory_store_behaves_like_a_dictionary() -> None:
         def open(self) -> Store:
             return open_bare(self.url)
 
+        def remove(self) -> None:
+            """It goes with the process."""
+
     compare(Memory, examples=40)
 
 
@@ -142,5 +148,8 @@ def test_a_real_s3_server_behaves_like_a_dictionary(seaweedfs_server: S3Server) 
 
         def open(self) -> Store:
             return open_bare(self.url, OPTIONS)
+
+        def remove(self) -> None:
+            """It goes with the server."""
 
     compare(S3, examples=8)
