@@ -16,7 +16,6 @@ from cas.format.entities import EntityEntry
 from cas.record_stream import read_payload, read_records
 from cas.records.encodings import decode_text
 from cas.records.keys import key_texts
-from cas.records.model import Entity
 from cas.records.payload import fields
 from cas.tree.diff import diff_trees
 from cas.tree.nodes import Leaf
@@ -105,7 +104,7 @@ class VersionDiff:
         if left is None or right is None or left.root is None or right.root is None:
             yield from _all_of(self.old, left, ChangeKind.REMOVED)
             yield from _all_of(self.new, right, ChangeKind.ADDED)
-        elif _shape(left.entity) == _shape(right.entity):
+        elif left.entity.shape == right.entity.shape:
             for change in diff_trees(self.new.reader, left.root, right.root):
                 yield from _of_leaves(change.left, change.right)
         elif left.entity.key == right.entity.key and not left.entity.is_bag:
@@ -161,10 +160,6 @@ def diff_versions(repository: Repository, old: int, new: int, entity: str | None
 
 def _side(contents: Contents, label: str) -> EntityEntry | None:
     return next((entry for entry in contents.entries if entry.entity.label == label), None)
-
-
-def _shape(entity: Entity) -> tuple[object, ...]:
-    return (tuple((column.name, column.type) for column in entity.columns), entity.key)
 
 
 def _columns_changed(left: EntityEntry | None, right: EntityEntry | None) -> tuple[str, ...]:

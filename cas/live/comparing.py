@@ -4,7 +4,7 @@ Equal stretches are passed over whole: two slices of keys and two of ids are com
 record that did not change costs its hash and little else.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cas.bags import BagSorter
@@ -12,6 +12,7 @@ from cas.engine.chunk_reader import ChunkReader
 from cas.format.entities import EntityEntry
 from cas.format.node import Node
 from cas.ids import ChunkId
+from cas.limits import MIB
 from cas.record_ids import RecordIds
 from cas.records.model import RecordBatch
 from cas.tree.nodes import Leaf
@@ -19,6 +20,13 @@ from cas.tree.reading import entries, leaf_at, leaves
 
 Batches = Callable[[], Iterable[RecordBatch]]
 """All records of the live table, each time from the start, of one moment."""
+
+
+TOGETHER = 512
+"""Differences whose records are read or stored at once."""
+
+TOGETHER_BYTES = 4 * MIB
+"""Bytes of live records after which they are fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,20 @@ def compare(
     while walk.node is not None:
         yield Difference(walk.node.keys[walk.at], leaf_at(walk.node, walk.at), None)
         walk.advance(1)
+
+
+def grouped(differences: Iterable[Difference]) -> Iterator[Sequence[Difference]]:
+    """Some at a time, in their order."""
+    some: list[Difference] = []
+    size = 0
+    for one in differences:
+        some.append(one)
+        size += len(one.payload or b"")
+        if len(some) >= TOGETHER or size >= TOGETHER_BYTES:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 class _Walk:

@@ -6,21 +6,14 @@ from dataclasses import dataclass
 from cas.catalog.restore_model import RestoreMode
 from cas.engine.chunk_reader import ChunkReader
 from cas.ids import ChunkKind
-from cas.limits import MIB
 from cas.live.column_map import ColumnMap
-from cas.live.comparing import Difference
+from cas.live.comparing import Difference, grouped
 from cas.live.merging import merged
 from cas.live.recasting import Recasting
 from cas.live.request import Prefer
 from cas.record_stream import read_payload
 from cas.records.live import Change
 from cas.tree.nodes import Leaf
-
-READ_TOGETHER = 512
-"""Differences whose records of the version are read at once."""
-
-READ_BYTES = 4 * MIB
-"""Bytes of live records after which fewer are read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +54,7 @@ def version_payloads(
     differences: Iterable[Difference], reader: ChunkReader, recasting: Recasting | None = None
 ) -> Iterator[tuple[Difference, bytes | None]]:
     """Each difference with the version's record, proven; None where it has none. They are read together."""
-    for some in _grouped(differences):
+    for some in grouped(differences):
         payloads = _payloads(some, reader)
         if recasting is not None:
             payloads = recasting.rewritten(payloads)
@@ -143,19 +136,6 @@ def _of_bag(one: Difference, version: bytes | None) -> Change | None:
 
 def _count(leaf: Leaf | None) -> int:
     return 0 if leaf is None else leaf.count
-
-
-def _grouped(differences: Iterable[Difference]) -> Iterator[Sequence[Difference]]:
-    some: list[Difference] = []
-    size = 0
-    for one in differences:
-        some.append(one)
-        size += len(one.payload or b"")
-        if len(some) >= READ_TOGETHER or size >= READ_BYTES:
-            yield some
-            some, size = [], 0
-    if some:
-        yield some
 
 
 def _payloads(some: Sequence[Difference], reader: ChunkReader) -> list[bytes | None]:

@@ -11,7 +11,7 @@ So the platform's COMMIT is the one moment at which everything becomes true, and
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -107,7 +107,9 @@ class _Executing:
         self._progress.phase(name)
 
     def run(self) -> LiveRestoreReceipt:
-        touched = [table for table in self._prepared.tables.values() if table.is_touched]
+        tables = self._prepared.tables.values()
+        touched = [table for table in tables if table.is_touched]
+        beside = [table for table in tables if table.is_meant and not table.is_touched]
         safety: SafetyVersion | None = None
         try:
             with Renewing(lambda: self._restores.renew(self._number)) as renewing:
@@ -115,9 +117,13 @@ class _Executing:
                 safety = self._safety(touched)
                 renewing.require()
                 self._step("lock")
-                with self._platform.change([table.name for table in touched]) as transaction:
+                names = ([table.name for table in some] for some in (touched, beside))
+                with self._platform.change(*names) as transaction:
                     renewing.on_loss(transaction.cancel)
-                    return self._within(transaction, touched, safety, renewing, time.monotonic())
+                    locked_at = time.monotonic()
+                    self._step("compare again")
+                    moved = self._moved(transaction, [*touched, *beside])
+                    return self._within(transaction, touched, safety, moved, renewing, locked_at)
         except OutcomeUnknown:
             raise
         except BaseException as error:
@@ -138,12 +144,11 @@ class _Executing:
         transaction: LiveTransaction,
         touched: Sequence[PlannedTable],
         taking: SafetyVersion | None,
+        moved: Container[Name],
         renewing: Renewing,
         locked_at: float,
     ) -> LiveRestoreReceipt:
         plan, number = self._prepared.plan, self._number
-        self._step("compare again")
-        moved = self._moved(transaction, touched)
         safety: Version | None = None
         if taking is not None:
             self._step("commit safety version")
@@ -182,11 +187,12 @@ class _Executing:
             notes=tuple(notes),
         )
 
-    def _moved(self, transaction: LiveTransaction, touched: Sequence[PlannedTable]) -> set[Name]:
-        """The tables in which something moved that the plan does not speak of. Conflict where it does."""
+    def _moved(self, transaction: LiveTransaction, tables: Sequence[PlannedTable]) -> set[Name]:
+        """The tables in which something moved that the plan does not speak of. Conflict where it does: also
+        where a table was to stay as it is, and is not as it was."""
         there = {(entity.schema, entity.name): entity for entity in transaction.entities}
         moved: set[Name] = set()
-        for table in touched:
+        for table in tables:
             if there[table.name] != table.pair.live:
                 raise SourceChanged(
                     "the table was altered since the plan was made",

@@ -7,6 +7,7 @@ from cas.contents import Contents
 from cas.errors import InvalidInput
 from cas.format.entities import EntityEntry
 from cas.live.comparing import Difference
+from cas.live.planned_table import Values
 from cas.live.tables import Name, Pair
 from cas.record_stream import read_records
 from cas.records.encodings import encode_text
@@ -16,8 +17,6 @@ from cas.records.payload import fields
 
 Predicate = Callable[[Contents, str, str], Iterable[bytes]]
 """Keys of the entity's records for which PostgreSQL says that the predicate is true."""
-
-Values = tuple[bytes, ...]
 
 
 def named_keys(contents: Contents, keys: Iterable[tuple[str, tuple[str, ...]]]) -> dict[str, set[bytes]]:

@@ -70,6 +70,11 @@ class PlannedTable:
         return self.pair.name
 
     @property
+    def is_meant(self) -> bool:
+        """Whether any of its records are in scope; else it was only looked at for relations."""
+        return self.keys is None or bool(self.keys)
+
+    @property
     def is_touched(self) -> bool:
         """Whether its writers must be kept out, and an undo must know what it was."""
         return self.changes.length > 0 or self.sets_sequence

@@ -102,7 +102,7 @@ def prepare_plan(
 
 def _is_told(table: PlannedTable) -> bool:
     """Tables that were only looked at for relations, and from which nothing follows, are left out."""
-    return table.keys is None or bool(table.keys) or table.changes.length > 0
+    return table.is_meant or table.changes.length > 0
 
 
 def _require_whole(contents: Contents, request: LiveRequest) -> None:
@@ -359,7 +359,7 @@ class _Planner:
         if old.is_bag:
             raise InvalidInput(f"{old.label} has no primary key to merge by", where="--mode merge")
         entry = base.entry(old.label)
-        if entry.root is None or _shape(entry.entity) != _shape(old):
+        if entry.root is None or entry.entity.shape != old.shape:
             raise InvalidInput(
                 f"version {base.document.number} holds {old.label} with other columns, or not at all",
                 where="--base",
@@ -391,7 +391,3 @@ class _Batches:
 
     def __call__(self) -> Iterable[RecordBatch]:
         return read_ahead(self._look.batches(self._entity))
-
-
-def _shape(entity: Entity) -> tuple[object, ...]:
-    return (tuple((column.name, column.type) for column in entity.columns), entity.key)

@@ -47,15 +47,19 @@ def refuse(label: str) -> Conflict:
 
 
 def _moved(table: PlannedTable, transaction: LiveTransaction, mark: Mark) -> dict[bytes, bytes] | None:
-    """Records that may have been written since the mark; None where they cannot be told or are too many."""
+    """Records that may have been written since the mark; None where they cannot be told or are too many. Of a
+    bag, whose records have no keys to tell them by, it is all or nothing."""
     batches = transaction.moved(table.pair.live, mark)
     if batches is None:
         return None
+    most = 0 if table.pair.live.is_bag else MAX_MOVED
     found: dict[bytes, bytes] = {}
+    count = 0
     for batch in batches:
-        if len(found) <= MAX_MOVED:
+        count += len(batch.payloads)
+        if count <= most:
             found.update(zip(batch.keys, batch.payloads, strict=True))
-    return found if len(found) <= MAX_MOVED else None
+    return found if count <= most else None
 
 
 class _After:

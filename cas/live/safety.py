@@ -15,9 +15,8 @@ from cas.entity_reading import EntityReading
 from cas.errors import CorruptData
 from cas.format.document import EntityRead
 from cas.format.entities import EntityEntry, encode_definition, encode_entities, entity_order
-from cas.format.node import Node, parse_node
-from cas.ids import ChunkId, ChunkKind
-from cas.live.comparing import Difference
+from cas.ids import ChunkKind
+from cas.live.comparing import Difference, grouped
 from cas.live.planned_table import PlannedTable
 from cas.live.prepared import PreparedPlan
 from cas.live.tables import Name
@@ -27,11 +26,7 @@ from cas.records.model import RecordBatch
 from cas.records.sequences import SEQUENCES, SequenceState, encode_sequence
 from cas.records.source import Selection
 from cas.tree.edit import Edit, TreeStore, edit_tree
-from cas.tree.nodes import NodeReader, NodeWriter
 from cas.version_commit import Described, Taken, commit_version, facts_of
-
-PUT_TOGETHER = 512
-PUT_BYTES = 4 << 20
 
 
 class SafetyVersion:
@@ -146,8 +141,7 @@ class SafetyVersion:
         session.begin_entity(0)
         dictionary = session.known_dictionary(entry.dictionary) if entry.dictionary else None
         writer = session.nodes(entry.root)
-        nodes = _LastNodes(self._reader, writer)
-        store = TreeStore(nodes, nodes, self._repository.boundary)
+        store = TreeStore(self._reader, writer, self._repository.boundary)
         putting = _Putting(session, dictionary)
         root = edit_tree(store, entry.root, putting.edits(table.differences), counted=live.is_bag)
         writer.flush()
@@ -205,32 +199,6 @@ def _is_edit(table: PlannedTable) -> bool:
     return table.pair.columns.keeps_places and table.pair.entry.root is not None
 
 
-class _LastNodes:
-    """Reads a tree, and of what was just written the last node of each level: where a tree shrinks to one
-    node of a level, that is the one."""
-
-    def __init__(self, reader: NodeReader, writer: NodeWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._last: dict[int, tuple[ChunkId, bytes]] = {}
-
-    def put_node(self, plain: bytes, level: int, last_key: bytes) -> ChunkId:
-        node_id = self._writer.put_node(plain, level, last_key)
-        self._last[level] = (node_id, plain)
-        return node_id
-
-    def nodes(self, ids: Sequence[ChunkId]) -> Sequence[Node]:
-        fresh = dict(self._last.values())
-        if not any(node_id in fresh for node_id in ids):
-            return self._reader.nodes(ids)
-        return [
-            parse_node(fresh[node_id], node_id.hex())
-            if node_id in fresh
-            else self._reader.nodes((node_id,))[0]
-            for node_id in ids
-        ]
-
-
 class _Putting:
     """Stores the live records that the version lacks, and says what the tree becomes."""
 
@@ -241,15 +209,8 @@ class _Putting:
 
     def edits(self, differences: Iterable[Difference]) -> Iterator[Edit]:
         """One for each difference; its record is put before."""
-        some: list[Difference] = []
-        size = 0
-        for one in differences:
-            some.append(one)
-            size += len(one.payload or b"")
-            if len(some) >= PUT_TOGETHER or size >= PUT_BYTES:
-                yield from self._put(some)
-                some, size = [], 0
-        yield from self._put(some)
+        for some in grouped(differences):
+            yield from self._put(some)
 
     def _put(self, some: Sequence[Difference]) -> Iterator[Edit]:
         payloads = [one.payload for one in some if one.payload is not None]

@@ -51,6 +51,16 @@ def literal(text: str) -> bytes:
     return b"'%b'" % text.replace("'", "''").encode("utf-8", "surrogateescape")
 
 
+def bytes_literal(text: bytes, encoding: str) -> bytes:
+    """A text by its own bytes, whatever the client encoding."""
+    if text.isascii() or conversation_encoding(encoding) == "SQL_ASCII":
+        return b"'%b'" % text.replace(b"'", b"''")
+    return b"pg_catalog.convert_from('\\x%b'::pg_catalog.bytea, '%b')" % (
+        text.hex().encode(),
+        encoding.encode(),
+    )
+
+
 def shown(*names: str) -> str:
     """One identifier, or several joined by dots, as SQL for people to copy."""
     return ".".join('"' + name.replace('"', '""') + '"' for name in names)

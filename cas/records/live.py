@@ -147,11 +147,11 @@ class LiveTransaction(Protocol):
 
     @property
     def entities(self) -> Sequence[Entity]:
-        """The locked tables as they are now."""
+        """The tables as they are now, those beside too."""
 
     def moved(self, entity: Entity, since: Mark) -> Iterator[RecordBatch] | None:
         """All records that may have been written after the mark, perhaps more; ascending by key. None where
-        that cannot be told: another history, a bag, or the mark is too old."""
+        that cannot be told: another history, or the mark is too old."""
 
     def count(self, entity: Entity) -> int:
         """Its records now."""
@@ -205,9 +205,11 @@ class LivePlatform(Protocol):
     def look(self, selection: Selection) -> AbstractContextManager[LiveSnapshot]:
         """One moment to plan from. Nothing is locked against writers."""
 
-    def change(self, tables: Sequence[tuple[str, str]]) -> AbstractContextManager[LiveTransaction]:
-        """Lock these tables, in one order that everybody keeps, and begin. TimedOut where somebody
-        holds them for too long."""
+    def change(
+        self, tables: Sequence[tuple[str, str]], beside: Sequence[tuple[str, str]] = ()
+    ) -> AbstractContextManager[LiveTransaction]:
+        """Lock these tables, in one order that everybody keeps, and begin. Those `beside` can be looked at in
+        the same moment, and their writers go on. TimedOut where somebody holds one for too long."""
 
     def cast(self, type_name: str, texts: Sequence[bytes]) -> Sequence[bytes]:
         """As `LiveSnapshot.cast`, by a connection of its own."""

@@ -70,6 +70,11 @@ class Entity:
         return f"{self.schema}.{self.name}" if self.schema else self.name
 
     @property
+    def shape(self) -> tuple[object, ...]:
+        """Names and types of columns, and key: equal where equal payloads are equal records."""
+        return (tuple((column.name, column.type) for column in self.columns), self.key)
+
+    @property
     def is_bag(self) -> bool:
         """Whether records are identified by content and counted, for want of a primary key."""
         return not self.key

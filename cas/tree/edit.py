@@ -6,10 +6,10 @@ What was replaced on one level is the list of edits for the level above.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cas.format.node import Node, encode_node
+from cas.format.node import Node, encode_node, parse_node
 from cas.ids import ChunkId
 from cas.tree.boundary import Boundary
 from cas.tree.build import build_above
@@ -31,7 +31,10 @@ class TreeStore:
 
 
 def edit_tree(store: TreeStore, root: ChunkId, edits: Iterable[Edit], *, counted: bool = False) -> Root:
-    """The tree after the edits, whose keys ascend strictly. `counted` for bags."""
+    """The tree after the edits, whose keys ascend strictly. `counted` for bags. What is written need not be
+    readable yet."""
+    nodes_of = _LastNodes(store.reader, store.writer)
+    store = TreeStore(nodes_of, nodes_of, store.boundary)
     top = read_node(store.reader, root)
     changes: Iterable[Edit] = edits
     for level in range(top.level + 1):
@@ -45,6 +48,30 @@ def edit_tree(store: TreeStore, root: ChunkId, edits: Iterable[Edit], *, counted
     if len(nodes) > 1:
         return build_above(store.writer, store.boundary, top.level + 1, nodes)
     return _lowest(store.reader, Root(nodes[0][1], nodes[0][2]))
+
+
+class _LastNodes:
+    """Reads a tree, and of what was just written the last node of each level: where a tree shrinks to one
+    node of a level, that is the one."""
+
+    def __init__(self, reader: NodeReader, writer: NodeWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._last: dict[int, tuple[ChunkId, bytes]] = {}
+
+    def put_node(self, plain: bytes, level: int, last_key: bytes) -> ChunkId:
+        node_id = self._writer.put_node(plain, level, last_key)
+        self._last[level] = (node_id, plain)
+        return node_id
+
+    def nodes(self, ids: Sequence[ChunkId]) -> Sequence[Node]:
+        fresh = dict(self._last.values())
+        if not any(one in fresh for one in ids):
+            return self._reader.nodes(ids)
+        return [
+            parse_node(fresh[one], one.hex()) if one in fresh else self._reader.nodes((one,))[0]
+            for one in ids
+        ]
 
 
 def _lowest(reader: NodeReader, root: Root) -> Root:

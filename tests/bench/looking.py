@@ -14,9 +14,7 @@ from cas.contents import Contents, open_contents
 from cas.engine.repository import Repository
 from cas.engine.write_session import WriteSession, WriteSettings
 from cas.format.document import EntityRead
-from cas.format.node import Node, parse_node
 from cas.history import history
-from cas.ids import ChunkId
 from cas.lookup import get_record
 from cas.progress import Silent
 from cas.record_stream import read_records
@@ -24,7 +22,7 @@ from cas.records.payload import NULL, TAB
 from cas.records.source import Selection
 from cas.store.local import LocalStore
 from cas.tree.edit import TreeStore, edit_tree
-from cas.tree.nodes import Leaf, NodeReader, NodeWriter
+from cas.tree.nodes import Leaf
 from cas.version_commit import Described, Taken, commit_version
 from tests.bench.repairs import REPAIRED
 
@@ -87,25 +85,6 @@ def _edited(payload: bytes, number: int) -> bytes:
     return TAB.join(fields)
 
 
-class _Overlay:
-    """Reads nodes that were just written, too."""
-
-    def __init__(self, reader: NodeReader, writer: NodeWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._own: dict[ChunkId, bytes] = {}
-
-    def put_node(self, plain: bytes, level: int, last_key: bytes) -> ChunkId:
-        node_id = self._writer.put_node(plain, level, last_key)
-        self._own[node_id] = plain
-        return node_id
-
-    def nodes(self, ids: Sequence[ChunkId]) -> Sequence[Node]:
-        return [
-            parse_node(self._own[one]) if one in self._own else self._reader.nodes((one,))[0] for one in ids
-        ]
-
-
 def _next(
     repository: Repository, catalog: PostgresCatalog, before: Contents, changed: dict[bytes, bytes]
 ) -> Contents:
@@ -118,9 +97,8 @@ def _next(
     keys = sorted(changed)
     stored = session.put_records([changed[key] for key in keys], dictionary)
     writer = session.nodes(entry.root)
-    overlay = _Overlay(before.reader, writer)
     edits = [(key, Leaf(chunk_id)) for key, chunk_id in zip(keys, stored.ids, strict=True)]
-    root = edit_tree(TreeStore(overlay, overlay, repository.boundary), entry.root, edits)
+    root = edit_tree(TreeStore(before.reader, writer, repository.boundary), entry.root, edits)
     writer.flush()
     entries = [replace(e, root=root.id) if e is entry else e for e in before.entries]
     taken = [

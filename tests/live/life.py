@@ -201,7 +201,7 @@ class Life:
             or not done.has_safety
             or not (labels or done.sequences)
         )
-        wanted = Wanted(done.before, changes, sequences, LiveRequest())
+        wanted = Wanted(done.before, changes, sequences, LiveRequest(undoes=done.number))
         try:
             self._run(ask, wanted, start, trap, platform, (repository, catalog, restores), make, nonsense)
         finally:

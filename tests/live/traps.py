@@ -83,8 +83,10 @@ class TrappedPlatform:
             yield Trapped("look", snapshot, self._trap)
 
     @contextmanager
-    def change(self, tables: Sequence[tuple[str, str]]) -> Iterator[LiveTransaction]:
-        with self._inner.change(tables) as transaction:
+    def change(
+        self, tables: Sequence[tuple[str, str]], beside: Sequence[tuple[str, str]] = ()
+    ) -> Iterator[LiveTransaction]:
+        with self._inner.change(tables, beside) as transaction:
             self.backend = transaction._connection.info.backend_pid
             self._on_lock()
             yield cast(LiveTransaction, Trapped("transaction", transaction, self._trap))

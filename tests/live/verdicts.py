@@ -76,25 +76,22 @@ class Verdict:
         now = self._now(middle)
         if now is None or self._moved(now):
             return
-        made = expecting.applied(middle.tables, self._touched(now))
+        made = expecting.applied(middle.tables, self._told(now))
         broken = expecting.broken_references(self.shape, made)
         assert broken or expecting.broken_uniqueness(self.shape, made), repr(error)
 
     def _now(self, middle: Moment) -> dict[str, Changes] | None:
         return None if self.wanted.changes is None else self.wanted.changes(middle.tables)
 
-    def _touched(self, found: Mapping[str, Changes]) -> dict[str, Changes]:
-        """Of the tables that the plan changes, or whose sequences it sets: the others are neither locked nor
-        looked at again."""
-        changed = {one.label for one in self.plan.entities if one.changes}
-        for one in self.plan.sequences:
-            changed |= set(expecting.users(self.shape).get(bare_name(one.name), ()))
-        return {label: those for label, those in found.items() if label in changed}
+    def _told(self, found: Mapping[str, Changes]) -> dict[str, Changes]:
+        """Of the tables that the plan speaks of: the others are not looked at again."""
+        told = {one.label for one in self.plan.entities}
+        return {label: those for label, those in found.items() if label in told}
 
     def _moved(self, now: Mapping[str, Changes]) -> bool:
         """Whether what the plan speaks of is something else now."""
-        touched = self._touched(self.found or {})
-        return any(those.moved != now[label].moved for label, those in touched.items())
+        told = self._told(self.found or {})
+        return any(those.moved != now[label].moved for label, those in told.items())
 
     def done_rightly(self, middle: Moment, end: Moment) -> None:
         """The effect is what the plan said, and what is right."""
@@ -113,13 +110,16 @@ class Verdict:
         now = self._now(middle)
         if now is not None:
             assert not self._moved(now), "what was planned had moved"
-            assert end.tables == expecting.applied(middle.tables, self._touched(now))
+            assert end.tables == expecting.applied(middle.tables, self._told(now))
 
     def was_whole(self, end: Moment) -> bool:
-        """Whether the platform is the whole version again, so that another one must be equal."""
+        """Whether the platform is the whole version again, so that another one must be equal. Of sequences
+        somebody may have drawn meanwhile."""
         request, version = self.wanted.request, self.wanted.version
-        asked = request.mode is RestoreMode.EXACT and request == LiveRequest(safety=request.safety)
-        return asked and (end.tables, end.sequences) == (version.tables, version.sequences)
+        if request.mode is not RestoreMode.EXACT or request != LiveRequest(safety=request.safety):
+            return False
+        assert end.tables == version.tables, "an exact restore of everything left something else"
+        return end.sequences == version.sequences
 
     def _plausible(self, label: str, made: Changes) -> None:
         """Weaker: whatever changed became as in the version, but for references."""

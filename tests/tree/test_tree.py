@@ -12,7 +12,7 @@ from cas.ids import ChunkId
 from cas.limits import MAX_NODE_ENTRIES
 from cas.tree.build import TreeBuilder
 from cas.tree.diff import diff_trees
-from cas.tree.edit import edit_tree
+from cas.tree.edit import TreeStore, edit_tree
 from cas.tree.nodes import Leaf
 from cas.tree.reading import entries, lookup
 from tests.tree.memory_nodes import MemoryNodes, build, leaf, store_with
@@ -52,6 +52,22 @@ def test_a_chain_of_edits_gives_the_root_of_a_fresh_build(
         root = edit_tree(store, root.id, sorted(edits.items()))
         assert root == build(store_with(MemoryNodes(), bits), content, batch=1000)
         assert root.records == len(content)
+
+
+@given(contents, edit_lists, st.integers(1, 5))
+@example(numbered(40), dict.fromkeys(numbered(39)), 2)
+@example(numbered(40), dict.fromkeys(numbered(40)), 2)
+@settings(max_examples=200, deadline=None)
+def test_what_an_edit_writes_need_not_be_readable_yet(
+    content: dict[bytes, Leaf], edits: dict[bytes, Leaf | None], bits: int
+) -> None:
+    """Nodes wait for their pack while the tree above them is made."""
+    stored, written = MemoryNodes(), MemoryNodes()
+    store = store_with(stored, bits)
+    root = build(store, content)
+    apart = TreeStore(stored, written, store.boundary)
+    expected = build(store_with(MemoryNodes(), bits), apply(content, edits))
+    assert edit_tree(apart, root.id, sorted(edits.items())) == expected
 
 
 @given(contents, contents)

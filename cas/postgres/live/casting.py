@@ -6,7 +6,7 @@ from contextlib import closing
 import psycopg
 
 from cas.errors import CasError, Conflict
-from cas.postgres.quoting import conversation_encoding
+from cas.postgres.quoting import bytes_literal
 from cas.postgres.reading.copying import copied
 from cas.records.payload import unescape
 
@@ -39,18 +39,8 @@ def listed(values: Sequence[Sequence[bytes]], width: int, encoding: str) -> byte
     Places begin at 1."""
     arrays = [
         b"pg_catalog.unnest(ARRAY[%b]::pg_catalog.text[])"
-        % b", ".join(literal(row[at], encoding) for row in values)
+        % b", ".join(bytes_literal(row[at], encoding) for row in values)
         for at in range(width)
     ]
     names = b", ".join(b"v%d" % at for at in range(width))
     return b"ROWS FROM (%b) WITH ORDINALITY AS u(%b, place)" % (b", ".join(arrays), names)
-
-
-def literal(text: bytes, encoding: str) -> bytes:
-    """A text by its own bytes, whatever the client encoding."""
-    if text.isascii() or conversation_encoding(encoding) == "SQL_ASCII":
-        return b"'%b'" % text.replace(b"'", b"''")
-    return b"pg_catalog.convert_from('\\x%b'::pg_catalog.bytea, '%b')" % (
-        text.hex().encode(),
-        encoding.encode(),
-    )

@@ -33,18 +33,20 @@ class LockPatience:
 def begin_locked(
     connection: psycopg.Connection,
     tables: Sequence[tuple[str, str, bool]],
+    beside: Sequence[tuple[str, str, bool]],
     patience: LockPatience,
     *,
     where: str,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Begin a transaction that holds the locks and has no snapshot yet. `tables`: schema, name, and whether
-    it is locked alone (a partitioned one with its partitions); none at all is right too. TimedOut where
-    somebody holds one of them."""
+    it is locked alone (a partitioned one with its partitions); none at all is right too. Those `beside` are
+    only kept from being altered. TimedOut where somebody holds one of them."""
     encoding = server_encoding(connection)
-    names = [
-        (b"ONLY " if alone else b"") + qualified(schema, name, encoding)
-        for schema, name, alone in sorted(tables)
+    locks = [
+        b"LOCK TABLE %b IN %b MODE" % (_names(some, encoding), mode)
+        for some, mode in ((tables, b"EXCLUSIVE"), (beside, b"ACCESS SHARE"))
+        if some
     ]
     for attempt in range(1, patience.attempts + 1):
         run(connection.pgconn, BEGIN, where=where)
@@ -54,8 +56,8 @@ def begin_locked(
                 b"SET LOCAL lock_timeout = %d" % round(patience.timeout * 1000),
                 where=where,
             )
-            if names:
-                run(connection.pgconn, b"LOCK TABLE %b IN EXCLUSIVE MODE" % b", ".join(names), where=where)
+            for statement in locks:
+                run(connection.pgconn, statement, where=where)
             run(
                 connection.pgconn,
                 b"SET LOCAL lock_timeout = %d" % round(patience.later * 1000),
@@ -71,3 +73,10 @@ def begin_locked(
                     hint="Long transactions hold the tables: see pg_stat_activity; nothing was changed",
                 ) from error
             sleep(patience.pause)
+
+
+def _names(tables: Sequence[tuple[str, str, bool]], encoding: str) -> bytes:
+    return b", ".join(
+        (b"ONLY " if alone else b"") + qualified(schema, name, encoding)
+        for schema, name, alone in sorted(tables)
+    )

@@ -49,14 +49,15 @@ class PostgresPlatform:
             yield snapshot
 
     @contextmanager
-    def change(self, tables: Sequence[tuple[str, str]]) -> Iterator[PostgresTransaction]:
+    def change(
+        self, tables: Sequence[tuple[str, str]], beside: Sequence[tuple[str, str]] = ()
+    ) -> Iterator[PostgresTransaction]:
+        names = (tables, beside)
         with closing(connect(self._url, self._options.source.connection)) as connection:
-            before = _chosen(introspect(connection).tables, tables)
-            locked = [
-                (t.entity.schema, t.entity.name, t.entity.kind is not EntityKind.PARTITIONED) for t in before
-            ]
-            begin_locked(connection, locked, self._options.patience, where=self.url)
-            after = _chosen(introspect(connection).tables, tables)
+            before = [_chosen(introspect(connection).tables, some) for some in names]
+            written, seen = ([_locked(table) for table in some] for some in before)
+            begin_locked(connection, written, seen, self._options.patience, where=self.url)
+            after = [_chosen(introspect(connection).tables, some) for some in names]
             if after != before:
                 raise SourceChanged(
                     "tables were altered while they were being locked",
@@ -64,7 +65,8 @@ class PostgresPlatform:
                     hint="Nothing was changed; start again",
                 )
             read_ahead(connection.pgconn, where=self.url)
-            yield PostgresTransaction(connection, after, self.url, self._options.patience.later)
+            patience = self._options.patience.later
+            yield PostgresTransaction(connection, after[0], after[1], self.url, patience)
 
     def cast(self, type_name: str, texts: Sequence[bytes]) -> Sequence[bytes]:
         with closing(connect(self._url, self._options.source.connection)) as connection:
@@ -76,6 +78,12 @@ class PostgresPlatform:
         with closing(connect(self._url, self._options.source.connection)) as connection, faults_of(self.url):
             status = connection.execute(_STATUS, [str(transaction_id)]).fetchall()[0][0]
         return {"committed": True, "aborted": False}.get(status)
+
+
+def _locked(table: Table) -> tuple[str, str, bool]:
+    """Schema, name, and whether it is locked alone."""
+    entity = table.entity
+    return entity.schema, entity.name, entity.kind is not EntityKind.PARTITIONED
 
 
 def _chosen(every: Sequence[Table], names: Sequence[tuple[str, str]]) -> list[Table]:

@@ -35,13 +35,19 @@ class PostgresTransaction:
     """See `cas.records.live.LiveTransaction`. Made by PostgresPlatform, with the locks held."""
 
     def __init__(
-        self, connection: psycopg.Connection, tables: Sequence[Table], where: str, patience: float
+        self,
+        connection: psycopg.Connection,
+        tables: Sequence[Table],
+        beside: Sequence[Table],
+        where: str,
+        patience: float,
     ) -> None:
-        """`patience`: seconds that a view waits for its lock, once all is committed."""
+        """`tables` may be written, those `beside` only looked at. `patience`: seconds that a view waits for
+        its lock, once all is committed."""
         self._connection = connection
         self._where = where
         self._patience = patience
-        self._tables = {(table.entity.schema, table.entity.name): table for table in tables}
+        self._tables = {(table.entity.schema, table.entity.name): table for table in (*tables, *beside)}
         self._identity = identity_of(connection)
         self._encoding = self._identity.encoding
         relations = {oid for table in tables for oid in table.relations}
@@ -69,12 +75,10 @@ class PostgresTransaction:
     def _table(self, entity: Entity) -> Table:
         table = self._tables.get((entity.schema, entity.name))
         if table is None:
-            raise NotFound("not one of the locked tables", where=entity.label)
+            raise NotFound("not a table of this transaction", where=entity.label)
         return table
 
     def moved(self, entity: Entity, since: Mark) -> Iterator[RecordBatch] | None:
-        if entity.is_bag:
-            return None
         table = self._table(entity)
         condition = condition_since(self._connection, since, table.relations)
         return None if condition is None else self._copied(table, condition)

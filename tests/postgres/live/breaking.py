@@ -30,8 +30,10 @@ class Stepping:
         return getattr(self._platform, name)
 
     @contextmanager
-    def change(self, tables: Sequence[tuple[str, str]]) -> Iterator[Any]:
-        with self._platform.change(tables) as transaction:
+    def change(
+        self, tables: Sequence[tuple[str, str]], beside: Sequence[tuple[str, str]] = ()
+    ) -> Iterator[Any]:
+        with self._platform.change(tables, beside) as transaction:
             yield _Stepping(transaction, self._step, self._deed)
 
 
