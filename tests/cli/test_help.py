@@ -1,21 +1,24 @@
 """What a person meets first: help with examples, the version, completion, and no box drawn around errors."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
 import cas as program
+from cli.commands import NAMES
 from cli.exit_codes import ExitCode
-from cli.main import app
 from tests.cli.running import Place
 
-COMMANDS = sorted(str(info.name) for info in app.registered_commands)
+COMMANDS = sorted(set(NAMES) - {"catalog"})
+"""All but the one that has commands of its own."""
 
 
 def test_help_lists_every_command_and_every_exit_code(bare: Place) -> None:
     ran = bare("--help")
     assert ran.code == 0
-    for name in COMMANDS:
+    for name in NAMES:
         assert re.search(rf"│ {name} ", ran.out), name
     words = " ".join(ran.out.split())
     for code in ExitCode:
@@ -37,6 +40,17 @@ def test_without_arguments_there_is_help(bare: Place) -> None:
     ran = bare.process()
     assert "snapshot" in ran.out + ran.err
     assert "Traceback" not in ran.err
+
+
+def test_a_command_is_imported_when_it_is_wanted() -> None:
+    words = "import sys; import cli.main; cli.main.main({!r}); print(*sys.modules)"
+    for arguments, wanted in (["--version"], False), (["get", "--help"], True):
+        done = subprocess.run(
+            [sys.executable, "-c", words.format(arguments)], capture_output=True, text=True, check=True
+        )
+        modules = set(done.stdout.splitlines()[-1].split())
+        assert {"cli.commands.get" in modules, "psycopg" in modules} == {wanted}
+        assert not modules & {"cli.commands.demo", "cli.commands.doctor", "cas.rebuild"}
 
 
 def test_the_version_is_one_line(bare: Place) -> None:
