@@ -19,8 +19,8 @@ from cas.errors import CasError, ConnectionFailed
 from cas.postgres.faults import fault_of_result, faults_of
 
 BATCH_ROWS = 2000
-"""Rows of a batch: enough that what a batch costs does not show, few enough to stay in the cache. A version of
-a million products took 15.9 s with 1,000, 15.3 s with 2,000 and 16.8 s with 500 (medians, a slow machine)."""
+"""Rows of a batch: enough that what a batch costs does not show, few enough to stay in the cache. A million
+products took 15.9 s with 1,000, 15.3 s with 2,000 and 16.8 s with 500 (medians, on a slow machine)."""
 
 BATCH_BYTES = 1 << 20
 """Bytes after which a batch ends. It is looked at when libpq's buffer runs dry, so a batch holds at most
