@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
+from cas.bases import Bases
 from cas.catalog.interface import Catalog
 from cas.catalog.model import (
+    Base,
     NewVersion,
     Trigger,
     Version,
@@ -15,7 +18,7 @@ from cas.catalog.model import (
 from cas.engine.compression import DEFAULT_LEVEL
 from cas.engine.repository import Repository
 from cas.engine.write_session import WriteSession, WriteSettings
-from cas.entity_reading import EntityReading
+from cas.entity_taking import EntityTaking, Findings, Plan, Reading
 from cas.errors import CasError, InsufficientSpace, InvalidInput, SourceChanged
 from cas.format.document import EntityRead, ValueRef
 from cas.format.entities import (
@@ -27,7 +30,7 @@ from cas.format.schema import encode_schema
 from cas.ids import ChunkKind
 from cas.limits import MIB
 from cas.progress import Progress, Silent
-from cas.read_ahead import read_ahead
+from cas.records.marks import Mark
 from cas.records.model import Entity
 from cas.records.source import Selection, Source, SourceSnapshot
 from cas.version_commit import Described, Taken, commit_version, facts_of
@@ -60,6 +63,10 @@ class SnapshotRequest:
     allow_incomplete: bool = False
     level: int = DEFAULT_LEVEL
     threads: int = 1
+    scan: bool = False
+    """Read every row, whatever could be told of changes."""
+    scan_every: int = 0
+    """Every so many versions all rows are read and what changed as well, and both are compared; 0: never."""
 
     @property
     def kind(self) -> VersionKind:
@@ -92,7 +99,7 @@ def take_version(
         raise InvalidInput("neither schema nor data were asked for", hint="Drop one of the two options")
     watcher = progress or Silent()
     watcher.phase("begin")
-    parent = catalog.latest()
+    parent, known = catalog.latest(), catalog.bases()
     session = WriteSession(
         repository,
         catalog,
@@ -101,7 +108,7 @@ def take_version(
         on_stored=watcher.stored,
     )
     try:
-        return _Taking(repository, session, request, parent, watcher).run(catalog, source)
+        return _Taking(repository, session, request, parent, known, watcher).run(catalog, source)
     except BaseException as error:
         session.abandon(error)
         raise
@@ -135,13 +142,17 @@ class _Taking:
         session: WriteSession,
         request: SnapshotRequest,
         parent: Version | None,
+        known: Sequence[Base],
         progress: Progress,
     ) -> None:
+        """`known`: what the version may be built upon, found before the session began: so all that it is
+        made of was live then."""
         self._repository = repository
         self._session = session
         self._request = request
         self._progress = progress
         self._parent = parent
+        self._known = known
         self._source_url = ""
         self._previous: bytes | None = None
         self._before: dict[tuple[str, str, str], EntityEntry] = {}
@@ -206,9 +217,18 @@ class _Taking:
                 schema = self._session.put_value(ChunkKind.DEFINITION, items)
             self._progress.phase("read")
             entities = sorted(snapshot.entities, key=entity_order)
-            taken = [self._take(snapshot, entity) for entity in entities]
+            taking = self._taking(snapshot.mark(), identity.encoding) if request.with_data else None
+            take = partial(taking.take, snapshot) if taking else self._without_data
+            taken = [take(entity) for entity in entities]
             snapshot.finish()
-            return self._commit(catalog, snapshot, taken, schema)
+            return self._commit(catalog, snapshot, taken, schema, taking)
+
+    def _taking(self, now: Mark, encoding: str) -> EntityTaking:
+        session, repository = self._session, self._repository
+        bases = Bases(self._known, repository, session.reader)
+        return EntityTaking(
+            repository, session, bases, self._before, self._plan(), now, encoding, self._progress
+        )
 
     def _require_space(self, snapshot: SourceSnapshot) -> None:
         """Say before the start what would fail in the middle."""
@@ -226,27 +246,24 @@ class _Taking:
                 hint="Free some space, or choose another store",
             )
 
-    def _take(self, snapshot: SourceSnapshot, entity: Entity) -> Taken:
-        session = self._session
-        definition = session.put_chunk(ChunkKind.DEFINITION, encode_definition(entity))
-        if not self._request.with_data:
-            entry = EntityEntry(entity, definition, None, 0, 0)
-            return Taken(entry, EntityRead(entity.label, "none", "schema only", 0, 0))
-        estimate = snapshot.estimate(entity)
-        self._progress.entity(entity.label, estimate.records, estimate.bytes)
-        before = self._before.get(entity_order(entity))
-        reading = EntityReading(session, entity, before, estimate.bytes, self._progress)
-        root = reading.grow(read_ahead(snapshot.batches(entity)), self._repository.boundary)
-        entry = EntityEntry(
-            entity,
-            definition,
-            root.id,
-            reading.records,
-            reading.payload_bytes,
-            reading.dictionary.id if reading.dictionary else None,
-        )
-        why = "first version" if self._parent is None else "every row is read"
-        return Taken(entry, EntityRead(entity.label, "scan", why, reading.records, reading.new_chunks))
+    def _plan(self) -> Plan:
+        """Every row where it was asked for, where it is time to check, or where something is wrong."""
+        request = self._request
+        if self._session.lost_packs:
+            return Plan(Reading.SCAN, "packs are missing or unreadable, and what they held is stored anew")
+        if request.scan:
+            return Plan(Reading.SCAN, "asked for")
+        if not self._known:
+            return Plan(Reading.SCAN, "first version" if self._parent is None else "nothing to build upon")
+        since = self._known[0].since_scan + 1
+        if request.scan_every and since >= request.scan_every:
+            return Plan(Reading.BOTH, f"every row is read in every {request.scan_every}th version")
+        return Plan(Reading.CHANGES)
+
+    def _without_data(self, entity: Entity) -> Taken:
+        definition = self._session.put_chunk(ChunkKind.DEFINITION, encode_definition(entity))
+        entry = EntityEntry(entity, definition, None, 0, 0)
+        return Taken(entry, EntityRead(entity.label, "none", "schema only", 0, 0))
 
     def _commit(
         self,
@@ -254,9 +271,11 @@ class _Taking:
         snapshot: SourceSnapshot,
         taken: Sequence[Taken],
         schema: ValueRef | None,
+        taking: EntityTaking | None,
     ) -> Version:
         self._progress.phase("store")
         request = self._request
+        found = taking.findings(catalog) if taking else Findings()
         described = Described(
             trigger=request.trigger,
             kind=request.kind,
@@ -273,6 +292,10 @@ class _Taking:
             parent=self._parent.number if self._parent else None,
             previous=self._previous,
             retries=self.retries,
+            unasked_bytes=found.unasked_bytes,
+            mark=found.mark,
+            since_scan=found.since_scan,
+            incidents=found.incidents,
         )
         return commit_version(
             self._session, self._repository.id, catalog, described, taken, schema, self._progress

@@ -1,28 +1,48 @@
 """The end of every version: its list of entities, its packs, its document, and the commit."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 
 from blake3 import blake3
 
 from cas.catalog.interface import Catalog
-from cas.catalog.model import EntitySummary, Trigger, Version, VersionKind, VersionResult, VersionState
+from cas.catalog.model import (
+    EntitySummary,
+    NewIncident,
+    Trigger,
+    Version,
+    VersionKind,
+    VersionResult,
+    VersionState,
+)
 from cas.contents import summary_of
 from cas.engine.write_session import WriteSession
 from cas.format.document import EntityRead, SourceFacts, ValueRef, VersionDocument, encode_document
 from cas.format.entities import EntityEntry, encode_entities, version_checksum
 from cas.ids import ChunkKind
 from cas.progress import Progress
+from cas.records.marks import Mark
 from cas.records.source import Omission, Selection, SourceIdentity
 
 
 @dataclass(frozen=True, slots=True)
+class EntityChanges:
+    """Records by what became of them since the version that this one is built upon."""
+
+    inserted: int
+    updated: int
+    deleted: int
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
-    """One entity in this version: what the document, the catalog and the receipt say of it."""
+    """One entity in this version: what the document, the catalog and the receipt say of it. `changes`: None
+    where nothing is known of an earlier one."""
 
     entry: EntityEntry
     read: EntityRead
+    changes: EntityChanges | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +67,10 @@ class Described:
     retries: int = 0
     unasked_bytes: int = 0
     """Stored bytes that the version needs and that the session was never asked for."""
+    mark: Mark | None = None
+    """Where the platform stood, for versions that others may be built upon."""
+    since_scan: int = 0
+    incidents: tuple[NewIncident, ...] = ()
 
 
 def commit_version(
@@ -97,7 +121,7 @@ def commit_version(
         packs=packs,
     )
     progress.phase("commit")
-    summaries = tuple(summary_of(one.entry, one.read) for one in taken)
+    summaries = tuple(map(_summary, taken))
     return session.commit(document, _result(document, session, summaries, described))
 
 
@@ -122,7 +146,17 @@ def _result(
         checksum=document.checksum,
         document_hash=blake3(stored).digest(),
         retries=described.retries,
+        mark=described.mark,
+        since_scan=described.since_scan,
+        incidents=described.incidents,
     )
+
+
+def _summary(taken: Taken) -> EntitySummary:
+    summary, changes = summary_of(taken.entry, taken.read), taken.changes
+    if changes is None:
+        return summary
+    return replace(summary, inserted=changes.inserted, updated=changes.updated, deleted=changes.deleted)
 
 
 def facts_of(identity: SourceIdentity, url: str, roles: Sequence[str]) -> SourceFacts:

@@ -118,9 +118,14 @@ CREATE TABLE cas.version_entities (
     read_reason text NOT NULL,
     rows_read bigint NOT NULL CHECK (rows_read >= 0),
     new_chunks bigint NOT NULL CHECK (new_chunks >= 0),
+    inserted bigint CHECK (inserted >= 0),
+    updated bigint CHECK (updated >= 0),
+    deleted bigint CHECK (deleted >= 0),
+    CONSTRAINT version_entities_changes CHECK (num_nonnulls(inserted, updated, deleted) IN (0, 3)),
     PRIMARY KEY (version, ordinal)
 );
 COMMENT ON TABLE cas.version_entities IS 'Per version and entity: root, counts, and how it was read';
+COMMENT ON COLUMN cas.version_entities.inserted IS 'Against the version that this one was built upon; null where there is none to compare with';
 
 CREATE TABLE cas.version_omissions (
     version bigint NOT NULL REFERENCES cas.versions (number),
@@ -320,3 +325,31 @@ CREATE TABLE cas.restore_keys (
 );
 COMMENT ON TABLE cas.restore_keys IS 'Which records a restore wrote, for its undo: parts of the program''s own form, compressed';
 ALTER TABLE cas.restore_keys ALTER COLUMN keys SET STORAGE EXTERNAL;
+
+-- From which moment of the platform a version is, and what should never have happened.
+
+CREATE TABLE cas.version_marks (
+    version bigint PRIMARY KEY REFERENCES cas.versions (number),
+    oldest bigint NOT NULL CHECK (oldest >= 0),
+    snapshot text NOT NULL,
+    system_identifier text NOT NULL,
+    database_oid bigint NOT NULL,
+    timeline bigint NOT NULL,
+    in_recovery boolean NOT NULL,
+    started text NOT NULL,
+    since_scan integer NOT NULL CHECK (since_scan >= 0)
+);
+COMMENT ON TABLE cas.version_marks IS 'The snapshot that a version was read in; none for versions that were adopted or that are safety versions';
+COMMENT ON COLUMN cas.version_marks.oldest IS 'The oldest transaction that was running then, 64 bits wide';
+COMMENT ON COLUMN cas.version_marks.started IS 'When the server was started: its transaction numbers mean the same only until it is started again';
+COMMENT ON COLUMN cas.version_marks.since_scan IS 'Versions since the last one that read every row of everything; 0 for such a one';
+
+CREATE TABLE cas.incidents (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    version bigint NOT NULL REFERENCES cas.versions (number),
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    label text NOT NULL,
+    what text NOT NULL,
+    examples text[] NOT NULL DEFAULT '{}'
+);
+COMMENT ON TABLE cas.incidents IS 'A reading of changes that a reading of every row has found wrong; rows are never deleted';

@@ -7,6 +7,7 @@ from cas.catalog import rules
 from cas.catalog.connecting import Connection
 from cas.catalog.listing import version
 from cas.catalog.model import EntitySummary, Version, VersionResult
+from cas.catalog.readings import insert_reading
 from cas.catalog.sessions import lock_open, share_epoch
 
 
@@ -37,6 +38,7 @@ def commit(
         [*outcome(result), number],
     )
     insert_parts(connection, number, result)
+    insert_reading(connection, number, result)
     connection.execute(
         "UPDATE cas.sessions SET state = 'ended', ended_at = clock_timestamp() WHERE id = %s", [session]
     )
@@ -78,13 +80,16 @@ def _insert_entities(connection: Connection, number: int, entities: Sequence[Ent
     connection.execute(
         """
         INSERT INTO cas.version_entities (version, ordinal, label, kind, root, records, payload_bytes,
-                                          checksum, read_by, read_reason, rows_read, new_chunks)
+                                          checksum, read_by, read_reason, rows_read, new_chunks,
+                                          inserted, updated, deleted)
         SELECT %s, ordinal, label, kind, root, records, payload_bytes,
-               checksum, read_by, read_reason, rows_read, new_chunks
+               checksum, read_by, read_reason, rows_read, new_chunks, inserted, updated, deleted
         FROM unnest(%b::text[], %b::text[], %b::bytea[], %b::bigint[], %b::bigint[],
-                    %b::bytea[], %b::text[], %b::text[], %b::bigint[], %b::bigint[]) WITH ORDINALITY
+                    %b::bytea[], %b::text[], %b::text[], %b::bigint[], %b::bigint[],
+                    %b::bigint[], %b::bigint[], %b::bigint[]) WITH ORDINALITY
              AS given (label, kind, root, records, payload_bytes,
-                       checksum, read_by, read_reason, rows_read, new_chunks, ordinal)
+                       checksum, read_by, read_reason, rows_read, new_chunks,
+                       inserted, updated, deleted, ordinal)
         """,
         [
             number,
@@ -98,6 +103,9 @@ def _insert_entities(connection: Connection, number: int, entities: Sequence[Ent
             [entity.read_reason for entity in cleaned],
             [entity.rows_read for entity in cleaned],
             [entity.new_chunks for entity in cleaned],
+            [entity.inserted for entity in cleaned],
+            [entity.updated for entity in cleaned],
+            [entity.deleted for entity in cleaned],
         ],
     )
 

@@ -22,6 +22,8 @@ from uuid import UUID
 
 from cas.catalog.model import (
     AdoptedVersion,
+    Base,
+    Incident,
     NewPack,
     NewVersion,
     QuarantinedVersion,
@@ -89,6 +91,12 @@ class Catalog(Protocol):
     def entity_roots(self, name: str) -> Sequence[VersionRoots]:
         """All complete and incomplete versions, oldest first, each with its entities that this name may
         mean: those with this label, and those whose label ends in a dot and the name."""
+
+    def bases(self, limit: int = 20) -> Sequence[Base]:
+        """Committed versions that a reading of changes can build upon, newest first."""
+
+    def incidents(self, limit: int = 100) -> Sequence[Incident]:
+        """Readings of changes that were found wrong, newest first."""
 
     def known_numbers(self) -> frozenset[int]:
         """Numbers of all versions that the catalog has ever listed, whatever became of them."""

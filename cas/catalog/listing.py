@@ -94,7 +94,7 @@ def _entities(connection: Connection, number: int) -> tuple[EntitySummary, ...]:
     rows = connection.execute(
         """
         SELECT label, kind, root, records, payload_bytes, checksum, read_by, read_reason, rows_read,
-               new_chunks
+               new_chunks, inserted, updated, deleted
         FROM cas.version_entities WHERE version = %s ORDER BY ordinal
         """,
         [number],

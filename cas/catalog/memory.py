@@ -14,7 +14,9 @@ from uuid import UUID
 from cas.catalog import rules
 from cas.catalog.model import (
     AdoptedVersion,
+    Base,
     EntityRoot,
+    Incident,
     NewPack,
     NewVersion,
     PackState,
@@ -61,6 +63,8 @@ class MemoryCatalog:
         self._versions: dict[int, Version] = {}
         self._sessions: dict[UUID, _Session] = {}
         self._packs: dict[PackName, _Pack] = {}
+        self._bases: list[Base] = []
+        self._incidents: list[Incident] = []
         self._restores = MemoryRestores(self.now, self._lock, self._demand_attached, self._state_of)
 
     @property
@@ -148,6 +152,7 @@ class MemoryCatalog:
             version = self._versions[found.number]
             done = _completed(version, result, finished_at=max(self.now(), version.created_at))
             self._versions[found.number] = done
+            self._keep_reading(found.number, result)
             return done
 
     def fail(self, session: UUID, code: str, text: str) -> None:
@@ -193,6 +198,21 @@ class MemoryCatalog:
         with self._lock:
             committed = [each for each in self._versions.values() if each.state in rules.COMMITTED]
         return [_roots(version, known) for version in sorted(committed, key=lambda each: each.number)]
+
+    def bases(self, limit: int = 20) -> Sequence[Base]:
+        with self._lock:
+            return sorted(self._bases, key=lambda base: -base.version)[:limit]
+
+    def incidents(self, limit: int = 100) -> Sequence[Incident]:
+        with self._lock:
+            return self._incidents[::-1][:limit]
+
+    def _keep_reading(self, number: int, result: VersionResult) -> None:
+        if result.mark is not None:
+            self._bases.append(Base(number, result.mark, result.since_scan))
+        for incident in map(rules.clean_incident, result.incidents):
+            at = self.now().astimezone(UTC)
+            self._incidents.append(Incident(len(self._incidents) + 1, number, at, incident))
 
     def known_numbers(self) -> frozenset[int]:
         with self._lock:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from cas.ids import ChunkId, PackName
+from cas.records.marks import Mark
 
 
 class VersionState(StrEnum):
@@ -110,6 +111,41 @@ class EntitySummary:
     rows_read: int
     new_chunks: int
     """Record chunks that were not in the store before."""
+    inserted: int | None = None
+    """Records that the version it was built upon does not have; None where there is none to compare with.
+    So for `updated` and `deleted`."""
+    updated: int | None = None
+    deleted: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A committed version that another one can be built upon: where the platform stood when it was read.
+
+    `since_scan`: versions since the last one that read every row of everything; 0 for such a one."""
+
+    version: int
+    mark: Mark
+    since_scan: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewIncident:
+    """A reading of changes that a reading of every row has found wrong. `examples`: some keys, in words."""
+
+    label: str
+    what: str
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """What should never have happened, and in which version it was found."""
+
+    number: int
+    version: int
+    at: datetime
+    incident: NewIncident
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +166,10 @@ class VersionResult:
     checksum: bytes
     document_hash: bytes
     retries: int = 0
+    mark: Mark | None = None
+    """Where the platform stood; None where the next version cannot build upon this one."""
+    since_scan: int = 0
+    incidents: tuple[NewIncident, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

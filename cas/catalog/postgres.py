@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from cas.catalog import adopting, committing, listing, roots, rules, sessions
+from cas.catalog import adopting, committing, listing, readings, roots, rules, sessions
 from cas.catalog.connecting import Connection, Connections
 from cas.catalog.migrating import migrate, shipped_migrations
 from cas.catalog.model import (
     AdoptedVersion,
+    Base,
+    Incident,
     NewPack,
     NewVersion,
     QuarantinedVersion,
@@ -157,6 +159,14 @@ class PostgresCatalog:
     def entity_roots(self, name: str) -> Sequence[VersionRoots]:
         with self._connections.transaction() as connection:
             return roots.entity_roots(connection, name)
+
+    def bases(self, limit: int = 20) -> Sequence[Base]:
+        with self._connections.transaction() as connection:
+            return readings.bases(connection, limit)
+
+    def incidents(self, limit: int = 100) -> Sequence[Incident]:
+        with self._connections.transaction() as connection:
+            return readings.incidents(connection, limit)
 
     def known_numbers(self) -> frozenset[int]:
         with self._connections.transaction() as connection:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from cas.catalog.model import (
     AdoptedVersion,
     EntitySummary,
+    NewIncident,
     NewPack,
     NewVersion,
     QuarantinedVersion,
@@ -90,6 +91,13 @@ def clean_entity(entity: EntitySummary) -> EntitySummary:
     )
 
 
+def clean_incident(incident: NewIncident) -> NewIncident:
+    """The same with texts that PostgreSQL can hold."""
+    return NewIncident(
+        clean(incident.label), clean(incident.what), tuple(clean(text) for text in incident.examples)
+    )
+
+
 def check_new(new: NewVersion) -> None:
     """InvalidInput where the catalog cannot hold a field."""
     for name, text, limit in (
@@ -146,9 +154,13 @@ def check_result(result: VersionResult) -> None:
     if len(result.entities) > MAX_ENTITIES:
         raise ValueError(f"{len(result.entities)} entities in one version")
     numbers = [result.records, result.original_bytes, result.added_bytes, result.stored_bytes]
-    numbers += [result.objects_written, result.retries]
+    numbers += [result.objects_written, result.retries, result.since_scan]
     for entity in result.entities:
         numbers += [entity.records, entity.payload_bytes, entity.rows_read, entity.new_chunks]
+        changes = [entity.inserted, entity.updated, entity.deleted]
+        if None in changes and any(count is not None for count in changes):
+            raise ValueError(f"{entity.label} tells some of its changes only")
+        numbers += [count for count in changes if count is not None]
         if len(entity.root) != CHUNK_ID_BYTES:
             raise ValueError(f"the root of {entity.label} has {len(entity.root)} bytes")
     if not all(0 <= number <= MAX_INTEGER for number in numbers):

@@ -8,6 +8,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
+from operator import sub
 from threading import Lock
 
 from cas.engine.chunk_index import ChunkIndex, View
@@ -18,13 +19,14 @@ from cas.engine.trailers import Trailers
 from cas.errors import CorruptData, Unsupported
 from cas.format.document import ValueRef
 from cas.format.frame import Encoding, Frame
-from cas.format.large import parse_large
+from cas.format.large import Large, parse_large
 from cas.format.malformed import malformed, over_limit
 from cas.format.names import dictionary_key, pack_key
 from cas.format.node import Node, parse_node
 from cas.ids import ChunkId, ChunkKind, IdKey, PackName
 from cas.limits import MAX_DELTA_BASE_BYTES, MAX_DELTA_DEPTH, MIB
 from cas.store.interface import ObjectMissing, Store
+from cas.tree.nodes import Leaf
 
 CACHE_BYTES = 16 * MIB
 """Decoded frames kept: neighbours of what was just read, and the nodes on the way down a tree."""
@@ -93,10 +95,25 @@ class ChunkReader:
             return self.read(kind, (ref.id,))[0]
         return b"".join(self.pieces(ref.id))
 
+    def lengths(self, leaves: Sequence[Leaf]) -> list[int]:
+        """The lengths of the records of these leaves, as trailers and LARGE chunks tell them; no record is
+        read. CorruptData where one is in no pack."""
+        small = [leaf.id for leaf in leaves if not leaf.is_large]
+        spans = self._locator.spans(small, self._view) if small else None
+        lengths = map(sub, spans.stops, spans.starts) if spans else iter(())
+        return [self._large(leaf.id).length if leaf.is_large else next(lengths) for leaf in leaves]
+
+    def stored_bytes(self, ids: Sequence[ChunkId]) -> int:
+        """About how many stored bytes these chunks take; of those that are nowhere, nothing."""
+        return int(self._index.locate(ids, self._view).share.sum()) if ids else 0
+
+    def _large(self, large_id: ChunkId) -> Large:
+        (plain,) = self.read(ChunkKind.LARGE, (large_id,))
+        return parse_large(plain, large_id.hex())
+
     def pieces(self, large_id: ChunkId) -> Iterator[bytes]:
         """The pieces of a large value, one after another."""
-        (plain,) = self.read(ChunkKind.LARGE, (large_id,))
-        large = parse_large(plain, large_id.hex())
+        large = self._large(large_id)
         length = 0
         for piece_id in large.pieces:
             (piece,) = self.read(ChunkKind.PIECE, (piece_id,))

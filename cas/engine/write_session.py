@@ -15,12 +15,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from cas.catalog.interface import Catalog
 from cas.catalog.model import NewPack, NewVersion, SessionHandle, Version, VersionResult
 from cas.engine.chunk_index import Places, View
+from cas.engine.chunk_reader import ChunkReader
 from cas.engine.compression import DEFAULT_LEVEL, Compressor, Dictionary, train_dictionary
 from cas.engine.decodable import Decodable
 from cas.engine.heartbeat import Heartbeat
@@ -127,6 +129,11 @@ class WriteSession:
         self._heartbeat = Heartbeat(lambda: self._catalog.renew(self.handle.id))
         if self._settings.heartbeat:
             self._heartbeat.start()
+
+    @cached_property
+    def reader(self) -> ChunkReader:
+        """A reader of what was live when the session began: what may be built upon."""
+        return self._repository.reader_of(self._view)
 
     @property
     def objects_written(self) -> int:

@@ -12,7 +12,8 @@ from cas.live.planned_table import PlannedTable
 from cas.live.request import LiveRequest
 from cas.live.tables import Name
 from cas.live.touched_keys import Keys
-from cas.records.live import Mark, SequenceValue
+from cas.records.live import SequenceValue
+from cas.records.marks import Mark
 from cas.records.source import SourceIdentity
 
 

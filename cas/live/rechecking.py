@@ -14,7 +14,8 @@ from cas.live.planned_table import PlannedTable
 from cas.live.spool import DifferenceSpool
 from cas.record_ids import RecordIds
 from cas.record_stream import read_payload
-from cas.records.live import LiveTransaction, Mark
+from cas.records.live import LiveTransaction
+from cas.records.marks import Mark
 from cas.tree.nodes import Leaf
 from cas.tree.reading import lookup
 

@@ -45,7 +45,7 @@ class ChangeFeed(Protocol):
         then, the next call gives it."""
 
     def schema_state(self) -> str:
-        """A text that differs after every change of the schema: of a table, a column, a constraint, a type."""
+        """A text that differs after every change of the schema: a table, a column, a constraint, a type."""
 
     def records(self, schema: str, name: str) -> int:
         """About how many rows a table has, by the statistics; 0 where nothing is known."""

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from cas.records.marks import Mark
 from cas.records.model import Entity, RecordBatch
 from cas.records.source import Selection, SourceIdentity, SourceSnapshot
 from cas.records.target import Finding
@@ -34,20 +35,6 @@ class Applied:
     inserted: int
     updated: int
     deleted: int
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A moment of one server's history, by which later changes of rows are found.
-
-    `xmin`: every transaction below it had ended then, 64 bits wide. The rest says whether it is still the
-    same history: system identifier, database, and when the server was started.
-    """
-
-    xmin: int
-    system_identifier: str
-    database_oid: int
-    started: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +95,6 @@ class OwnedSequence:
 
 class LiveSnapshot(SourceSnapshot, Protocol):
     """One moment of the running platform, with what a plan wants to know beside the records."""
-
-    def mark(self) -> Mark:
-        """Where in the server's history this moment is."""
 
     def foreign_keys(self) -> Sequence[ForeignKey]:
         """All of the database that show in records, also of tables that are not read; ascending by child and

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from cas.records.marks import Mark
 from cas.records.model import Entity, RecordBatch
 
 
@@ -70,6 +71,23 @@ class EntityEstimate:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What may have changed in an entity since an earlier moment.
+
+    `batches`: the records written since, perhaps others, ascending by key. `touched`: the keys of all that
+    was written or deleted since, ascending, perhaps others, where they are known; None where what was deleted
+    has to be found out by counting. Both may be read once.
+    """
+
+    read_by: str
+    """'xmin' or 'capture'."""
+    batches: Iterator[RecordBatch]
+    touched: Iterator[Sequence[bytes]] | None
+    reason: str = ""
+    """Why it was not a better way, in words."""
+
+
 class SourceSnapshot(Protocol):
     """One consistent moment of a platform: everything read through it belongs together.
 
@@ -96,6 +114,19 @@ class SourceSnapshot(Protocol):
     def payloads(self, entity: Entity) -> Iterator[Sequence[bytes]]:
         """The payloads of all records of a table as they lie there, which costs half of `batches`: where
         one COPY filled it, in the order in which they were sent. Nothing promises that order."""
+
+    def mark(self) -> Mark:
+        """Where in the server's history this moment is."""
+
+    def changed(self, entity: Entity, since: Mark) -> Changed | str:
+        """What may have changed since the moment of an earlier snapshot, in which the entity had the same
+        definition; else why that cannot be told, in words."""
+
+    def count(self, entity: Entity) -> int:
+        """The records of a table."""
+
+    def keys(self, entity: Entity) -> Iterator[Sequence[bytes]]:
+        """The keys of all records of a keyed table, ascending, without the records."""
 
     def schema_items(self) -> Sequence[SchemaItem]:
         """The schema dump of the selected tables, in pg_dump's order."""

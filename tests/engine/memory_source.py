@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from fnmatch import fnmatch
+from uuid import uuid4
 
+from cas.records.marks import Mark
 from cas.records.model import Column, Entity, EntityKind, KeyPart, RecordBatch
 from cas.records.source import (
+    Changed,
     EntityEstimate,
     Omission,
     SchemaItem,
@@ -28,12 +31,31 @@ def integer_key(number: int) -> bytes:
     return (number + (1 << 63)).to_bytes(8, "big")
 
 
+class History:
+    """All moments of one platform in which it was looked at, in their order."""
+
+    def __init__(self) -> None:
+        self.name = uuid4().hex
+        self.moments: list[dict[Entity, dict[int, bytes] | list[bytes]]] = []
+
+    def add(self, tables: dict[Entity, dict[int, bytes] | list[bytes]]) -> int:
+        """Keep a moment; its number, from 1."""
+        self.moments.append(tables)
+        return len(self.moments)
+
+
 class MemorySource:
     """Tables by entity. A keyed table is a dict from integer to payload, a bag a list of payloads."""
 
-    def __init__(self, tables: Mapping[Entity, Rows | Sequence[bytes]], batch: int = 100) -> None:
+    def __init__(
+        self,
+        tables: Mapping[Entity, Rows | Sequence[bytes]],
+        batch: int = 100,
+        history: "History | None" = None,
+    ) -> None:
         self.tables = dict(tables)
         self.batch = batch
+        self.history = history or History()
         self.fail_after: int | None = None
         """Records after which reading raises OSError, as a lost connection would."""
 
@@ -62,6 +84,7 @@ class MemorySnapshot:
             if not selection.tables or any(fnmatch(entity.label, p) for p in selection.tables)
         }
         self._left = source.fail_after
+        self._number = source.history.add(self._tables)
 
     @property
     def identity(self) -> SourceIdentity:
@@ -79,7 +102,9 @@ class MemorySnapshot:
         return EntityEstimate(len(self._tables[entity]), 0)
 
     def batches(self, entity: Entity) -> Iterator[RecordBatch]:
-        rows = self._tables[entity]
+        return self._batched(self._tables[entity])
+
+    def _batched(self, rows: Rows | Sequence[bytes]) -> Iterator[RecordBatch]:
         if isinstance(rows, Mapping):
             ordered = sorted((integer_key(number), payload) for number, payload in rows.items())
         else:
@@ -92,6 +117,27 @@ class MemorySnapshot:
                     raise OSError("connection lost")
             keys = [key for key, _ in run] if isinstance(rows, Mapping) else []
             yield RecordBatch(keys, [payload for _, payload in run])
+
+    def mark(self) -> Mark:
+        return Mark(self._number, str(self._number), "7", 5, 1, False, self._source.history.name)
+
+    def changed(self, entity: Entity, since: Mark) -> Changed | str:
+        """What was written since, and every seventh record beside it."""
+        rows, before = self._tables[entity], self._source.history.moments[since.xmin - 1].get(entity)
+        if not isinstance(rows, dict) or not isinstance(before, dict):
+            return "no primary key"
+        written = {
+            number: payload
+            for number, payload in rows.items()
+            if number % 7 == 0 or before.get(number) != payload
+        }
+        return Changed("xmin", self._batched(written), None)
+
+    def count(self, entity: Entity) -> int:
+        return len(self._tables[entity])
+
+    def keys(self, entity: Entity) -> Iterator[Sequence[bytes]]:
+        return (batch.keys for batch in self.batches(entity))
 
     def payloads(self, entity: Entity) -> Iterator[Sequence[bytes]]:
         return (batch.payloads for batch in self.batches(entity))

@@ -8,6 +8,8 @@ from uuid import UUID
 from cas.catalog.interface import Catalog
 from cas.catalog.model import (
     AdoptedVersion,
+    Base,
+    Incident,
     NewPack,
     NewVersion,
     QuarantinedVersion,
@@ -187,6 +189,15 @@ class GatedCatalog:
         answer = self.inner.entity_roots(name)
         self._gate.after("entity_roots")
         return answer
+
+    def bases(self, limit: int = 20) -> Sequence[Base]:
+        self._gate.before("bases")
+        answer = self.inner.bases(limit)
+        self._gate.after("bases")
+        return answer
+
+    def incidents(self, limit: int = 100) -> Sequence[Incident]:
+        return self.inner.incidents(limit)
 
     def known_numbers(self) -> frozenset[int]:
         self._gate.before("known_numbers")

@@ -18,7 +18,7 @@ from cas.snapshot import SnapshotRequest, take_version
 from cas.store.interface import Store
 from cas.store.memory import MemoryStore
 from tests.catalog.stages import TickingClock
-from tests.engine.memory_source import MemorySource, integer_key, table
+from tests.engine.memory_source import History, MemorySource, integer_key, table
 
 PRODUCTS = table("products")
 SUPPLIERS = table("suppliers")
@@ -39,6 +39,7 @@ class World:
         self.store = store or MemoryStore()
         self.environment = Environment(now=self.clock, entropy=random.Random(7).randbytes)
         config = create_repository(self.store, self.environment)
+        self.history = History()
         self.catalog = MemoryCatalog(self.clock)
         self.catalog.attach(config.repository_id, self.store.url, create=True)
 
@@ -55,7 +56,7 @@ class World:
         repository: Repository | None = None,
     ) -> Version:
         opened = repository or self.open(store)
-        source = MemorySource(platform)
+        source = MemorySource(platform, history=self.history)
         try:
             return take_version(opened, catalog or self.catalog, source, request or SnapshotRequest()).version
         finally:

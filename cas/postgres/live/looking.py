@@ -9,12 +9,11 @@ from cas.errors import PermissionDenied, SourceChanged
 from cas.postgres.faults import faults_of
 from cas.postgres.live.casting import cast_texts, listed
 from cas.postgres.live.foreign_keys import DatabaseKey, database_keys
-from cas.postgres.live.marking import mark_of
 from cas.postgres.live.obstacles import obstacles_of
 from cas.postgres.live.sequences import owned_sequences
 from cas.postgres.quoting import column, qualified, shown
 from cas.postgres.reading.source import PostgresSnapshot
-from cas.records.live import ForeignKey, Mark, OwnedSequence
+from cas.records.live import ForeignKey, OwnedSequence
 from cas.records.model import Entity
 from cas.records.target import Finding
 
@@ -31,10 +30,6 @@ class PostgresLook(PostgresSnapshot):
     """See `cas.records.live`."""
 
     _keys: Sequence[DatabaseKey] | None = None
-
-    def mark(self) -> Mark:
-        with self._readers.asking("the moment") as connection:
-            return mark_of(connection)
 
     def foreign_keys(self) -> Sequence[ForeignKey]:
         with self._readers.asking("foreign keys") as connection:

@@ -11,7 +11,6 @@ from cas.postgres.faults import faults_of
 from cas.postgres.live.bags import StagedRows, write_bag
 from cas.postgres.live.checking import check_keys
 from cas.postgres.live.foreign_keys import database_keys
-from cas.postgres.live.marking import condition_since
 from cas.postgres.live.quieting import Quiet, end_silence, restore_voices, silence
 from cas.postgres.live.sequences import sequence_values, set_values
 from cas.postgres.live.staging import Staged, only, table_name, write_keyed
@@ -21,10 +20,12 @@ from cas.postgres.live.written import Written, remember
 from cas.postgres.quoting import conversation_encoding
 from cas.postgres.reading.copying import copied, run
 from cas.postgres.reading.identity import identity_of
+from cas.postgres.reading.marking import condition_since
 from cas.postgres.reading.selects import copy_statement
 from cas.postgres.reading.shapes import Table
 from cas.postgres.reading.splitting import Splitter
-from cas.records.live import Applied, Change, Mark, SequenceValue
+from cas.records.live import Applied, Change, SequenceValue
+from cas.records.marks import Mark
 from cas.records.model import Entity, RecordBatch
 from cas.records.source import SourceIdentity
 
@@ -81,7 +82,7 @@ class PostgresTransaction:
     def moved(self, entity: Entity, since: Mark) -> Iterator[RecordBatch] | None:
         table = self._table(entity)
         condition = condition_since(self._connection, since, table.relations)
-        return None if condition is None else self._copied(table, condition)
+        return None if isinstance(condition, str) else self._copied(table, condition)
 
     def batches(self, entity: Entity) -> Iterator[RecordBatch]:
         return self._copied(self._table(entity))

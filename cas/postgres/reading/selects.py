@@ -42,6 +42,17 @@ def copy_statement(table: Table, encoding: str, narrowed: bytes = b"") -> bytes:
     )
 
 
+def count_statement(table: Table, encoding: str) -> bytes:
+    """How many rows `copy_statement` reads. For a session with client_encoding = the server's encoding."""
+    entity = table.entity
+    only = b"" if entity.kind is EntityKind.PARTITIONED else b"ONLY "
+    return b"SELECT pg_catalog.count(*) FROM %b%b AS r%b" % (
+        only,
+        qualified(entity.schema, entity.name, encoding),
+        _condition(table, encoding, b""),
+    )
+
+
 def _text(key: KeyColumn, encoding: str) -> bytes:
     name = ALIAS + column(key.name, encoding)
     if key.part is not KeyPart.TEXT or key.sorts_as_text:

@@ -11,29 +11,33 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+import psycopg
+
 from cas.errors import NotFound, SourceChanged
 from cas.postgres.connecting import ConnectionOptions, connect, shown_url
 from cas.postgres.dumping.schema import ROLE
 from cas.postgres.dumping.snapshot_schema import SnapshotSchema
-from cas.postgres.reading.copying import copied
+from cas.postgres.reading.copying import copied, run
 from cas.postgres.reading.estimates import estimates
 from cas.postgres.reading.introspection import introspect
 from cas.postgres.reading.introspection_sequences import sequences_of
 from cas.postgres.reading.large_objects import LargeObjects, large_object_batches, survey
+from cas.postgres.reading.marking import condition_since, mark_of
 from cas.postgres.reading.names import Names, names_shown, renamed
 from cas.postgres.reading.obstacles import refusal
 from cas.postgres.reading.opening import Opened, Patience, moved_names, open_snapshot
 from cas.postgres.reading.readers import Readers
 from cas.postgres.reading.selecting import choose_sequences, holds_large_objects, refused_omissions
-from cas.postgres.reading.selects import copy_statement
+from cas.postgres.reading.selects import copy_statement, count_statement
 from cas.postgres.reading.sequence_reading import sequence_batches
 from cas.postgres.reading.shapes import Sequence as DatabaseSequence
 from cas.postgres.reading.shapes import Table
 from cas.postgres.reading.splitting import Splitter
 from cas.records.large_objects import LARGE_OBJECTS
+from cas.records.marks import Mark
 from cas.records.model import Entity, EntityKind, RecordBatch
 from cas.records.sequences import SEQUENCES
-from cas.records.source import EntityEstimate, Omission, SchemaItem, Selection, SourceIdentity
+from cas.records.source import Changed, EntityEstimate, Omission, SchemaItem, Selection, SourceIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +164,54 @@ class PostgresSnapshot:
                 assert self._contents.large_objects is not None, "the entity is of this snapshot"
                 yield from large_object_batches(connection, self._contents.large_objects)
             else:
-                table = self._table(entity)
-                splitter = Splitter([column.part for column in table.key], entity.label)
-                statement = copy_statement(table, encoding)
-                with closing(copied(connection.pgconn, statement, where=entity.label)) as lists:
-                    for rows in lists:
-                        yield splitter.split(rows)
+                yield from self._rows(connection, self._table(entity))
+
+    def _rows(
+        self, connection: psycopg.Connection, table: Table, narrowed: bytes = b""
+    ) -> Generator[RecordBatch, None, None]:
+        where = table.entity.label
+        splitter = Splitter([column.part for column in table.key], where)
+        statement = copy_statement(table, self.identity.encoding, narrowed)
+        with closing(copied(connection.pgconn, statement, where=where)) as lists:
+            for rows in lists:
+                yield splitter.split(rows)
+
+    def mark(self) -> Mark:
+        with self._readers.asking("the moment") as connection:
+            return mark_of(connection)
+
+    def changed(self, entity: Entity, since: Mark) -> Changed | str:
+        """By the xmin of rows."""
+        if entity.kind in (EntityKind.SEQUENCES, EntityKind.LARGE_OBJECTS):
+            return "always read whole"
+        table = self._table(entity)
+        if entity.is_bag:
+            return "no primary key"
+        if table.shows_names:
+            return "it shows names of other things, which may be renamed"
+        with self._readers.asking(entity.label) as connection:
+            condition = condition_since(connection, since, table.relations)
+        if isinstance(condition, str):
+            return condition
+        return Changed("xmin", self._written(table, condition), None)
+
+    def _written(self, table: Table, condition: bytes) -> Generator[RecordBatch, None, None]:
+        with self._readers.reading(table.entity.label) as connection:
+            yield from self._rows(connection, table, condition)
+
+    def count(self, entity: Entity) -> int:
+        table = self._table(entity)
+        with self._readers.reading(entity.label) as connection:
+            statement = count_statement(table, self.identity.encoding)
+            result = run(connection.pgconn, statement, where=entity.label)
+            return int(result.get_value(0, 0) or b"0")
+
+    def keys(self, entity: Entity) -> Generator[Sequence[bytes], None, None]:
+        table = self._table(entity)
+        bare = replace(table, entity=replace(table.entity, columns=()))
+        with self._readers.reading(entity.label) as connection:
+            for batch in self._rows(connection, bare):
+                yield batch.keys
 
     def payloads(self, entity: Entity) -> Generator[Sequence[bytes], None, None]:
         """See `cas.records.source`; as for `batches`, columns may stand in another order."""

@@ -7,7 +7,7 @@ import pytest
 
 from cas.errors import Conflict, SourceChanged, TimedOut
 from cas.live.request import LiveRequest
-from cas.postgres.live.marking import mark_of
+from cas.postgres.reading.marking import mark_of
 from tests.postgres.live.scene import Scene, session
 from tests.postgres.live.standing import contents, texts
 

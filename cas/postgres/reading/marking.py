@@ -5,7 +5,8 @@ hide one: everything at or above the oldest transaction that was running then. T
 written since, and never less: subtransactions of those that ran are above it too.
 
 A table that was swapped for another, or a partition, brings rows that are older than the mark. Its rows in
-the system catalogs are not, so these are looked at in the same way.
+the system catalogs are not, so these are looked at in the same way. They move with TRUNCATE, VACUUM FULL,
+CLUSTER and ALTER TABLE as well, and not with VACUUM or ANALYZE, which write in place.
 """
 
 from collections.abc import Sequence
@@ -13,15 +14,16 @@ from collections.abc import Sequence
 import psycopg
 
 from cas.postgres.faults import faults_of
-from cas.records.live import Mark
+from cas.records.marks import Mark
 
 MAX_AGE = 1 << 30
 """Transactions after which a mark is not used any more: ages count to 2^31 and then begin anew."""
 
 _MARK = """
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text::int8,
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::int8, pg_current_snapshot()::text,
        (SELECT system_identifier::text FROM pg_control_system()),
        (SELECT oid::int8 FROM pg_database WHERE datname = current_database()),
+       (SELECT timeline_id::int8 FROM pg_control_checkpoint()), pg_is_in_recovery(),
        pg_postmaster_start_time()::text
 """
 
@@ -39,28 +41,23 @@ _DISTANCE = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::int8 - %s"
 def mark_of(connection: psycopg.Connection) -> Mark:
     """The moment of the connection's transaction."""
     with faults_of("marking a moment"):
-        xmin, system, database, started = connection.execute(_MARK).fetchall()[0]
-    return Mark(xmin, system, database, started)
+        return Mark(*connection.execute(_MARK).fetchall()[0])
 
 
-def condition_since(connection: psycopg.Connection, since: Mark, relations: Sequence[int]) -> bytes | None:
+def condition_since(connection: psycopg.Connection, since: Mark, relations: Sequence[int]) -> bytes | str:
     """A condition on rows `r` of a table that holds for all that were written after the mark. `relations`:
-    the table and its partitions. None where the mark is of another history or too long ago, or where the
-    table or one of its partitions may have been another one then."""
-    now = mark_of(connection)
-    if (now.system_identifier, now.database_oid, now.started) != (
-        since.system_identifier,
-        since.database_oid,
-        since.started,
-    ):
-        return None
+    the table and its partitions. Else why there is none, in words: the mark is of another history or too
+    long ago, or the table or one of its partitions may have been another one then."""
+    why_not = mark_of(connection).why_not_since(since)
+    if why_not:
+        return why_not
     with faults_of("marking a moment"):
         distance = connection.execute(_DISTANCE, [since.xmin]).fetchall()[0][0]
     if not 0 <= distance < MAX_AGE:
-        return None
+        return "too many transactions since the earlier read"
     low = since.xmin % (1 << 32)
     with faults_of("marking a moment"):
         swapped = connection.execute(_SWAPPED, {"low": str(low), "oids": list(relations)}).fetchall()[0][0]
     if swapped:
-        return None
+        return "the table was altered, rewritten or truncated, or a partition came or went"
     return b"pg_catalog.age(r.xmin) <= pg_catalog.age('%d'::pg_catalog.xid)" % low

@@ -1,0 +1,175 @@
+"""An entity brought up to a later moment: the edits of its tree, from what was written since an earlier one.
+
+What was written is given. What was deleted is not always: then records are counted, and only where the count
+does not fit are all keys read and compared with the tree's.
+"""
+
+import heapq
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from cas.edit_spool import EditSpool
+from cas.engine.chunk_reader import ChunkReader
+from cas.errors import CorruptData
+from cas.format.entities import EntityEntry
+from cas.ids import ChunkId
+from cas.records.model import Entity, RecordBatch
+from cas.records.source import Changed, SourceSnapshot
+from cas.tree.edit import Edit, TreeStore, edit_tree
+from cas.tree.nodes import Leaf, Root
+from cas.tree.reading import entries_without, lookup_ascending
+
+Put = Callable[[Sequence[bytes]], tuple[list[ChunkId], list[int]]]
+"""Gives records their ids, perhaps stores them; the positions of LARGE ones."""
+
+
+@dataclass(slots=True)
+class ChangeCounts:
+    """What a reading of changes has found. `rows`: records that were read; `keys`: whether all keys were."""
+
+    rows: int = 0
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    payload_bytes: int = 0
+    """By how much the sum of the payloads' lengths grows."""
+    dropped: int = 0
+    """Stored bytes of records that the entity no longer needs."""
+    read_all_keys: bool = False
+
+
+class Miscounted(CorruptData):
+    """The records that are there are not those that were there, and what happened since."""
+
+
+class ChangeReading:
+    """One entity since its base."""
+
+    def __init__(
+        self,
+        entity: Entity,
+        base: EntityEntry,
+        reader: ChunkReader,
+        put: Put,
+        told: Callable[[int, int], None],
+    ) -> None:
+        """`told`: of records and bytes that were read."""
+        assert base.root is not None, "a base holds records"
+        self._entity = entity
+        self._base = base
+        self._root = base.root
+        self._reader = reader
+        self._put = put
+        self._told = told
+        self.counts = ChangeCounts()
+
+    def root(self, changed: Changed, snapshot: SourceSnapshot, store: TreeStore) -> Root:
+        """The tree at the snapshot's moment. Miscounted where it cannot be that."""
+        counts = self.counts
+        edits = self._by_counting(changed, snapshot) if changed.touched is None else self._by_keys(changed)
+        root = edit_tree(store, self._root, edits)
+        if root.records != self._base.records + counts.inserted - counts.deleted:
+            raise self._miscounted(root.records, self._base.records + counts.inserted - counts.deleted)
+        return root
+
+    def _by_counting(self, changed: Changed, snapshot: SourceSnapshot) -> Iterator[Edit]:
+        with EditSpool() as spool:
+            for batch in changed.batches:
+                for key, leaf in self._written(batch):
+                    spool.add(key, leaf)
+            expected = self._base.records + self.counts.inserted
+            there = snapshot.count(self._entity)
+            if there == expected:
+                yield from spool
+            elif there < expected:
+                yield from heapq.merge(spool, self._gone(snapshot), key=lambda edit: edit[0])
+            if there != expected - self.counts.deleted:
+                raise self._miscounted(there, expected - self.counts.deleted)
+
+    def _gone(self, snapshot: SourceSnapshot) -> Iterator[Edit]:
+        """Those that the base has and the entity has not."""
+        self.counts.read_all_keys = True
+        for key, leaf in entries_without(self._reader, self._root, snapshot.keys(self._entity)):
+            self._drop([leaf])
+            self.counts.deleted += 1
+            yield key, None
+
+    def _by_keys(self, changed: Changed) -> Iterator[Edit]:
+        """Keys that were touched, and are not among the records that were read, are gone."""
+        touched = _Touched(changed.touched or iter(()))
+        for batch in changed.batches:
+            there = set(batch.keys)
+            gone = [key for key in touched.up_to(batch.keys[-1]) if key not in there]
+            yield from heapq.merge(self._written(batch), self._deleted(gone), key=lambda edit: edit[0])
+        for rest in touched.rest():
+            yield from self._deleted(rest)
+
+    def _deleted(self, keys: Sequence[bytes]) -> Iterator[Edit]:
+        for key, leaf in zip(keys, lookup_ascending(self._reader, self._root, keys), strict=True):
+            if leaf is not None:
+                self._drop([leaf])
+                self.counts.deleted += 1
+                yield key, None
+
+    def _written(self, batch: RecordBatch) -> Iterator[Edit]:
+        """Of a batch, those records that the base does not have as they are."""
+        counts = self.counts
+        before = lookup_ascending(self._reader, self._root, batch.keys)
+        ids, positions = self._put(batch.payloads)
+        large = frozenset(positions)
+        counts.rows += len(batch.keys)
+        size = 0
+        dropped: list[Leaf] = []
+        edits: list[Edit] = []
+        for at, (key, old, chunk_id) in enumerate(zip(batch.keys, before, ids, strict=True)):
+            size += len(batch.payloads[at])
+            leaf = Leaf(chunk_id, 1, at in large)
+            if leaf == old:
+                continue
+            counts.payload_bytes += len(batch.payloads[at])
+            if old is None:
+                counts.inserted += 1
+            else:
+                counts.updated += 1
+                dropped.append(old)
+            edits.append((key, leaf))
+        self._drop(dropped)
+        self._told(len(batch.keys), size)
+        return iter(edits)
+
+    def _drop(self, leaves: Sequence[Leaf]) -> None:
+        """Records that the entity no longer has."""
+        self.counts.payload_bytes -= sum(self._reader.lengths(leaves))
+        self.counts.dropped += self._reader.stored_bytes([leaf.id for leaf in leaves])
+
+    def _miscounted(self, there: int, expected: int) -> Miscounted:
+        return Miscounted(
+            f"{there:,} records are there, {expected:,} were expected from what was written since",
+            kind="mismatch",
+            where=self._entity.label,
+        )
+
+
+class _Touched:
+    """Ascending keys, taken up to a bound."""
+
+    def __init__(self, runs: Iterator[Sequence[bytes]]) -> None:
+        self._runs = runs
+        self._waiting: list[bytes] = []
+
+    def up_to(self, last: bytes) -> Sequence[bytes]:
+        while not self._waiting or self._waiting[-1] <= last:
+            run = next(self._runs, None)
+            if run is None:
+                break
+            self._waiting += run
+        end = bisect_right(self._waiting, last)
+        taken = self._waiting[:end]
+        del self._waiting[:end]
+        return taken
+
+    def rest(self) -> Iterator[Sequence[bytes]]:
+        if self._waiting:
+            yield self._waiting
+        yield from self._runs
