@@ -7,18 +7,21 @@ does not fit are all keys read and compared with the tree's.
 import heapq
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import attrgetter
 
-from cas.edit_spool import EditSpool
+from cas.differences import Difference, DifferenceSpool
 from cas.engine.chunk_reader import ChunkReader
 from cas.errors import CorruptData
 from cas.format.entities import EntityEntry
 from cas.ids import ChunkId
 from cas.records.model import Entity, RecordBatch
 from cas.records.source import Changed, SourceSnapshot
-from cas.tree.edit import Edit, TreeStore, edit_tree
+from cas.tree.edit import TreeStore, edit_tree
 from cas.tree.nodes import Leaf, Root
 from cas.tree.reading import entries_without, lookup_ascending
+
+_key_of = attrgetter("key")
 
 Put = Callable[[Sequence[bytes]], tuple[list[ChunkId], list[int]]]
 """Gives records their ids, perhaps stores them; the positions of LARGE ones."""
@@ -64,55 +67,66 @@ class ChangeReading:
         self._told = told
         self.counts = ChangeCounts()
 
+    def differences(
+        self, changed: Changed, snapshot: SourceSnapshot, *, with_payloads: bool
+    ) -> Iterator[Difference]:
+        """Where the records of the snapshot's moment differ from the base's, ascending by key. Miscounted, at
+        the end, where these cannot be all."""
+        if changed.touched is None:
+            return self._by_counting(changed, snapshot, with_payloads)
+        return self._by_keys(changed)
+
     def root(self, changed: Changed, snapshot: SourceSnapshot, store: TreeStore) -> Root:
         """The tree at the snapshot's moment. Miscounted where it cannot be that."""
         counts = self.counts
-        edits = self._by_counting(changed, snapshot) if changed.touched is None else self._by_keys(changed)
-        root = edit_tree(store, self._root, edits)
+        found = self.differences(changed, snapshot, with_payloads=False)
+        root = edit_tree(store, self._root, ((one.key, one.live) for one in found))
         if root.records != self._base.records + counts.inserted - counts.deleted:
             raise self._miscounted(root.records, self._base.records + counts.inserted - counts.deleted)
         return root
 
-    def _by_counting(self, changed: Changed, snapshot: SourceSnapshot) -> Iterator[Edit]:
-        with EditSpool() as spool:
+    def _by_counting(
+        self, changed: Changed, snapshot: SourceSnapshot, with_payloads: bool
+    ) -> Iterator[Difference]:
+        with DifferenceSpool() as spool:
             for batch in changed.batches:
-                for key, leaf in self._written(batch):
-                    spool.add(key, leaf)
+                for one in self._written(batch):
+                    spool.add(one if with_payloads else replace(one, payload=None))
             expected = self._base.records + self.counts.inserted
             there = snapshot.count(self._entity)
             if there == expected:
                 yield from spool
             elif there < expected:
-                yield from heapq.merge(spool, self._gone(snapshot), key=lambda edit: edit[0])
+                yield from heapq.merge(spool, self._gone(snapshot), key=_key_of)
             if there != expected - self.counts.deleted:
                 raise self._miscounted(there, expected - self.counts.deleted)
 
-    def _gone(self, snapshot: SourceSnapshot) -> Iterator[Edit]:
+    def _gone(self, snapshot: SourceSnapshot) -> Iterator[Difference]:
         """Those that the base has and the entity has not."""
         self.counts.read_all_keys = True
         for key, leaf in entries_without(self._reader, self._root, snapshot.keys(self._entity)):
             self._drop([leaf])
             self.counts.deleted += 1
-            yield key, None
+            yield Difference(key, leaf, None)
 
-    def _by_keys(self, changed: Changed) -> Iterator[Edit]:
+    def _by_keys(self, changed: Changed) -> Iterator[Difference]:
         """Keys that were touched, and are not among the records that were read, are gone."""
         touched = _Touched(changed.touched or iter(()))
         for batch in changed.batches:
             there = set(batch.keys)
             gone = [key for key in touched.up_to(batch.keys[-1]) if key not in there]
-            yield from heapq.merge(self._written(batch), self._deleted(gone), key=lambda edit: edit[0])
+            yield from heapq.merge(self._written(batch), self._deleted(gone), key=_key_of)
         for rest in touched.rest():
             yield from self._deleted(rest)
 
-    def _deleted(self, keys: Sequence[bytes]) -> Iterator[Edit]:
+    def _deleted(self, keys: Sequence[bytes]) -> Iterator[Difference]:
         for key, leaf in zip(keys, lookup_ascending(self._reader, self._root, keys), strict=True):
             if leaf is not None:
                 self._drop([leaf])
                 self.counts.deleted += 1
-                yield key, None
+                yield Difference(key, leaf, None)
 
-    def _written(self, batch: RecordBatch) -> Iterator[Edit]:
+    def _written(self, batch: RecordBatch) -> Iterator[Difference]:
         """Of a batch, those records that the base does not have as they are."""
         counts = self.counts
         before = lookup_ascending(self._reader, self._root, batch.keys)
@@ -121,7 +135,7 @@ class ChangeReading:
         counts.rows += len(batch.keys)
         size = 0
         dropped: list[Leaf] = []
-        edits: list[Edit] = []
+        found: list[Difference] = []
         for at, (key, old, chunk_id) in enumerate(zip(batch.keys, before, ids, strict=True)):
             size += len(batch.payloads[at])
             leaf = Leaf(chunk_id, 1, at in large)
@@ -133,10 +147,10 @@ class ChangeReading:
             else:
                 counts.updated += 1
                 dropped.append(old)
-            edits.append((key, leaf))
+            found.append(Difference(key, old, leaf, batch.payloads[at]))
         self._drop(dropped)
         self._told(len(batch.keys), size)
-        return iter(edits)
+        return iter(found)
 
     def _drop(self, leaves: Sequence[Leaf]) -> None:
         """Records that the entity no longer has."""

@@ -276,6 +276,12 @@ class _Taking:
         self._progress.phase("store")
         request = self._request
         found = taking.findings(catalog) if taking else Findings()
+        for one in found.incidents:
+            keys = f" (for example {'; '.join(one.examples[:3])})" if one.examples else ""
+            self._warnings.append(
+                f"INCIDENT in {one.label}: {one.what}{keys}. Every row was read, so this version is right;"
+                " take versions with --scan until the cause is known"
+            )
         described = Described(
             trigger=request.trigger,
             kind=request.kind,

@@ -26,6 +26,9 @@ Source = Annotated[str | None, typer.Option(metavar="URL", help="The database to
 Compression = Annotated[
     int | None, typer.Option(metavar="1..19", help="zstd level: fast to small. \\[CAS_COMPRESSION]")
 ]
+Scan = Annotated[
+    bool, typer.Option("--scan", help="Read every row, not only those written since an earlier version.")
+]
 Platform = Annotated[str | None, typer.Option(metavar="URL", help="The running platform. \\[CAS_SOURCE]")]
 At = Annotated[
     str | None,
@@ -207,6 +210,14 @@ AcceptDrift = Annotated[
     typer.Option(
         "--accept-drift",
         help="Although columns are gone or have other types now.",
+        rich_help_panel=_BECOMES,
+    ),
+]
+CompareAll = Annotated[
+    bool,
+    typer.Option(
+        "--scan",
+        help="Compare every row, not only those written since the version.",
         rich_help_panel=_BECOMES,
     ),
 ]

@@ -46,6 +46,7 @@ class LiveScope:
     map: flags.Renamed = None
     accept_drift: flags.AcceptDrift = False
     no_safety: flags.NoSafety = False
+    scan: flags.CompareAll = False
 
     def request(self, base: int | None) -> LiveRequest:
         """What they ask for. InvalidInput names the option, and says how it is written."""
@@ -71,6 +72,7 @@ class LiveScope:
             accept_drift=self.accept_drift,
             allow_incomplete=self.allow_incomplete,
             safety=not self.no_safety,
+            scan=self.scan,
         )
 
     @property

@@ -47,6 +47,9 @@ class Settings(BaseSettings):
         30, ge=0, le=7 * 24 * 3600, description="seconds that a lock on a table is waited for"
     )
     parallelism: int = Field(0, ge=0, le=64, description="threads and connections; 0: one a core, at most 4")
+    scan_every: int = Field(
+        50, ge=0, description="every so many versions every row is read, as a check; 0: never"
+    )
     compression: int = Field(DEFAULT_LEVEL, ge=1, le=19, description="zstd level, 1 (fast) to 19 (small)")
 
     store_attempts: int = Field(8, ge=1, le=100, description="tries of one call to the store")

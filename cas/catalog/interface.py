@@ -95,6 +95,9 @@ class Catalog(Protocol):
     def bases(self, limit: int = 20) -> Sequence[Base]:
         """Committed versions that a reading of changes can build upon, newest first."""
 
+    def base(self, version: int) -> Base | None:
+        """Where the platform stood when this version was read; None where that is not known."""
+
     def incidents(self, limit: int = 100) -> Sequence[Incident]:
         """Readings of changes that were found wrong, newest first."""
 

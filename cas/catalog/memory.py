@@ -203,6 +203,10 @@ class MemoryCatalog:
         with self._lock:
             return sorted(self._bases, key=lambda base: -base.version)[:limit]
 
+    def base(self, version: int) -> Base | None:
+        with self._lock:
+            return next((base for base in self._bases if base.version == version), None)
+
     def incidents(self, limit: int = 100) -> Sequence[Incident]:
         with self._lock:
             return self._incidents[::-1][:limit]

@@ -164,6 +164,10 @@ class PostgresCatalog:
         with self._connections.transaction() as connection:
             return readings.bases(connection, limit)
 
+    def base(self, version: int) -> Base | None:
+        with self._connections.transaction() as connection:
+            return next(iter(readings.bases(connection, 1, version)), None)
+
     def incidents(self, limit: int = 100) -> Sequence[Incident]:
         with self._connections.transaction() as connection:
             return readings.incidents(connection, limit)

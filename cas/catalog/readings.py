@@ -31,16 +31,16 @@ def insert_reading(connection: Connection, number: int, result: VersionResult) -
         )
 
 
-def bases(connection: Connection, limit: int) -> Sequence[Base]:
-    """Committed versions that have a mark, newest first."""
+def bases(connection: Connection, limit: int, version: int | None = None) -> Sequence[Base]:
+    """Committed versions that have a mark, newest first; with `version`, only this one."""
     rows = connection.execute(
         """
         SELECT m.version, m.since_scan, m.oldest, m.snapshot, m.system_identifier, m.database_oid,
                m.timeline, m.in_recovery, m.started
         FROM cas.version_marks m JOIN cas.versions v ON v.number = m.version
-        WHERE v.state = ANY (%s) ORDER BY m.version DESC LIMIT %s
+        WHERE v.state = ANY (%s) AND coalesce(m.version = %s, true) ORDER BY m.version DESC LIMIT %s
         """,
-        [[state.value for state in rules.COMMITTED], limit],
+        [[state.value for state in rules.COMMITTED], version, limit],
     )
     return [Base(version, Mark(*mark), since_scan) for version, since_scan, *mark in rows]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cas.bags import BagSorter
+from cas.differences import Difference
 from cas.engine.chunk_reader import ChunkReader
 from cas.format.entities import EntityEntry
 from cas.format.node import Node
@@ -27,20 +28,6 @@ TOGETHER = 512
 
 TOGETHER_BYTES = 4 * MIB
 """Bytes of live records after which they are fewer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One key whose records are not the same in a version and in the live table.
-
-    None: that side has no such record. `payload` is the live record; for a bag, whose keys are chunk ids,
-    it is set only where the live table has more of them, and `live` counts.
-    """
-
-    key: bytes
-    version: Leaf | None
-    live: Leaf | None
-    payload: bytes | None = None
 
 
 @dataclass(slots=True)

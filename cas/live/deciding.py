@@ -4,10 +4,11 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cas.catalog.restore_model import RestoreMode
+from cas.differences import Difference
 from cas.engine.chunk_reader import ChunkReader
 from cas.ids import ChunkKind
 from cas.live.column_map import ColumnMap
-from cas.live.comparing import Difference, grouped
+from cas.live.comparing import grouped
 from cas.live.merging import merged
 from cas.live.recasting import Recasting
 from cas.live.request import Prefer

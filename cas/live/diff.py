@@ -9,14 +9,14 @@ from contextlib import ExitStack, contextmanager
 from itertools import chain
 
 from cas.contents import Contents, open_contents
+from cas.differences import Difference, DifferenceSpool
 from cas.engine.repository import Repository
 from cas.errors import InvalidInput, NotFound
 from cas.format.entities import EntityEntry
 from cas.ids import CHUNK_ID_BYTES, ChunkId
 from cas.live.column_map import column_map
-from cas.live.comparing import Counts, Difference, compare
+from cas.live.comparing import Counts, compare
 from cas.live.differing import ComparedEntity, LiveDiff, Side
-from cas.live.spool import DifferenceSpool
 from cas.live.tables import TABLES
 from cas.progress import Progress
 from cas.read_ahead import read_ahead

@@ -11,9 +11,8 @@ from typing import TypeVar
 
 from cas.contents import Contents
 from cas.diff import ChangeKind, EntityDiff, FieldChange, RecordChange
-from cas.live.comparing import Difference
+from cas.differences import Difference, DifferenceSpool
 from cas.live.deciding import version_payloads
-from cas.live.spool import DifferenceSpool
 from cas.records.encodings import decode_text
 from cas.records.keys import decode_key
 from cas.records.model import Entity

@@ -4,9 +4,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from cas.contents import Contents
+from cas.differences import Difference
 from cas.errors import InvalidInput
 from cas.format.entities import EntityEntry
-from cas.live.comparing import Difference
 from cas.live.planned_table import Values
 from cas.live.tables import Name, Pair
 from cas.record_stream import read_records

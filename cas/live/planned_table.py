@@ -2,25 +2,29 @@
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from blake3 import blake3
 
 from cas.diff import ChangeKind, FieldChange, RecordChange
+from cas.differences import Difference, DifferenceSpool
 from cas.engine.chunk_reader import ChunkReader
+from cas.entity_changes import ChangeReading, Miscounted
 from cas.live.column_map import split_fields
-from cas.live.comparing import Batches, Counts, Difference, compare
+from cas.live.comparing import Batches, Counts, compare
 from cas.live.deciding import Conflict, Rules, decide
 from cas.live.plan import Drift, EntityPlan
 from cas.live.recasting import Recasting
-from cas.live.spool import ChangeSpool, DifferenceSpool
+from cas.live.spool import ChangeSpool
 from cas.live.tables import Name, Pair
 from cas.progress import Progress
 from cas.record_ids import RecordIds
 from cas.records.encodings import decode_text
 from cas.records.keys import decode_key
-from cas.records.live import Change
+from cas.records.live import Change, LiveSnapshot
 from cas.records.model import RecordBatch
 from cas.records.payload import NULL, TAB, strip_trailing_nulls, unescape
+from cas.records.source import Changed
 
 EXAMPLES = 3
 """Records of each kind that a plan shows."""
@@ -52,6 +56,8 @@ class PlannedTable:
         self.sets_sequence = False
         """Whether a sequence that it draws from is set."""
         self.recasting: Recasting | None = None
+        self.compared_by = "scan"
+        """How its differences were found."""
         self._known_places: dict[tuple[tuple[str, ...], bool], tuple[int, ...] | None] = {}
         self.conflicts = 0
         self._encoding = encoding
@@ -100,6 +106,28 @@ class PlannedTable:
         alike = self.pair.columns.keeps_places
         for one in compare(self.pair.entry, reader, counted, ids, self.counts, alike=alike):
             self.differences.add(one)
+
+    def compare_written(
+        self, reader: ChunkReader, look: LiveSnapshot, changed: Changed, ids: RecordIds, progress: Progress
+    ) -> bool:
+        """As `compare`, of what was written since the version was read. False where that does not fit, and
+        every row has to be read."""
+        entry, label = self.pair.entry, self.pair.live.label
+        progress.entity(label, 0, 0)
+        told = partial(progress.advance, label)
+        reading = ChangeReading(self.pair.live, entry, reader, ids.of, told)
+        try:
+            for one in reading.differences(changed, look, with_payloads=True):
+                self.differences.add(one)
+        except Miscounted:
+            self.differences.close()
+            self.differences = DifferenceSpool()
+            return False
+        found = reading.counts
+        self.counts.live_records = entry.records + found.inserted - found.deleted
+        self.counts.live_bytes = entry.payload_bytes + found.payload_bytes
+        self.compared_by = changed.read_by
+        return True
 
     def decide(self, reader: ChunkReader, rules: Rules) -> None:
         """Make the changes anew."""

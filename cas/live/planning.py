@@ -41,6 +41,7 @@ from cas.read_ahead import read_ahead
 from cas.record_ids import RecordIds
 from cas.record_stream import read_payload
 from cas.records.live import ForeignKey, LivePlatform, LiveSnapshot, OwnedSequence, SequenceValue
+from cas.records.marks import Mark
 from cas.records.model import Entity, RecordBatch
 from cas.records.source import Selection
 from cas.records.target import Finding
@@ -59,16 +60,18 @@ def prepare_plan(
     predicate: Predicate | None = None,
     base: int | None = None,
     undone: Undone | None = None,
+    read_at: Mark | None = None,
 ) -> PreparedPlan:
     """Plan bringing a version back into the platform. `number` is the restore's in the catalog; `base` of a
-    merge, the version after which live edits stay; `undone` is what an undo takes back.
+    merge, the version after which live edits stay; `undone` is what an undo takes back. `read_at`: where the
+    platform stood when the version was read, where that is known: then only what was written since is read.
 
     NotFound, InvalidInput for what the version or the platform lacks; Unsupported where keys differ; Conflict
     for an incomplete version; CorruptData where a needed chunk is missing or damaged.
     """
     contents = open_contents(repository, version)
     _require_whole(contents, request)
-    planner = _Planner(repository, platform, contents, request, progress, predicate, base, undone)
+    planner = _Planner(repository, platform, contents, request, progress, predicate, base, undone, read_at)
     with ExitStack() as files:
         tables, references, sequences, findings, seen = planner.run(files)
         entities = tuple(table.plan() for table in tables.values() if _is_told(table))
@@ -139,8 +142,10 @@ class _Planner:
         predicate: Predicate | None,
         base: int | None,
         undone: Undone | None,
+        read_at: Mark | None,
     ) -> None:
         self._undone = undone
+        self._read_at = read_at
         self._repository = repository
         self._platform = platform
         self._contents = contents
@@ -284,8 +289,21 @@ class _Planner:
     def _compare(self, tables: Mapping[Name, PlannedTable], look: LiveSnapshot) -> None:
         self._progress.phase("compare")
         for table in tables.values():
-            batches = _Batches(look, table.pair.live)
-            table.compare(self._contents.reader, batches, self._ids, self._progress)
+            if not self._compare_written(table, look):
+                batches = _Batches(look, table.pair.live)
+                table.compare(self._contents.reader, batches, self._ids, self._progress)
+
+    def _compare_written(self, table: PlannedTable, look: LiveSnapshot) -> bool:
+        """By what was written since the version was read, where that can be told: then the table held
+        just the version's records."""
+        pair, mark = table.pair, self._read_at
+        is_same = pair.entry.entity == pair.live and pair.columns.keeps_places and pair.entry.root is not None
+        if mark is None or not is_same or look.mark().why_not_since(mark):
+            return False
+        changed = look.changed(pair.live, mark)
+        if isinstance(changed, str):
+            return False
+        return table.compare_written(self._contents.reader, look, changed, self._ids, self._progress)
 
     def _narrow(
         self, tables: Mapping[Name, PlannedTable], meant: set[str], foreign_keys: Sequence[ForeignKey]

@@ -7,11 +7,11 @@ taken into the safety version; what the plan speaks of must not have moved.
 
 from collections.abc import Iterator, Mapping
 
+from cas.differences import Difference, DifferenceSpool
 from cas.engine.chunk_reader import ChunkReader
 from cas.errors import Conflict
-from cas.live.comparing import Difference, compare
+from cas.live.comparing import compare
 from cas.live.planned_table import PlannedTable
-from cas.live.spool import DifferenceSpool
 from cas.record_ids import RecordIds
 from cas.record_stream import read_payload
 from cas.records.live import LiveTransaction

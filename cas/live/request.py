@@ -55,6 +55,8 @@ class LiveRequest:
     accept_drift: bool = False
     allow_incomplete: bool = False
     safety: bool = True
+    scan: bool = False
+    """Compare every row, whatever could be told of what was written since the version was read."""
     undoes: int | None = None
     """Number of the restore that is taken back: its records are the scope."""
 

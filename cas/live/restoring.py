@@ -18,6 +18,7 @@ from cas.live.request import LiveRequest, Named
 from cas.live.touched_keys import written_keys
 from cas.progress import Progress
 from cas.records.live import LivePlatform
+from cas.records.marks import Mark
 
 
 def plan_restore(
@@ -60,6 +61,7 @@ def plan_restore(
             measured=restores.measured(),
             predicate=predicate,
             base=_base(catalog, version, request),
+            read_at=read_at(catalog, version, request),
         ),
     )
 
@@ -113,7 +115,14 @@ def prepare_again(
         predicate=predicate,
         base=_base(catalog, restore.version, request),
         undone=_undone(restores, request),
+        read_at=read_at(catalog, restore.version, request),
     )
+
+
+def read_at(catalog: Catalog, version: int, request: LiveRequest) -> Mark | None:
+    """Where the platform stood when the version was read; None where every row is to be compared."""
+    base = None if request.scan else catalog.base(version)
+    return base.mark if base else None
 
 
 def _undone(restores: Restores, request: LiveRequest) -> Undone | None:

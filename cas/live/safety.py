@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 
 from cas.catalog.interface import Catalog
 from cas.catalog.model import NewVersion, Trigger, Version, VersionKind
+from cas.differences import Difference
 from cas.engine.compression import Dictionary
 from cas.engine.repository import Repository
 from cas.engine.write_session import WriteSession, WriteSettings
@@ -16,7 +17,7 @@ from cas.errors import CorruptData
 from cas.format.document import EntityRead
 from cas.format.entities import EntityEntry, encode_definition, encode_entities, entity_order
 from cas.ids import ChunkKind
-from cas.live.comparing import Difference, grouped
+from cas.live.comparing import grouped
 from cas.live.planned_table import PlannedTable
 from cas.live.prepared import PreparedPlan
 from cas.live.tables import Name
@@ -109,7 +110,7 @@ class SafetyVersion:
         taken = self._listed([*taken, *self._sequences(transaction.sequences())])
         base = self._prepared.contents.document
         _, hashed, _ = self._repository.stored_document(base.number)
-        new = self._new
+        new, before = self._new, self._catalog.base(base.number)
         described = Described(
             trigger=new.trigger,
             kind=new.kind,
@@ -121,6 +122,8 @@ class SafetyVersion:
             parent=base.number,
             previous=hashed,
             unasked_bytes=self._catalog.version(base.number).stored_bytes or 0,
+            mark=transaction.mark(),
+            since_scan=before.since_scan + 1 if before else 0,
         )
         version = commit_version(
             self._session, self._repository.id, self._catalog, described, taken, None, self._progress

@@ -129,6 +129,9 @@ class LiveTransaction(Protocol):
     @property
     def identity(self) -> SourceIdentity: ...
 
+    def mark(self) -> Mark:
+        """Where in the server's history its moment is: before anything that it writes."""
+
     @property
     def entities(self) -> Sequence[Entity]:
         """The tables as they are now, those beside too."""

@@ -41,6 +41,7 @@ def snapshot(
     metadata: flags.Metadata = None,
     protect: flags.Protect = False,
     compression: flags.Compression = None,
+    scan: flags.Scan = False,
 ) -> ExitCode:
     """Take a version: one consistent moment of the database, every new record stored once."""
     cas.set(source=source, compression=compression)
@@ -64,6 +65,8 @@ def snapshot(
         allow_incomplete=allow_incomplete,
         level=cas.settings.compression,
         threads=cas.settings.threads,
+        scan=scan,
+        scan_every=cas.settings.scan_every,
     )
     platform = cas.source(cas.source_url)
     repository, catalog = cas.repository, cas.catalog

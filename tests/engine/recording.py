@@ -196,6 +196,9 @@ class GatedCatalog:
         self._gate.after("bases")
         return answer
 
+    def base(self, version: int) -> Base | None:
+        return self.inner.base(version)
+
     def incidents(self, limit: int = 100) -> Sequence[Incident]:
         return self.inner.incidents(limit)
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cas.contents import Contents, open_contents
-from cas.live.comparing import Batches, Counts, Difference, compare
+from cas.differences import Difference
+from cas.live.comparing import Batches, Counts, compare
 from cas.record_ids import RecordIds
 from cas.record_stream import read_payload
 from cas.records.model import RecordBatch

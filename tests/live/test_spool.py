@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cas.differences import Difference, DifferenceSpool
 from cas.ids import ChunkId
 from cas.live import spool
-from cas.live.comparing import Difference
-from cas.live.spool import ChangeSpool, DifferenceSpool
+from cas.live.spool import ChangeSpool
 from cas.records.live import Change
 from cas.tree.nodes import Leaf
 

@@ -20,7 +20,7 @@ from cas.postgres.live.written import Written, remember
 from cas.postgres.quoting import conversation_encoding
 from cas.postgres.reading.copying import copied, run
 from cas.postgres.reading.identity import identity_of
-from cas.postgres.reading.marking import condition_since
+from cas.postgres.reading.marking import condition_since, mark_of
 from cas.postgres.reading.selects import copy_statement
 from cas.postgres.reading.shapes import Table
 from cas.postgres.reading.splitting import Splitter
@@ -78,6 +78,9 @@ class PostgresTransaction:
         if table is None:
             raise NotFound("not a table of this transaction", where=entity.label)
         return table
+
+    def mark(self) -> Mark:
+        return mark_of(self._connection)
 
     def moved(self, entity: Entity, since: Mark) -> Iterator[RecordBatch] | None:
         table = self._table(entity)
