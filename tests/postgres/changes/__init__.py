@@ -1,0 +1,1 @@
+"""Reading what changed, against real servers."""
