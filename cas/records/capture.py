@@ -9,7 +9,8 @@ from cas.records.model import RecordBatch
 
 
 class Captured(Protocol):
-    """The keys of one entity that were written between two snapshots of a platform, and what is under them now.
+    """The keys of one entity that were written between two snapshots of a platform, and what is under them
+    now.
 
     Both iterators read from one connection: one of them at a time.
     """

@@ -59,10 +59,12 @@ class CapturedChanges:
     def _split(self, statement: bytes) -> Iterator[RecordBatch]:
         label = self._table.entity.label
         splitter = Splitter([key.column.part for key in self._keys], label)
-        with self._reading(label) as connection:
-            with closing(copied(connection.pgconn, statement, where=label)) as lists:
-                for rows in lists:
-                    yield splitter.split(rows)
+        with (
+            self._reading(label) as connection,
+            closing(copied(connection.pgconn, statement, where=label)) as lists,
+        ):
+            for rows in lists:
+                yield splitter.split(rows)
 
     @contextmanager
     def _reading(self, where: str) -> Iterator[psycopg.Connection]:
@@ -79,7 +81,8 @@ class CapturedChanges:
         order = b", ".join(_order(key, b"d.t%d" % key.number) for key in self._keys)
         names = b", ".join(b"d.t%d" % key.number for key in self._keys)
         return (
-            b"COPY (SELECT ''::pg_catalog.text, %b FROM (SELECT DISTINCT %b FROM (%b) AS w) AS d ORDER BY %b) TO STDOUT"
+            b"COPY (SELECT ''::pg_catalog.text, %b FROM (SELECT DISTINCT %b FROM (%b) AS w) AS d"
+            b" ORDER BY %b) TO STDOUT"
             % (
                 names,
                 texts,
@@ -90,7 +93,8 @@ class CapturedChanges:
 
     def _records_statement(self) -> bytes:
         """The keys are made distinct as the index tells them apart, so that none finds a record twice. Where
-        equal keys are equal to the byte, the order of the keys is that of the records, and only keys are sorted."""
+        equal keys are equal to the byte, the order of the keys is that of the records, and only keys are
+        sorted."""
         table, encoding, entity = self._table, self._encoding, self._table.entity
         values = b", ".join(
             b"%b AS k%d" % (key.unboxed(b"w.k%d" % key.number), key.number) for key in self._keys

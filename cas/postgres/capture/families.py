@@ -7,6 +7,7 @@ and deleted there.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 
@@ -70,7 +71,15 @@ def family_of(connection: psycopg.Connection, table: Table) -> tuple[Relation, .
     names = {column.name for column in table.key}
     with faults_of(table.entity.label):
         rows = connection.execute(_SQL, {"oid": table.oid, "key": sorted(names)}).fetchall()
-    return tuple(Relation(*row[:-1], set(row[-1]) == names) for row in rows)
+    return tuple(_relation(row, names) for row in rows)
+
+
+def _relation(row: tuple[Any, ...], key: set[str]) -> Relation:
+    oid, schema, name, is_parent, kind, is_owned, is_partition, is_subscribed, has_foreign, columns = row
+    has_key = set(columns) == key
+    return Relation(
+        oid, schema, name, is_parent, kind, is_owned, is_partition, is_subscribed, has_foreign, has_key
+    )
 
 
 def obstacle_of(table: Table, family: Sequence[Relation]) -> str:

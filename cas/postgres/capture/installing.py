@@ -37,8 +37,8 @@ from cas.records.source import Selection
 def install(url: str, tables: Sequence[str] = (), options: CaptureOptions | None = None) -> CaptureReport:
     """Capture these tables (patterns as in a selection; empty: all), anew where something is broken.
 
-    By the tables' owner; superuser is not needed. Tables that cannot be captured are skipped, with the reason.
-    InvalidInput where a pattern matches nothing, PermissionDenied where the schema may not be made.
+    By the tables' owner; superuser is not needed. Tables that cannot be captured are skipped, with the
+    reason. InvalidInput where a pattern matches nothing, PermissionDenied where the schema may not be made.
     """
     chosen = options or CaptureOptions()
     outcomes = []

@@ -32,7 +32,8 @@ SCHEMA = (
     " 'Change capture of cas. Take it away with `cas capture remove`, never by hand'",
     f"CREATE SEQUENCE IF NOT EXISTS {LOST}",
     f"""CREATE UNLOGGED TABLE IF NOT EXISTS {POSITIONS} (
-    reader text NOT NULL, log oid NOT NULL, snapshot pg_catalog.pg_snapshot NOT NULL, noted timestamptz NOT NULL
+    reader text NOT NULL, log oid NOT NULL, snapshot pg_catalog.pg_snapshot NOT NULL, noted timestamptz NOT
+        NULL
 ) {_OPTIONS}""",
     f"""CREATE UNLOGGED TABLE IF NOT EXISTS {WATERMARKS} (
     log oid NOT NULL, snapshot pg_catalog.pg_snapshot NOT NULL
@@ -96,7 +97,7 @@ def trigger_statements(oid: int, relation: Relation) -> Iterator[str]:
     for operation in relation.operations:
         name = trigger_name(oid, operation)
         yield (
-            f"CREATE OR REPLACE TRIGGER {name} AFTER {operation.upper()} ON {table}{_REFERENCING[operation]}\n"
-            f"FOR EACH STATEMENT EXECUTE FUNCTION {CAPTURE_SCHEMA}.{function}()"
+            f"CREATE OR REPLACE TRIGGER {name} AFTER {operation.upper()} ON {table}"
+            f"{_REFERENCING[operation]}\nFOR EACH STATEMENT EXECUTE FUNCTION {CAPTURE_SCHEMA}.{function}()"
         )
         yield f"ALTER TABLE {only}{table} ENABLE ALWAYS TRIGGER {name}"

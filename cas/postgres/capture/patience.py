@@ -11,8 +11,8 @@ from cas.postgres.connecting import ConnectionOptions
 from cas.postgres.faults import faults_of
 
 KEYS_PER_STATEMENT = 100_000
-"""Keys of one statement that are noted. Of more it is noted that there were more, and the table is scanned: the
-arrays must not become so large that the platform's statement fails."""
+"""Keys of one statement that are noted. Of more it is noted that there were more, and the table is scanned:
+the arrays must not become so large that the platform's statement fails."""
 
 
 @dataclass(frozen=True, slots=True)

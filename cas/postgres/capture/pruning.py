@@ -77,7 +77,8 @@ def prune(
     options: CaptureOptions | None = None,
     limits: LogLimits | None = None,
 ) -> Pruned:
-    """After a version was committed whose data are of this snapshot: the repository builds upon it from now on.
+    """After a version was committed whose data are of this snapshot: the repository builds upon it from now
+    on.
 
     tables: (schema, name) of those that the version holds; None: all. Where a log had become doubtful and all
     of its capture is whole again, it is sealed anew, which counts for later versions. Raises as faults do;

@@ -9,7 +9,7 @@ from cas.postgres.capture.changes import CapturedChanges
 from cas.postgres.capture.families import family_of, obstacle_of
 from cas.postgres.capture.keys import log_keys
 from cas.postgres.capture.naming import POSITIONS, SEAL, WATERMARKS, log_name
-from cas.postgres.capture.seals import MOVED, log_oid, seal_of, standing
+from cas.postgres.capture.seals import log_oid, moved_part, seal_of
 from cas.postgres.capture.snapshots import COVERS, checked
 from cas.postgres.capture.wholeness import flaw_of_triggers
 from cas.postgres.faults import faults_of
@@ -58,9 +58,8 @@ def captured(
     if log is None:
         return NO_LOG
     label = table.entity.label
-    with faults_of(label):
-        if not connection.execute(_MAY_READ, [log]).fetchall()[0][0]:
-            return NO_RIGHT
+    if not may_read(connection, log):
+        return NO_RIGHT
     family = family_of(connection, table)
     obstacle = obstacle_of(table, family)
     if obstacle:
@@ -71,10 +70,9 @@ def captured(
     flaw = flaw_of_triggers(connection, table, family)
     if flaw:
         return flaw
-    now = standing(connection, table, family, log)
-    for then, this, reason in zip(seal.parts, now, MOVED, strict=True):
-        if then != this:
-            return reason
+    moved = moved_part(connection, table, family, log, seal)
+    if moved:
+        return moved
     asked = {
         "base": base_snapshot,
         "reader": repository_id,
@@ -91,6 +89,12 @@ def captured(
     if not is_kept:
         return PRUNED
     return _read(connection, table, base_snapshot)
+
+
+def may_read(connection: psycopg.Connection, log: int) -> bool:
+    """Whether the connected role may read this log, and what belongs to it."""
+    with faults_of("looking at the log"):
+        return bool(connection.execute(_MAY_READ, [log]).fetchall()[0][0])
 
 
 def _read(connection: psycopg.Connection, table: Table, base: str) -> CapturedChanges | str:

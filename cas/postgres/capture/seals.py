@@ -1,7 +1,7 @@
 """The seal of a log: what held when it was set, and has to hold still for the log to be believed.
 
-It is the log's first row. Unlogged tables are emptied by a crash, and then it is gone. It holds a text for each
-part of what the log relies on, made from rows of the system catalogs and the numbers of the transactions
+It is the log's first row. Unlogged tables are emptied by a crash, and then it is gone. It holds a text for
+each part of what the log relies on, made from rows of the system catalogs and the numbers of the transactions
 that wrote them: nothing can be switched off and on again, dropped and made anew, without moving one.
 
 A seal counts for readers that saw its transaction. The one of an installation was set under locks that no
@@ -33,19 +33,23 @@ SELECT
                  (SELECT timeline_id FROM pg_control_checkpoint()),
                  (SELECT oid FROM pg_database WHERE datname = current_database()))),
   (SELECT format('%%s %%s', q.last_value, q.is_called) FROM {LOST} q),
-  (SELECT string_agg(format('%%s %%s %%s %%s %%s %%s %%s %%s', t.tgrelid, t.tgname, t.tgfoid, t.tgenabled, t.tgtype,
+  (SELECT string_agg(format('%%s %%s %%s %%s %%s %%s %%s %%s', t.tgrelid, t.tgname, t.tgfoid, t.tgenabled,
+      t.tgtype,
                             t.tgoldtable, t.tgnewtable, t.xmin), E'\\n' ORDER BY t.tgrelid, t.tgname)
-   FROM pg_trigger t WHERE t.tgfoid IN (SELECT f.oid FROM functions f) AND t.tgrelid = ANY (%(family)s::oid[])),
+   FROM pg_trigger t WHERE t.tgfoid IN (SELECT f.oid FROM functions f) AND t.tgrelid = ANY
+       (%(family)s::oid[])),
   (SELECT string_agg(f.line, E'\\n' ORDER BY f.proname) FROM functions f),
   (SELECT string_agg(format('%%s %%s', c.oid, c.relfilenode), ' ' ORDER BY c.oid) FROM pg_class c
    WHERE c.oid = ANY (%(family)s::oid[]))
    || coalesce((SELECT string_agg(format('%%s %%s %%s', i.inhrelid, i.inhparent, i.xmin), ' '
                                   ORDER BY i.inhrelid, i.inhparent) FROM pg_inherits i
                 WHERE i.inhrelid = ANY (%(family)s::oid[])), ''),
-  (SELECT string_agg(format('%%s %%s %%s %%s %%s', a.attrelid, a.attnum, a.atttypid, a.attisdropped, a.xmin), ' '
+  (SELECT string_agg(format('%%s %%s %%s %%s %%s', a.attrelid, a.attnum, a.atttypid, a.attisdropped, a.xmin),
+      ' '
                      ORDER BY a.attrelid, a.attnum)
    FROM pg_attribute a WHERE a.attrelid = ANY (%(family)s::oid[]) AND a.attnum > 0)
-   || (SELECT format(' key %%s', i.indkey) FROM pg_index i WHERE i.indrelid = %(table)s::oid AND i.indisprimary),
+   || (SELECT format(' key %%s', i.indkey) FROM pg_index i WHERE i.indrelid = %(table)s::oid AND
+       i.indisprimary),
   (SELECT format('%%s %%s %%s ', c.oid, c.xmin, c.relpersistence) || string_agg(format('%%s %%s %%s',
           a.attnum, a.atttypid, a.xmin), ' ' ORDER BY a.attnum)
    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
@@ -109,6 +113,17 @@ def seal_of(connection: psycopg.Connection, table: Table) -> Seal | None:
     if len(rows) != 1 or rows[0][2] is None:
         return None
     return Seal(rows[0][0], rows[0][1], tuple(rows[0][2]))
+
+
+def moved_part(
+    connection: psycopg.Connection, table: Table, family: Sequence[Relation], log: int, seal: Seal
+) -> str:
+    """Why the log is not believed any more, of MOVED; empty where all is as the seal says."""
+    now = standing(connection, table, family, log)
+    if len(seal.parts) != len(now):
+        return MOVED[-1]
+    moved = [reason for then, this, reason in zip(seal.parts, now, MOVED, strict=True) if then != this]
+    return moved[0] if moved else ""
 
 
 def set_seal(

@@ -28,7 +28,8 @@ WHERE n.nspname = '{CAPTURE_SCHEMA}' AND p.proname = ANY (%s)
 
 _LOG = f"""
 SELECT a.attname::text, format_type(a.atttypid, -1) FROM pg_attribute a
-WHERE a.attrelid = to_regclass('{CAPTURE_SCHEMA}.' || %s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+WHERE a.attrelid = to_regclass('{CAPTURE_SCHEMA}.' || %s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY
+    a.attnum
 """
 
 _TYPES = {"insert": 4, "update": 16, "delete": 8, "truncate": 32}
