@@ -5,11 +5,12 @@ Whatever makes a log doubtful is a reason to read in another way; nothing of it 
 
 import psycopg
 
+from cas.errors import CasError, ConnectionFailed, TimedOut
 from cas.postgres.capture.changes import CapturedChanges
 from cas.postgres.capture.families import family_of, obstacle_of
 from cas.postgres.capture.keys import log_keys
 from cas.postgres.capture.naming import POSITIONS, SEAL, WATERMARKS, log_name
-from cas.postgres.capture.seals import log_oid, moved_part, seal_of
+from cas.postgres.capture.seals import REWRITTEN, log_oid, moved_part, seal_of
 from cas.postgres.capture.snapshots import COVERS, checked
 from cas.postgres.capture.wholeness import flaw_of_triggers
 from cas.postgres.faults import faults_of
@@ -17,7 +18,7 @@ from cas.postgres.reading.shapes import CAPTURE_SCHEMA, Table
 
 _MAY_READ = f"""
 SELECT has_schema_privilege('{CAPTURE_SCHEMA}', 'USAGE')
-   AND (SELECT bool_and(has_table_privilege(oid, 'SELECT')) FROM pg_class
+   AND (SELECT bool_and(has_table_privilege(oid, 'SELECT') AND NOT row_security_active(oid)) FROM pg_class
         WHERE relnamespace = to_regnamespace('{CAPTURE_SCHEMA}') AND relkind IN ('r', 'S')
           AND (relname IN ('positions', 'watermarks', 'lost') OR oid = %s::oid))
 """
@@ -35,6 +36,7 @@ SELECT pg_snapshot_xmax(%(base)s::text::pg_snapshot) <= pg_snapshot_xmax(pg_curr
 
 NO_LOG = "not captured"
 NO_RIGHT = "the connected role may not read the log"
+UNREADABLE = "the log cannot be read"
 EMPTIED = "the log lost rows in a crash, or was emptied"
 OTHER_HISTORY = "the server was set back to a moment before the last version"
 PRUNED = "the log was pruned further than this repository read, or this repository never told what it read"
@@ -53,7 +55,19 @@ def captured(
     from, in the conversation's encoding, with the table locked. base_snapshot: pg_current_snapshot() of the
     read that the version builds upon, as text; `prune` was told of it. Raises as faults do.
     """
-    base_snapshot = checked(base_snapshot)
+    base = checked(base_snapshot)
+    try:
+        with connection.transaction():  # a savepoint: what fails must not end the version's transaction
+            return _captured(connection, table, base, repository_id)
+    except (ConnectionFailed, TimedOut):
+        raise
+    except CasError as error:
+        return f"{UNREADABLE}: {error.what}"
+
+
+def _captured(
+    connection: psycopg.Connection, table: Table, base: str, repository_id: str
+) -> CapturedChanges | str:
     log = log_oid(connection, table.oid)
     if log is None:
         return NO_LOG
@@ -72,9 +86,9 @@ def captured(
         return flaw
     moved = moved_part(connection, table, family, log, seal)
     if moved:
-        return moved
+        return TRUNCATED if moved == REWRITTEN and _was_truncated(connection, table, base) else moved
     asked = {
-        "base": base_snapshot,
+        "base": base,
         "reader": repository_id,
         "log": log,
         "sealed": seal.transaction,
@@ -88,7 +102,16 @@ def captured(
         return TOO_YOUNG
     if not is_kept:
         return PRUNED
-    return _read(connection, table, base_snapshot)
+    return _read(connection, table, base)
+
+
+def _was_truncated(connection: psycopg.Connection, table: Table, base: str) -> bool:
+    query = (
+        f"SELECT EXISTS (SELECT FROM {CAPTURE_SCHEMA}.{log_name(table.oid)} WHERE operation = 'T'"
+        " AND NOT pg_visible_in_snapshot(xid, %s::pg_snapshot))"
+    )
+    with faults_of(table.entity.label):
+        return bool(connection.execute(query.encode(), [base]).fetchall()[0][0])
 
 
 def may_read(connection: psycopg.Connection, log: int) -> bool:

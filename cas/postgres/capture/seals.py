@@ -20,50 +20,52 @@ from cas.postgres.capture.naming import LOST, SEAL, function_name, log_name, mar
 from cas.postgres.faults import faults_of
 from cas.postgres.reading.shapes import CAPTURE_SCHEMA, Table
 
-# In the order of MOVED.
+# In the order of MOVED. What may be long is hashed.
 _STANDING = f"""
-WITH functions AS (
-    SELECT p.oid, p.proname, format('%%s %%s %%s %%s %%s %%s %%s', p.oid, p.xmin, md5(p.prosrc), p.prosecdef,
-                                    p.proconfig, p.proowner, p.prolang) AS line
-    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WITH family AS (
+    SELECT c.oid, c.relfilenode FROM pg_class c WHERE c.oid = ANY (%(family)s::oid[])
+), functions AS (
+    SELECT p.oid FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE n.nspname = '{CAPTURE_SCHEMA}' AND p.proname = ANY (%(functions)s)
 )
 SELECT
   (SELECT format('%%s %%s %%s', (SELECT system_identifier FROM pg_control_system()),
                  (SELECT timeline_id FROM pg_control_checkpoint()),
                  (SELECT oid FROM pg_database WHERE datname = current_database()))),
-  (SELECT format('%%s %%s', q.last_value, q.is_called) FROM {LOST} q),
-  (SELECT string_agg(format('%%s %%s %%s %%s %%s %%s %%s %%s', t.tgrelid, t.tgname, t.tgfoid, t.tgenabled,
-      t.tgtype,
-                            t.tgoldtable, t.tgnewtable, t.xmin), E'\\n' ORDER BY t.tgrelid, t.tgname)
-   FROM pg_trigger t WHERE t.tgfoid IN (SELECT f.oid FROM functions f) AND t.tgrelid = ANY
-       (%(family)s::oid[])),
-  (SELECT string_agg(f.line, E'\\n' ORDER BY f.proname) FROM functions f),
-  (SELECT string_agg(format('%%s %%s', c.oid, c.relfilenode), ' ' ORDER BY c.oid) FROM pg_class c
-   WHERE c.oid = ANY (%(family)s::oid[]))
-   || coalesce((SELECT string_agg(format('%%s %%s %%s', i.inhrelid, i.inhparent, i.xmin), ' '
-                                  ORDER BY i.inhrelid, i.inhparent) FROM pg_inherits i
-                WHERE i.inhrelid = ANY (%(family)s::oid[])), ''),
-  (SELECT string_agg(format('%%s %%s %%s %%s %%s', a.attrelid, a.attnum, a.atttypid, a.attisdropped, a.xmin),
-      ' '
-                     ORDER BY a.attrelid, a.attnum)
-   FROM pg_attribute a WHERE a.attrelid = ANY (%(family)s::oid[]) AND a.attnum > 0)
-   || (SELECT format(' key %%s', i.indkey) FROM pg_index i WHERE i.indrelid = %(table)s::oid AND
-       i.indisprimary),
-  (SELECT format('%%s %%s %%s ', c.oid, c.xmin, c.relpersistence) || string_agg(format('%%s %%s %%s',
-          a.attnum, a.atttypid, a.xmin), ' ' ORDER BY a.attnum)
+  (SELECT format('%%s %%s', last_value, is_called) FROM {LOST}),
+  (SELECT md5(string_agg(format('%%s %%s %%s %%s %%s %%s %%s %%s', t.tgrelid, t.tgname, t.tgfoid, t.tgenabled,
+                                t.tgtype, t.tgoldtable, t.tgnewtable, t.xmin), ' ' ORDER BY t.tgrelid, t.tgname))
+   FROM pg_trigger t JOIN family f ON f.oid = t.tgrelid JOIN functions p ON p.oid = t.tgfoid),
+  (SELECT md5(string_agg(format('%%s %%s %%s %%s %%s %%s %%s', p.oid, p.xmin, p.prosrc, p.prosecdef, p.proconfig,
+                                p.proowner, p.prolang), ' ' ORDER BY p.oid))
+   FROM pg_proc p JOIN functions f ON f.oid = p.oid),
+  md5((SELECT string_agg(f.oid::text, ' ' ORDER BY f.oid) FROM family f)
+      || coalesce((SELECT string_agg(format('%%s %%s %%s', i.inhrelid, i.inhparent, i.xmin), ' '
+                                     ORDER BY i.inhrelid, i.inhparent)
+                   FROM pg_inherits i JOIN family f ON f.oid = i.inhrelid), '')),
+  md5((SELECT string_agg(format('%%s %%s %%s %%s %%s', a.attrelid, a.attnum, a.atttypid, a.attisdropped, a.xmin),
+                         ' ' ORDER BY a.attrelid, a.attnum)
+       FROM pg_attribute a JOIN family f ON f.oid = a.attrelid WHERE a.attnum > 0)
+      || (SELECT format(' key %%s', i.indkey) FROM pg_index i
+          WHERE i.indrelid = %(table)s::oid AND i.indisprimary)),
+  (SELECT md5(format('%%s %%s %%s ', c.oid, c.xmin, c.relpersistence)
+              || string_agg(format('%%s %%s %%s', a.attnum, a.atttypid, a.xmin), ' ' ORDER BY a.attnum))
    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
-   WHERE c.oid = %(log)s::oid GROUP BY c.oid, c.xmin, c.relpersistence)
+   WHERE c.oid = %(log)s::oid GROUP BY c.oid, c.xmin, c.relpersistence),
+  (SELECT md5(string_agg(format('%%s %%s', f.oid, f.relfilenode), ' ' ORDER BY f.oid)) FROM family f)
 """
+
+REWRITTEN = "the table was rewritten"
 
 MOVED = (
     "the server's storage was set back, or it is another one",
     "the log could not be written at least once",
     "a trigger was altered, disabled or dropped",
     "a function of the triggers was altered",
-    "a partition or a parent was attached, detached or rewritten",
+    "a partition or a parent was attached or detached",
     "the table was altered",
     "the log was altered",
+    REWRITTEN,
 )
 """Why a log is not believed, by the part of the seal that differs."""
 

@@ -59,7 +59,9 @@ def test_merge_conflict_copy_and_writing_with(platform: Platform) -> None:
         WHEN MATCHED AND v.name = '' THEN DELETE WHEN MATCHED THEN UPDATE SET name = v.name
         WHEN NOT MATCHED THEN INSERT VALUES (v.id, v.name)""")
     platform.run("INSERT INTO items VALUES (3, 'c'), (301, 'y') ON CONFLICT (id) DO UPDATE SET name = 'c'")
-    platform.run("WITH gone AS (DELETE FROM items WHERE id = 4 RETURNING id) INSERT INTO items SELECT id + 400 FROM gone")
+    platform.run(
+        "WITH gone AS (DELETE FROM items WHERE id = 4 RETURNING id) INSERT INTO items SELECT id + 400 FROM gone"
+    )
     with writer(platform) as connection, connection.cursor() as cursor:
         with cursor.copy("COPY items (id) FROM STDIN") as copy:
             copy.write(b"600\n601\n")
@@ -95,7 +97,9 @@ def test_what_triggers_of_the_platform_make_of_it(platform: Platform) -> None:
         CREATE TRIGGER swallow BEFORE DELETE ON items FOR EACH ROW EXECUTE FUNCTION swallow()""")
     platform.install()
     base = platform.version()
-    platform.run("INSERT INTO items VALUES (5); UPDATE items SET name = 'x' WHERE id = 6; DELETE FROM items WHERE id = 7")
+    platform.run(
+        "INSERT INTO items VALUES (5); UPDATE items SET name = 'x' WHERE id = 6; DELETE FROM items WHERE id = 7"
+    )
     found = platform.found("items", base)
     assert found.keys == ids(6, 10005, 10006)
     assert found.gone == set(ids(6))
@@ -165,7 +169,9 @@ def test_what_is_committed_while_a_version_is_read(platform: Platform) -> None:
 
 def test_a_role_without_any_right_on_the_log_writes(platform: Platform) -> None:
     base = platform.captured(ITEMS)
-    platform.run("GRANT SELECT, INSERT, UPDATE, DELETE ON items TO live_guest; GRANT USAGE ON SCHEMA public TO live_guest")
+    platform.run(
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON items TO live_guest; GRANT USAGE ON SCHEMA public TO live_guest"
+    )
     ask(as_role(platform.admin, "live_guest"), "UPDATE items SET name = 'guest' WHERE id = 1")
     assert platform.found("items", base).keys == ids(1)
 
@@ -176,7 +182,9 @@ def test_the_writers_own_settings_change_no_key(platform: Platform, setting: str
     base = platform.captured("CREATE TABLE days (day date, at timestamptz, PRIMARY KEY (day, at))")
     with writer(platform) as connection:
         connection.execute(f"SET {setting}".encode())
-        connection.execute("INSERT INTO days VALUES (make_date(2026, 3, 1), make_timestamptz(2026,3,1,0,0,0,'UTC'))")
+        connection.execute(
+            "INSERT INTO days VALUES (make_date(2026, 3, 1), make_timestamptz(2026,3,1,0,0,0,'UTC'))"
+        )
     assert platform.found("days", base).keys == [("2026-03-01", "2026-03-01 00:00:00+00")]
 
 
@@ -189,7 +197,9 @@ def test_in_a_replicas_role(platform: Platform) -> None:
 
 def test_lookups_read_no_more_rows_than_were_written(platform: Platform) -> None:
     platform.run("CREATE TABLE items (id bigint PRIMARY KEY, name text)")
-    platform.run("INSERT INTO items SELECT n, repeat('x', 50) FROM generate_series(1, 20000) n; ANALYZE items")
+    platform.run(
+        "INSERT INTO items SELECT n, repeat('x', 50) FROM generate_series(1, 20000) n; ANALYZE items"
+    )
     platform.install()
     base = platform.version()
     platform.run("UPDATE items SET name = 'y' WHERE id % 100 = 0")
