@@ -28,10 +28,10 @@ _BODY = """
 #variable_conflict use_column
 -- {limit} keys of a statement
 DECLARE
-    noted bigint;
-    patience text;
+    noted pg_catalog.int8;
+    patience pg_catalog.text;
 BEGIN
-    IF pg_catalog.current_setting('{setting}', true) = 'yes' THEN
+    IF pg_catalog.current_setting('{setting}', true) OPERATOR(pg_catalog.=) 'yes' THEN
 {plain}
     ELSE
         BEGIN
@@ -70,7 +70,7 @@ def marking_body(oid: int) -> str:
     head = f"INSERT INTO {CAPTURE_SCHEMA}.{log_name(oid)} SELECT pg_catalog.pg_current_xact_id(), TG_RELID"
     tail = f"WHERE EXISTS (SELECT FROM {_SIDES['o']}) RETURNING rows INTO noted;"
     tail = f"0, pg_catalog.statement_timestamp() {tail}"
-    writing = f'{head}, pg_catalog.left(TG_OP, 1)::"char", {tail}'
+    writing = f'{head}, pg_catalog.left(TG_OP, 1)::pg_catalog."char", {tail}'
     return _body(oid, writing, 0)
 
 

@@ -14,7 +14,7 @@ from cas.postgres.faults import faults_of
 from cas.postgres.reading.shapes import CAPTURE_SCHEMA, Table
 
 _FUNCTIONS = f"""
-SELECT p.proname::text, p.prosrc, p.prosecdef AND p.proconfig = '{{"search_path=pg_catalog, pg_temp"}}'
+SELECT p.proname::text, p.prosrc, p.prosecdef AND p.proconfig IS NULL
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE n.nspname = '{CAPTURE_SCHEMA}' AND p.proname = ANY (%s)
 """
@@ -95,7 +95,7 @@ def _flaw_of_functions(
     names = [function_name(table.oid), marking_name(table.oid)]
     with faults_of(table.entity.label):
         rows = connection.execute(_FUNCTIONS, [names]).fetchall()
-    there = {name: (source, is_pinned) for name, source, is_pinned in rows}
+    there = {name: (source, is_right) for name, source, is_right in rows}
     if limit is None:
         found = limit_in(there.get(names[0], ("", False))[0])
         limit = KEYS_PER_STATEMENT if found is None else found
