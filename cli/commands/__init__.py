@@ -26,6 +26,7 @@ NAMES = (
     "undo",
     "check",
     "drill",
+    "capture",
     "catalog",
     "doctor",
     "demo",

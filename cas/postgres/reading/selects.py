@@ -28,16 +28,12 @@ def copy_statement(table: Table, encoding: str, narrowed: bytes = b"") -> bytes:
     """
     entity = table.entity
     only = b"" if entity.kind is EntityKind.PARTITIONED else b"ONLY "
-    payload = [ALIAS + column(c.name, encoding) for c in entity.columns]
-    if table.key and not payload:
-        payload = [b"''::pg_catalog.text"]  # all columns are generated: an empty payload, and the key
-    selected = b", ".join([*payload, *(_text(key, encoding) for key in table.key)])
-    order = b", ".join(_order(key, encoding) for key in table.key)
+    order = b", ".join(key_order(key, encoding) for key in table.key)
     return b"COPY (SELECT %b FROM %b%b AS r%b%b) TO STDOUT" % (
-        selected,
+        selected_columns(table, encoding),
         only,
         qualified(entity.schema, entity.name, encoding),
-        _condition(table, encoding, narrowed),
+        row_condition(table, encoding, narrowed),
         b" ORDER BY " + order if order else b"",
     )
 
@@ -49,24 +45,35 @@ def count_statement(table: Table, encoding: str) -> bytes:
     return b"SELECT pg_catalog.count(*) FROM %b%b AS r%b" % (
         only,
         qualified(entity.schema, entity.name, encoding),
-        _condition(table, encoding, b""),
+        row_condition(table, encoding, b""),
     )
 
 
-def _text(key: KeyColumn, encoding: str) -> bytes:
-    name = ALIAS + column(key.name, encoding)
+def selected_columns(table: Table, encoding: str) -> bytes:
+    """The payload's columns of a row `r`, and behind them the key's texts."""
+    payload = [ALIAS + column(c.name, encoding) for c in table.entity.columns]
+    if table.key and not payload:
+        payload = [b"''::pg_catalog.text"]  # all columns are generated: an empty payload, and the key
+    keys = [key_text(key, ALIAS + column(key.name, encoding)) for key in table.key]
+    return b", ".join([*payload, *keys])
+
+
+def key_text(key: KeyColumn, value: bytes) -> bytes:
+    """What COPY prints of a value of the key's column."""
     if key.part is not KeyPart.TEXT or key.sorts_as_text:
-        return name
-    return b"pg_catalog.format('%%s', %b)" % name
+        return value
+    return b"pg_catalog.format('%%s', %b)" % value
 
 
-def _order(key: KeyColumn, encoding: str) -> bytes:
+def key_order(key: KeyColumn, encoding: str) -> bytes:
+    """By what rows `r` are put in the order of the key's bytes."""
+    value = ALIAS + column(key.name, encoding)
     if key.part is KeyPart.TEXT:
-        return _text(key, encoding) + b' COLLATE pg_catalog."C"'
-    return ALIAS + column(key.name, encoding)
+        return key_text(key, value) + b' COLLATE pg_catalog."C"'
+    return value
 
 
-def _condition(table: Table, encoding: str, narrowed: bytes) -> bytes:
+def row_condition(table: Table, encoding: str, narrowed: bytes) -> bytes:
     """The extension's own `WHERE ...` (the other rows come with CREATE EXTENSION), and what narrows it."""
     conditions = [narrowed] if narrowed else []
     if table.condition:
