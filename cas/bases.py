@@ -37,14 +37,16 @@ class Bases:
         return self._bases[0].since_scan if self._bases else 0
 
     def of(self, entity: Entity, now: Mark) -> EntityBase | str:
-        """The newest one that can be continued; else why not even the newest can, in words."""
+        """The newest one of this database that can be continued; else why even the newest cannot, in words."""
         why_not = ""
         for base in self._bases:
-            found = now.why_not_since(base.mark) or self._in(base, entity)
+            if not now.is_same_database(base.mark):
+                continue
+            found = self._in(base, entity)
             if isinstance(found, EntityBase):
                 return found
             why_not = why_not or found
-        return why_not or "no earlier version to build upon"
+        return why_not or "no earlier version of this database to build upon"
 
     def _in(self, base: Base, entity: Entity) -> EntityBase | str:
         entries = self._entries(base.version)

@@ -132,7 +132,7 @@ class EntityTaking:
         base = self._bases.of(entity, self._now)
         if isinstance(base, str):
             return None, base
-        return base, snapshot.changed(entity, base.mark)
+        return base, snapshot.changed(entity, base.mark, self._repository.id)
 
     def _scan(self, snapshot: SourceSnapshot, entity: Entity, definition: ChunkId, why: str) -> Taken:
         estimate = snapshot.estimate(entity)

@@ -221,7 +221,7 @@ class _Taking:
             take = partial(taking.take, snapshot) if taking else self._without_data
             taken = [take(entity) for entity in entities]
             snapshot.finish()
-            return self._commit(catalog, snapshot, taken, schema, taking)
+            return self._commit(catalog, source, snapshot, taken, schema, taking)
 
     def _taking(self, now: Mark, encoding: str) -> EntityTaking:
         session, repository = self._session, self._repository
@@ -268,6 +268,7 @@ class _Taking:
     def _commit(
         self,
         catalog: Catalog,
+        source: Source,
         snapshot: SourceSnapshot,
         taken: Sequence[Taken],
         schema: ValueRef | None,
@@ -303,6 +304,16 @@ class _Taking:
             since_scan=found.since_scan,
             incidents=found.incidents,
         )
-        return commit_version(
+        version = commit_version(
             self._session, self._repository.id, catalog, described, taken, schema, self._progress
         )
+        if found.mark is not None:
+            self._tell_kept(source, found.mark, [one.entry.entity for one in taken])
+        return version
+
+    def _tell_kept(self, source: Source, mark: Mark, entities: Sequence[Entity]) -> None:
+        """The version is there, whatever the platform says to that."""
+        try:
+            source.kept(self._repository.id, mark, entities)
+        except CasError as error:
+            self._warnings.append(f"the platform keeps what it noted of changes, and that grows: {error}")

@@ -1,11 +1,13 @@
 """Counting what long work tells, so that rates and remaining time come from real numbers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from time import monotonic
 
+from cas.records.marks import Mark
+from cas.records.model import Entity
 from cas.records.source import EntityEstimate, Selection, Source, SourceSnapshot
 
 SHORTEST_SECONDS = 1.0
@@ -153,6 +155,9 @@ class Announced:
     @property
     def url(self) -> str:
         return self._source.url
+
+    def kept(self, reader: str, mark: Mark, entities: Sequence[Entity]) -> None:
+        self._source.kept(reader, mark, entities)
 
     @contextmanager
     def snapshot(self, selection: Selection, *, allow_incomplete: bool = False) -> Iterator[SourceSnapshot]:

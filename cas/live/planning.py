@@ -298,9 +298,9 @@ class _Planner:
         just the version's records."""
         pair, mark = table.pair, self._read_at
         is_same = pair.entry.entity == pair.live and pair.columns.keeps_places and pair.entry.root is not None
-        if mark is None or not is_same or look.mark().why_not_since(mark):
+        if mark is None or not is_same or not look.mark().is_same_database(mark):
             return False
-        changed = look.changed(pair.live, mark)
+        changed = look.changed(pair.live, mark, self._repository.id)
         if isinstance(changed, str):
             return False
         return table.compare_written(self._contents.reader, look, changed, self._ids, self._progress)

@@ -20,6 +20,10 @@ class Mark:
     in_recovery: bool
     started: str
 
+    def is_same_database(self, other: "Mark") -> bool:
+        """Whether both are of one database, as far as it says itself."""
+        return (self.system_identifier, self.database_oid) == (other.system_identifier, other.database_oid)
+
     def why_not_since(self, earlier: "Mark") -> str:
         """Why what happened since `earlier` cannot be told from transaction numbers; empty where it can."""
         if self.system_identifier != earlier.system_identifier:

@@ -118,9 +118,9 @@ class SourceSnapshot(Protocol):
     def mark(self) -> Mark:
         """Where in the server's history this moment is."""
 
-    def changed(self, entity: Entity, since: Mark) -> Changed | str:
+    def changed(self, entity: Entity, since: Mark, reader: str) -> Changed | str:
         """What may have changed since the moment of an earlier snapshot, in which the entity had the same
-        definition; else why that cannot be told, in words."""
+        definition; else why that cannot be told, in words. `reader`: who calls `Source.kept`."""
 
     def count(self, entity: Entity) -> int:
         """The records of a table."""
@@ -149,3 +149,7 @@ class Source(Protocol):
     ) -> AbstractContextManager[SourceSnapshot]:
         """Open one consistent moment. With `allow_incomplete`, tables that may not be read become
         omissions."""
+
+    def kept(self, reader: str, mark: Mark, entities: Sequence[Entity]) -> None:
+        """What `reader` has read of these entities at this moment is durable: of what happened before it, it
+        will not ask again. Raises as a read does; then later reads cost more, and are right."""

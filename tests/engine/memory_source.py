@@ -68,6 +68,9 @@ class MemorySource:
     ) -> AbstractContextManager["MemorySnapshot"]:
         return self._open(selection)
 
+    def kept(self, reader: str, mark: Mark, entities: Sequence[Entity]) -> None:
+        """Nothing is noted here."""
+
     @contextmanager
     def _open(self, selection: Selection) -> Iterator["MemorySnapshot"]:
         yield MemorySnapshot(self, selection)
@@ -121,8 +124,10 @@ class MemorySnapshot:
     def mark(self) -> Mark:
         return Mark(self._number, str(self._number), "7", 5, 1, False, self._source.history.name)
 
-    def changed(self, entity: Entity, since: Mark) -> Changed | str:
+    def changed(self, entity: Entity, since: Mark, reader: str) -> Changed | str:
         """What was written since, and every seventh record beside it."""
+        if since.started != self._source.history.name:
+            return "the server was started again"
         rows, before = self._tables[entity], self._source.history.moments[since.xmin - 1].get(entity)
         if not isinstance(rows, dict) or not isinstance(before, dict):
             return "no primary key"

@@ -14,6 +14,10 @@ from typing import TypeVar
 import psycopg
 
 from cas.errors import NotFound, SourceChanged
+from cas.postgres.capture.changes import CapturedChanges
+from cas.postgres.capture.patience import CaptureOptions
+from cas.postgres.capture.pruning import prune
+from cas.postgres.capture.reading import NO_LOG, captured
 from cas.postgres.connecting import ConnectionOptions, connect, shown_url
 from cas.postgres.dumping.schema import ROLE
 from cas.postgres.dumping.snapshot_schema import SnapshotSchema
@@ -79,6 +83,12 @@ class PostgresSource:
     ) -> Iterator["PostgresSnapshot"]:
         with self.opened(selection, PostgresSnapshot, allow_incomplete=allow_incomplete) as snapshot:
             yield snapshot
+
+    def kept(self, reader: str, mark: Mark, entities: Sequence[Entity]) -> None:
+        """Tells change capture, where there is any."""
+        tables = [(entity.schema, entity.name) for entity in entities if entity.key]
+        options = CaptureOptions(connection=self._options.connection)
+        prune(self._url, reader, mark.snapshot, tables, options)
 
     @contextmanager
     def opened(
@@ -180,8 +190,8 @@ class PostgresSnapshot:
         with self._readers.asking("the moment") as connection:
             return mark_of(connection)
 
-    def changed(self, entity: Entity, since: Mark) -> Changed | str:
-        """By the xmin of rows."""
+    def changed(self, entity: Entity, since: Mark, reader: str) -> Changed | str:
+        """By the keys that change capture has noted; else by the xmin of rows."""
         if entity.kind in (EntityKind.SEQUENCES, EntityKind.LARGE_OBJECTS):
             return "always read whole"
         table = self._table(entity)
@@ -190,10 +200,23 @@ class PostgresSnapshot:
         if table.shows_names:
             return "it shows names of other things, which may be renamed"
         with self._readers.asking(entity.label) as connection:
+            noted = captured(connection, table, since.snapshot, reader)
+            if not isinstance(noted, str):
+                return Changed("capture", self._noted_records(noted), self._noted_keys(noted))
             condition = condition_since(connection, since, table.relations)
         if isinstance(condition, str):
             return condition
-        return Changed("xmin", self._written(table, condition), None)
+        return Changed(
+            "xmin", self._written(table, condition), None, "" if noted == NO_LOG else f"capture: {noted}"
+        )
+
+    def _noted_records(self, noted: CapturedChanges) -> Generator[RecordBatch, None, None]:
+        with self._readers.asking("captured records") as connection:
+            yield from noted.on(connection).batches()
+
+    def _noted_keys(self, noted: CapturedChanges) -> Generator[Sequence[bytes], None, None]:
+        with self._readers.asking("captured keys") as connection:
+            yield from noted.on(connection).keys()
 
     def _written(self, table: Table, condition: bytes) -> Generator[RecordBatch, None, None]:
         with self._readers.reading(table.entity.label) as connection:
