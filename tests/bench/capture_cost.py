@@ -130,7 +130,9 @@ def _single(server: BenchServer, url: str, prefix: Path) -> float:
     script.write_text(_SINGLE % RECORDS)
     command = [program, "-n", "-c", "1", "-T", str(SECONDS), "-f", script, "-l", "--log-prefix", prefix, url]
     subprocess.run(command, check=True, capture_output=True)
-    lines = [line for file in prefix.parent.glob(f"{prefix.name}.[0-9]*") for line in file.read_text().splitlines()]
+    lines = [
+        line for file in prefix.parent.glob(f"{prefix.name}.[0-9]*") for line in file.read_text().splitlines()
+    ]
     return float(median(int(line.split()[2]) for line in lines))
 
 

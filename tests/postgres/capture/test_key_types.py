@@ -98,7 +98,10 @@ def test_a_key_of_many_columns(platform: Platform) -> None:
     assert (len(found.keys), len(found.gone)) == (6, 3)
 
 
-@pytest.mark.parametrize(("kind", "one", "other"), [("numeric", "1.0", "1.00"), ("float8", "0", "-0"), ("interval", "1 day", "24:00:00")])
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [("numeric", "1.0", "1.00"), ("float8", "0", "-0"), ("interval", "1 day", "24:00:00")],
+)
 def test_keys_that_are_equal_and_not_the_same(platform: Platform, kind: str, one: str, other: str) -> None:
     """Rule 8."""
     base = platform.captured(
@@ -115,7 +118,9 @@ def test_a_collation_that_knows_no_case(cluster15: Cluster, database: Databases)
     """Rule 8; the embedded 18 has no ICU."""
     admin = database(cluster15)
     platform = Platform(cluster15, admin, admin)
-    platform.run("CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+    platform.run(
+        "CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+    )
     base = platform.captured("""
         CREATE TABLE things (id text COLLATE nocase PRIMARY KEY, name text);
         INSERT INTO things VALUES ('a', '1'), ('b', '1'), ('C', '1')""")
@@ -125,15 +130,32 @@ def test_a_collation_that_knows_no_case(cluster15: Cluster, database: Databases)
     assert list(found.records) == [("A",), ("B",), ("C",)]
 
 
-ODD = ['we"ird', "näme", "a b", "SELECT", "$cas$", "%s", "{0}", "cas_new", "k1", "r", "x", "l", "noted", "patience"]
+ODD = [
+    'we"ird',
+    "näme",
+    "a b",
+    "SELECT",
+    "$cas$",
+    "%s",
+    "{0}",
+    "cas_new",
+    "k1",
+    "r",
+    "x",
+    "l",
+    "noted",
+    "patience",
+]
 
 
 @pytest.mark.parametrize("name", ODD)
 def test_odd_names(platform: Platform, name: str) -> None:
     quoted = '"' + name.replace('"', '""') + '"'
-    platform.run(f'CREATE SCHEMA IF NOT EXISTS {quoted}')
+    platform.run(f"CREATE SCHEMA IF NOT EXISTS {quoted}")
     table = f"{quoted}.{quoted}"
-    base = platform.captured(f'CREATE TABLE {table} ({quoted} int PRIMARY KEY, "more {name.replace(chr(34), "")}" text)')
+    base = platform.captured(
+        f'CREATE TABLE {table} ({quoted} int PRIMARY KEY, "more {name.replace(chr(34), "")}" text)'
+    )
     platform.run(f"INSERT INTO {table} VALUES (1), (2); UPDATE {table} SET {quoted} = 3 WHERE {quoted} = 1")
     found = platform.found(name, base)
     assert found.keys == [("1",), ("2",), ("3",)]
@@ -171,9 +193,10 @@ def test_a_temporal_key(platform: Platform) -> None:
 
 
 def test_columns_that_are_generated(platform: Platform) -> None:
-    base = platform.captured("CREATE TABLE things (a int, b int GENERATED ALWAYS AS (a * 10) STORED PRIMARY KEY)")
+    base = platform.captured(
+        "CREATE TABLE things (a int, b int GENERATED ALWAYS AS (a * 10) STORED PRIMARY KEY)"
+    )
     platform.run("INSERT INTO things VALUES (1), (2); UPDATE things SET a = 5 WHERE a = 1")
     found = platform.found("things", base)
     assert found.keys == [("10",), ("20",), ("50",)]
     assert found.records == {("20",): "2", ("50",): "5"}
-

@@ -103,7 +103,9 @@ def test_publications_for_all_tables_work(platform: Platform, base: str) -> None
     base = platform.version()
     platform.run("UPDATE items SET name = 'x' WHERE id = 2")
     assert platform.found("items", base).keys == ids(2)
-    published = platform.as_admin("SELECT tablename FROM pg_publication_tables WHERE schemaname = 'cas_capture'")
+    published = platform.as_admin(
+        "SELECT tablename FROM pg_publication_tables WHERE schemaname = 'cas_capture'"
+    )
     assert published == []
 
 
@@ -138,7 +140,9 @@ def test_one_subtransaction_of_a_transaction_however_much_it_writes(platform: Pl
         for number in range(1, 80):
             one.execute("UPDATE items SET name = 'x' WHERE id = %s", [number])
         one.execute("COMMIT")
-    query = f"SELECT count(DISTINCT xmin::text)::int, count(*)::int FROM {log(platform)} WHERE operation = 'U'"
+    query = (
+        f"SELECT count(DISTINCT xmin::text)::int, count(*)::int FROM {log(platform)} WHERE operation = 'U'"
+    )
     assert platform.run(query) == [(2, 79)]
 
 
@@ -160,14 +164,19 @@ def test_the_schema_dump_has_nothing_of_it(platform: Platform, base: str) -> Non
 
 
 def test_the_settings_of_hostile_sessions(platform: Platform, base: str) -> None:
-    platform.run("CREATE SCHEMA evil; CREATE FUNCTION evil.cardinality(anyarray) RETURNS int LANGUAGE sql AS 'SELECT 0'")
+    platform.run(
+        "CREATE SCHEMA evil; CREATE FUNCTION evil.cardinality(anyarray) RETURNS int LANGUAGE sql AS 'SELECT 0'"
+    )
     with writer(platform) as one:
         one.execute("SET search_path = evil, public, pg_catalog")
         one.execute("CREATE TEMP TABLE cas_new (id int); CREATE TEMP TABLE log_1 (id int)")
-        one.execute("SET lock_timeout = '1ms'; SET statement_timeout = '10s'; SET standard_conforming_strings = off")
-        one.execute("SET plan_cache_mode = force_custom_plan; SET row_security = off; SET check_function_bodies = off")
+        one.execute(
+            "SET lock_timeout = '1ms'; SET statement_timeout = '10s'; SET standard_conforming_strings = off"
+        )
+        one.execute(
+            "SET plan_cache_mode = force_custom_plan; SET row_security = off; SET check_function_bodies = off"
+        )
         one.execute("UPDATE items SET name = 'x' WHERE id = 1")
         one.execute("UPDATE items SET name = 'x' WHERE id = 2")
         assert one.execute("SHOW lock_timeout").fetchall() == [("1ms",)]
     assert platform.found("items", base).keys == ids(1, 2)
-
