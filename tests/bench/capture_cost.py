@@ -32,8 +32,8 @@ _TABLE = """
 CREATE TABLE products (id bigint PRIMARY KEY, sku text NOT NULL, name text, price numeric(10, 2),
                        attributes jsonb, updated_at timestamptz);
 INSERT INTO products
-SELECT n, 'SKU-' || n, 'Product number ' || n, n %% 1000, jsonb_build_object('colour', 'blue', 'text', repeat(md5(n::text), 8)),
-       now() FROM generate_series(1, %d) n
+SELECT n, 'SKU-' || n, 'Product number ' || n, n %% 1000, jsonb_build_object('colour', 'blue', 'text',
+       repeat(md5(n::text), 8)), now() FROM generate_series(1, %d) n
 """
 
 _BULK = "UPDATE products SET price = price + 1, updated_at = now()"
@@ -128,8 +128,8 @@ def _single(server: BenchServer, url: str, prefix: Path) -> float:
         return _single_by_psycopg(url)
     script = prefix.with_suffix(".sql")
     script.write_text(_SINGLE % RECORDS)
-    command = [program, "-n", "-c", "1", "-T", str(SECONDS), "-f", script, "-l", "--log-prefix", prefix, url]
-    subprocess.run(command, check=True, capture_output=True)
+    command = [program, "-n", "-c", "1", "-T", SECONDS, "-f", script, "-l", "--log-prefix", prefix, url]
+    subprocess.run(list(map(str, command)), check=True, capture_output=True)
     lines = [
         line for file in prefix.parent.glob(f"{prefix.name}.[0-9]*") for line in file.read_text().splitlines()
     ]

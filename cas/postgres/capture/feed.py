@@ -5,6 +5,7 @@ lower number may commit later. Of each poll the snapshot is kept, and a position
 logs from being pruned further than it.
 """
 
+import time
 from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -25,8 +26,8 @@ from cas.records.changes import MovedRows, PlatformTransaction
 FEED = "feed:"
 """What the names of feeds begin with, where repositories have theirs."""
 
-RENEW_SECONDS = 600
-"""How often a feed says that it is still there; one that has not for FORGOTTEN_SECONDS is forgotten."""
+RENEW_SECONDS = 3600.0
+"""How often a feed says that it is still there, where nothing happens: readers are forgotten after days."""
 
 _LOGS = """
 SELECT c.oid::int8, t.oid::int8, n.nspname::text, t.relname::text
@@ -55,6 +56,7 @@ class CaptureFeed(PolledPlatform):
         self._name = f"{FEED}{uuid4().hex}"
         self._seen: str | None = None
         self._held: tuple[int, ...] = ()
+        self._told = time.monotonic()
         self._may_hold = True
 
     @property
@@ -85,7 +87,8 @@ class CaptureFeed(PolledPlatform):
                 now = str(connection.execute("SELECT pg_current_snapshot()::text").fetchall()[0][0])
                 rows = self._rows(connection, logs, self._seen)
             self._seen = now
-            if rows or tuple(log for log, *_ in logs) != self._held:
+            is_due = time.monotonic() - self._told > RENEW_SECONDS
+            if rows or is_due or tuple(log for log, *_ in logs) != self._held:
                 self._hold(connection, [log for log, *_ in logs], now)
         names = {oid: (schema, name) for _, oid, schema, name in logs}
         return [
@@ -130,7 +133,7 @@ class CaptureFeed(PolledPlatform):
                         " SELECT %s, unnest(%s::oid[]), %s::text::pg_snapshot, clock_timestamp()".encode(),
                         [self._name, list(logs), row[0]],
                     )
-            self._held = tuple(logs)
+            self._held, self._told = tuple(logs), time.monotonic()
             return str(row[0])
         except psycopg.errors.InsufficientPrivilege:
             self._may_hold = False

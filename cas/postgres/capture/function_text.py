@@ -10,10 +10,10 @@ Such a block is a subtransaction, and more than 64 of them in one transaction sl
 a server; so once one write has succeeded, the transaction holds a lock that keeps the log as it is, says so
 in a setting of its own, and writes without the block from then on. Rolling back to a savepoint undoes both.
 
-Measured beside a bare single-row update of 9 us: 6 us for any trigger with transition tables, 13 us more for
-the INSERT, 1 us for the block, 2 us for the lock. One INSERT with ARRAY(SELECT ...) was the cheapest of the
-    ways
-to write it: with two aggregates it took 8 us more, with variables in PL/pgSQL 7 us more.
+Measured in a loop of single-row updates of 9 us each: 4 to 7 us for any trigger with transition tables, 12 us
+more for the INSERT, 1 us for the block, 2 us for the lock. One INSERT with ARRAY(SELECT ...) was the cheapest
+of the ways to write it: with two aggregates it took 8 us more, with variables in PL/pgSQL 7 us more. Between
+commits, when caches are cold, all of it takes two to three times as long: tests/bench/capture_cost.py.
 """
 
 import re

@@ -16,7 +16,8 @@ not become so large that the platform's statement fails for it."""
 # What equality is, a B-tree tells by the strategy's number. A key WITHOUT OVERLAPS is a GiST index, whose
 # numbers are each operator class's own.
 _COLUMNS = """
-SELECT a.attname::text, format_type(t.oid, -1), t.typarray <> 0 AND t.typcategory <> 'A', t.typlen > 0, t.typcategory::text,
+SELECT a.attname::text, format_type(t.oid, -1), t.typarray <> 0 AND t.typcategory <> 'A', t.typlen > 0,
+       t.typcategory::text,
        CASE WHEN a.attcollation <> 0 THEN quote_ident(n.nspname) || '.' || quote_ident(l.collname) END,
        coalesce(l.collisdeterministic, true), format('OPERATOR(%%I.%%s)', s.nspname, o.oprname)
 FROM pg_index i
@@ -39,8 +40,8 @@ ORDER BY u.place
 class LogKey:
     """One column of a key. `type_sql` and `collation_sql` are SQL; `equals` is the index's own operator.
 
-    is_boxed: arrays of its type are not what they seem (it is an array itself, or a domain over one), so each value is in a row of its own
-    type. is_exact: what the index holds for equal is equal in every byte.
+    is_boxed: arrays of its type are not what they seem (it is an array itself, or a domain over one), so each
+    value is in a row of its own type. is_exact: what the index holds for equal is equal in every byte.
     """
 
     number: int

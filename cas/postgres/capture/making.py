@@ -79,8 +79,8 @@ def bodies(oid: int, keys: Sequence[LogKey], family: Sequence[Relation], limit: 
 def function_statements(name: str, body: str) -> Iterator[str]:
     """One function. Only its owner may call it, and triggers do not ask.
 
-    It runs with its owner's rights in whatever search_path the writer has: every name, type and operator in it
-    has its schema, and transition tables come before all tables. A search_path of its own would cost a
+    It runs with its owner's rights in whatever search_path the writer has: every name, type and operator in
+    it has its schema, and transition tables come before all tables. A search_path of its own would cost a
     single-row update 13 us, as much as the INSERT.
     """
     full = f"{CAPTURE_SCHEMA}.{name}()"

@@ -33,18 +33,19 @@ SELECT
                  (SELECT timeline_id FROM pg_control_checkpoint()),
                  (SELECT oid FROM pg_database WHERE datname = current_database()))),
   (SELECT format('%%s %%s', last_value, is_called) FROM {LOST}),
-  (SELECT md5(string_agg(format('%%s %%s %%s %%s %%s %%s %%s %%s', t.tgrelid, t.tgname, t.tgfoid, t.tgenabled,
-                                t.tgtype, t.tgoldtable, t.tgnewtable, t.xmin), ' ' ORDER BY t.tgrelid, t.tgname))
+  (SELECT md5(string_agg(format('%%s %%s %%s %%s %%s %%s %%s %%s', t.tgrelid, t.tgname, t.tgfoid,
+                                t.tgenabled, t.tgtype, t.tgoldtable, t.tgnewtable, t.xmin),
+                         ' ' ORDER BY t.tgrelid, t.tgname))
    FROM pg_trigger t JOIN family f ON f.oid = t.tgrelid JOIN functions p ON p.oid = t.tgfoid),
-  (SELECT md5(string_agg(format('%%s %%s %%s %%s %%s %%s %%s', p.oid, p.xmin, p.prosrc, p.prosecdef, p.proconfig,
-                                p.proowner, p.prolang), ' ' ORDER BY p.oid))
+  (SELECT md5(string_agg(format('%%s %%s %%s %%s %%s %%s %%s', p.oid, p.xmin, p.prosrc, p.prosecdef,
+                                p.proconfig, p.proowner, p.prolang), ' ' ORDER BY p.oid))
    FROM pg_proc p JOIN functions f ON f.oid = p.oid),
   md5((SELECT string_agg(f.oid::text, ' ' ORDER BY f.oid) FROM family f)
       || coalesce((SELECT string_agg(format('%%s %%s %%s', i.inhrelid, i.inhparent, i.xmin), ' '
                                      ORDER BY i.inhrelid, i.inhparent)
                    FROM pg_inherits i JOIN family f ON f.oid = i.inhrelid), '')),
-  md5((SELECT string_agg(format('%%s %%s %%s %%s %%s', a.attrelid, a.attnum, a.atttypid, a.attisdropped, a.xmin),
-                         ' ' ORDER BY a.attrelid, a.attnum)
+  md5((SELECT string_agg(format('%%s %%s %%s %%s %%s', a.attrelid, a.attnum, a.atttypid, a.attisdropped,
+                                a.xmin), ' ' ORDER BY a.attrelid, a.attnum)
        FROM pg_attribute a JOIN family f ON f.oid = a.attrelid WHERE a.attnum > 0)
       || (SELECT format(' key %%s', i.indkey) FROM pg_index i
           WHERE i.indrelid = %(table)s::oid AND i.indisprimary)),

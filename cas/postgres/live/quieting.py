@@ -19,6 +19,7 @@ from cas.postgres.faults import faults_of
 from cas.postgres.filling.faults import refusal
 from cas.postgres.live.foreign_keys import DatabaseKey
 from cas.postgres.quoting import literal
+from cas.postgres.reading.shapes import CAPTURE_SCHEMA
 
 _MAY_REPLICATE = """
 SELECT r.rolsuper OR CASE WHEN current_setting('server_version_num')::int >= 150000
@@ -26,13 +27,16 @@ SELECT r.rolsuper OR CASE WHEN current_setting('server_version_num')::int >= 150
 FROM pg_roles r WHERE r.rolname = current_user
 """
 
-# The server's own triggers, of constraints, act in a replica too where a superuser made them ALWAYS. Without
-# one, those of the written tables' foreign keys are gone, and those of deferrable constraints shall act.
+# Those of change capture go on noting: what is restored is written, too. The server's own triggers, of
+# constraints, act in a replica too where a superuser made them ALWAYS. Without one, those of the written
+# tables' foreign keys are gone, and those of deferrable constraints shall act.
 _TRIGGERS = """
 SELECT format('%%I.%%I', n.nspname, c.relname), quote_ident(t.tgname), t.tgenabled::text
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE t.tgrelid = ANY (%(oids)s::oid[]) AND (%(internal)s OR NOT t.tgisinternal)
-  AND t.tgenabled::text = ANY (%(acting)s) ORDER BY 1, 2
+  AND t.tgenabled::text = ANY (%(acting)s)
+  AND NOT EXISTS (SELECT FROM pg_proc p JOIN pg_namespace s ON s.oid = p.pronamespace
+                  WHERE p.oid = t.tgfoid AND s.nspname = %(capture)s) ORDER BY 1, 2
 """
 
 _RULES = """
@@ -136,7 +140,12 @@ def _disable(
     doing: list[str],
     undoing: list[str],
 ) -> None:
-    named = {"oids": list(relations), "acting": list(acting), "internal": "R" in acting}
+    named = {
+        "oids": list(relations),
+        "acting": list(acting),
+        "internal": "R" in acting,
+        "capture": CAPTURE_SCHEMA,
+    }
     for query, kind in ((_TRIGGERS, "TRIGGER"), (_RULES, "RULE")):
         only = "ONLY " if kind == "TRIGGER" else ""
         for table, name, state in connection.execute(query, named).fetchall():

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.postgres.capture.scene import Platform
-from tests.postgres.live.scene import OWNER, SUPERUSER, open_scene
+from tests.postgres.live.scene import GRANTED, OWNER, SUPERUSER, Scene, open_scene
 from tests.servers.postgres import Cluster, Databases
 
 
@@ -22,3 +22,9 @@ def any_platform(request: pytest.FixtureRequest, each_cluster: Cluster, database
 def _platform(cluster: Cluster, database: Databases, actor: str) -> Platform:
     scene = open_scene(cluster, database(cluster), actor)
     return Platform(cluster, scene.admin, scene.url)
+
+
+@pytest.fixture(params=[SUPERUSER, OWNER, GRANTED])
+def scene(request: pytest.FixtureRequest, each_cluster: Cluster, database: Databases) -> Scene:
+    """On 18 and 15, by each kind of role, with versions in memory."""
+    return open_scene(each_cluster, database(each_cluster), request.param)

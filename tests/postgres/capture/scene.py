@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 
 import psycopg
 
@@ -113,7 +114,7 @@ def found_in(table: Table, changes: CapturedChanges) -> Found:
     for batch in changes.batches():
         for key, payload in zip(batch.keys, batch.payloads, strict=True):
             records[_key(table, key)] = payload.decode()
-    keys = [key for keys in changes.keys() for key in keys]
+    keys = list(chain.from_iterable(changes.keys()))
     assert keys == sorted(set(keys))
     return Found(records, [_key(table, key) for key in keys], changes.written)
 

@@ -8,7 +8,10 @@ from cas.errors import InvalidInput
 from tests.postgres.capture.scene import Platform, ids, writer
 from tests.postgres.live.scene import as_role
 
-ITEMS = "CREATE TABLE items (id bigint PRIMARY KEY, name text); INSERT INTO items SELECT n FROM generate_series(1, 100) n"
+ITEMS = (
+    "CREATE TABLE items (id bigint PRIMARY KEY, name text);"
+    " INSERT INTO items SELECT n FROM generate_series(1, 100) n"
+)
 
 TRIGGER = "cas_capture_%d_update"
 
@@ -72,7 +75,8 @@ def test_a_trigger_that_no_longer_acts(platform: Platform, base: str, game: str)
 @pytest.mark.parametrize(
     "game",
     [
-        "ALTER TABLE items DISABLE TRIGGER {0}; UPDATE items SET name = 'x'; ALTER TABLE items ENABLE ALWAYS TRIGGER {0}",
+        "ALTER TABLE items DISABLE TRIGGER {0}; UPDATE items SET name = 'x';"
+        " ALTER TABLE items ENABLE ALWAYS TRIGGER {0}",
         "BEGIN; ALTER TABLE items DISABLE TRIGGER {0}; UPDATE items SET name = 'x' WHERE id = 1;"
         " ALTER TABLE items ENABLE ALWAYS TRIGGER {0}; COMMIT",
     ],

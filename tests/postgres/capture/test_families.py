@@ -56,7 +56,8 @@ def test_a_truncated_partition(platform: Platform) -> None:
 def test_a_new_partition_has_no_trigger(platform: Platform) -> None:
     base = platform.captured(PARTS)
     platform.run(
-        "CREATE TABLE parts_4 PARTITION OF parts FOR VALUES FROM (40) TO (50); INSERT INTO parts_4 VALUES (40, 1)"
+        "CREATE TABLE parts_4 PARTITION OF parts FOR VALUES FROM (40) TO (50);"
+        " INSERT INTO parts_4 VALUES (40, 1)"
     )
     assert platform.look("parts", base) == "a partition has no trigger: public.parts_4"
     assert platform.reason("parts") == "a partition has no trigger: public.parts_4"
@@ -103,7 +104,8 @@ def test_a_parent_whose_own_rows_have_no_key(platform: Platform) -> None:
     base = platform.captured("""
         CREATE TABLE things (id text, name text);
         CREATE TABLE tools (PRIMARY KEY (id)) INHERITS (things);
-        INSERT INTO things VALUES (NULL, 'nothing'); INSERT INTO tools VALUES ('a', 'hammer'), ('b', 'saw')""")
+        INSERT INTO things VALUES (NULL, 'nothing');
+        INSERT INTO tools VALUES ('a', 'hammer'), ('b', 'saw')""")
     platform.run("UPDATE things SET name = 'x' WHERE name <> 'saw'")
     assert list(platform.found("tools", base).records) == [("a",)]
 
@@ -113,6 +115,7 @@ def test_a_parent_that_comes_later(platform: Platform) -> None:
         "CREATE TABLE tools (id int PRIMARY KEY, name text); INSERT INTO tools VALUES (1)"
     )
     platform.run(
-        "CREATE TABLE things (id int, name text); ALTER TABLE tools INHERIT things; UPDATE things SET name = 'x'"
+        "CREATE TABLE things (id int, name text); ALTER TABLE tools INHERIT things;"
+        " UPDATE things SET name = 'x'"
     )
     assert platform.look("tools", base) == "a parent has no trigger: public.things"

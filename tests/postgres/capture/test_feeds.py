@@ -96,7 +96,8 @@ def test_statistics(platform: Platform) -> None:
         assert len(feed.blind_spots()) > 3
         settled(feed)
         platform.run(
-            "INSERT INTO items VALUES (100), (101); DELETE FROM items WHERE id < 4; INSERT INTO parts VALUES (1, 1)"
+            "INSERT INTO items VALUES (100), (101); DELETE FROM items WHERE id < 4;"
+            " INSERT INTO parts VALUES (1, 1)"
         )
         moved = waited(feed, lambda rows: len(rows) == 2)
         assert moved == [

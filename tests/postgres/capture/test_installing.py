@@ -18,7 +18,8 @@ CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
 """
 
 EVERYTHING = """
-SELECT 'class ' || relname || ' ' || relkind::text || ' ' || relpersistence::text FROM pg_class WHERE relname !~ '^pg_'
+SELECT 'class ' || relname || ' ' || relkind::text || ' ' || relpersistence::text FROM pg_class
+WHERE relname !~ '^pg_'
 UNION ALL SELECT 'type ' || typname FROM pg_type UNION ALL SELECT 'function ' || proname FROM pg_proc
 UNION ALL SELECT 'trigger ' || tgname FROM pg_trigger UNION ALL SELECT 'schema ' || nspname FROM pg_namespace
 UNION ALL SELECT 'comment ' || description FROM pg_description WHERE objoid >= 16384

@@ -1,5 +1,7 @@
 """Keys of any type, whatever the table and its columns are called, in any encoding."""
 
+from itertools import chain
+
 import pytest
 
 from cas.postgres.capture.reading import captured
@@ -61,7 +63,7 @@ KEYS = {
 @pytest.mark.parametrize("kind", KEYS)
 def test_a_key_of_any_type(platform: Platform, kind: str) -> None:
     platform.run(TYPES)
-    first, second, *more = KEYS[kind]
+    first, second, *_ = KEYS[kind]
     base = platform.captured(f"CREATE TABLE things (id {kind} PRIMARY KEY, name text)")
     for value in KEYS[kind]:
         platform.run(f"INSERT INTO things VALUES ({_literal(value)}, 'new')")
@@ -175,7 +177,7 @@ def test_other_encodings(each_cluster: Cluster, database: Databases, encoding: s
         changes = captured(connection, table, base, "a repository")
         assert not isinstance(changes, str), changes
         python = {"LATIN1": "latin1", "SQL_ASCII": "utf-8", "EUC_JP": "euc_jp", "KOI8R": "koi8_r"}[encoding]
-        keys = [key for keys in changes.keys() for key in keys]
+        keys = list(chain.from_iterable(changes.keys()))
         assert keys == sorted([b"b\0", name.encode(python) + b"\0"])
         assert [batch.keys for batch in changes.batches()] == [keys]
 
@@ -184,7 +186,8 @@ def test_a_temporal_key(platform: Platform) -> None:
     if platform.cluster.major < 18:
         return
     base = platform.captured("""
-        CREATE TABLE stays (room int4range, during daterange, guest text, PRIMARY KEY (room, during WITHOUT OVERLAPS));
+        CREATE TABLE stays (room int4range, during daterange, guest text,
+                            PRIMARY KEY (room, during WITHOUT OVERLAPS));
         INSERT INTO stays VALUES ('[1,2)', '[2026-01-01,2026-02-01)', 'a')""")
     platform.run("UPDATE stays SET during = '[2026-01-01,2026-01-15)'")
     found = platform.found("stays", base)

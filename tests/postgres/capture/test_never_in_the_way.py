@@ -6,10 +6,12 @@ import pytest
 
 from cas.postgres.reading.source import PostgresSource
 from cas.records.source import Selection
-
 from tests.postgres.capture.scene import Platform, ids, writer
 
-ITEMS = "CREATE TABLE items (id bigint PRIMARY KEY, name text); INSERT INTO items SELECT n FROM generate_series(1, 100) n"
+ITEMS = (
+    "CREATE TABLE items (id bigint PRIMARY KEY, name text);"
+    " INSERT INTO items SELECT n FROM generate_series(1, 100) n"
+)
 
 
 @pytest.fixture
@@ -37,7 +39,8 @@ def log(platform: Platform) -> str:
         "REVOKE ALL ON {0} FROM live_owner",
         "REVOKE ALL ON SCHEMA cas_capture FROM live_owner",
         "DROP TABLE {0}; DROP SEQUENCE cas_capture.lost",
-        "ALTER TABLE {0} DROP COLUMN seal, DROP COLUMN o1; ALTER TABLE cas_capture.positions RENAME reader TO who",
+        "ALTER TABLE {0} DROP COLUMN seal, DROP COLUMN o1;"
+        " ALTER TABLE cas_capture.positions RENAME reader TO who",
     ],
 )
 def test_a_log_that_cannot_be_written(platform: Platform, base: str, game: str) -> None:
@@ -54,7 +57,7 @@ def test_what_was_lost_is_known_though_all_is_as_before(platform: Platform, base
         other.execute("BEGIN")
         other.execute(f"LOCK TABLE {log(platform)} IN SHARE MODE".encode())
         began = time.monotonic()
-        platform.run("UPDATE items SET name = 'x' WHERE id = 1")
+        platform.run("SET statement_timeout = '5s'; UPDATE items SET name = 'x' WHERE id = 1")
         assert time.monotonic() - began < 0.9  # less than any lock's time-out: nobody waited
         other.execute("ROLLBACK")
     assert platform.look("items", base) == "the log could not be written at least once"
@@ -83,7 +86,7 @@ def test_a_schema_that_is_dropped_beside_a_writer(platform: Platform, base: str)
         other.execute("DROP SEQUENCE cas_capture.lost")
         other.execute(f"DROP TABLE {log(platform)}".encode())
         began = time.monotonic()
-        platform.run("UPDATE items SET name = 'x' WHERE id = 1")
+        platform.run("SET statement_timeout = '5s'; UPDATE items SET name = 'x' WHERE id = 1")
         assert time.monotonic() - began < 0.9
         other.execute("COMMIT")
     assert platform.look("items", base) == "not captured"
@@ -165,7 +168,8 @@ def test_the_schema_dump_has_nothing_of_it(platform: Platform, base: str) -> Non
 
 def test_the_settings_of_hostile_sessions(platform: Platform, base: str) -> None:
     platform.run(
-        "CREATE SCHEMA evil; CREATE FUNCTION evil.cardinality(anyarray) RETURNS int LANGUAGE sql AS 'SELECT 0'"
+        "CREATE SCHEMA evil;"
+        " CREATE FUNCTION evil.cardinality(anyarray) RETURNS int LANGUAGE sql AS 'SELECT 0'"
     )
     with writer(platform) as one:
         one.execute("SET search_path = evil, public, pg_catalog")

@@ -16,7 +16,7 @@ def test_nothing_was_written(any_platform: Platform) -> None:
     base = any_platform.captured(ITEMS)
     any_platform.run("UPDATE items SET name = '' WHERE false; DELETE FROM items WHERE id > 1000")
     assert any_platform.found("items", base) == Found({}, [], 0)
-    assert any_platform.run("SELECT count(*) FROM cas_capture.log_%d" % oid(any_platform, "items")) == [(1,)]
+    assert any_platform.run(f"SELECT count(*) FROM cas_capture.log_{oid(any_platform, 'items')}") == [(1,)]
 
 
 def test_inserts_updates_and_deletes(any_platform: Platform) -> None:
@@ -46,7 +46,8 @@ def test_a_key_that_is_updated_is_written_under_both(platform: Platform) -> None
 
 def test_keys_that_change_places(platform: Platform) -> None:
     base = platform.captured(
-        "CREATE TABLE items (id int, name text, PRIMARY KEY (id) DEFERRABLE); INSERT INTO items VALUES (1, 'a'), (2, 'b')"
+        "CREATE TABLE items (id int, name text, PRIMARY KEY (id) DEFERRABLE);"
+        " INSERT INTO items VALUES (1, 'a'), (2, 'b')"
     )
     platform.run("UPDATE items SET id = 3 - id")
     assert platform.found("items", base).records == {("1",): "1\tb", ("2",): "2\ta"}
@@ -60,11 +61,15 @@ def test_merge_conflict_copy_and_writing_with(platform: Platform) -> None:
         WHEN NOT MATCHED THEN INSERT VALUES (v.id, v.name)""")
     platform.run("INSERT INTO items VALUES (3, 'c'), (301, 'y') ON CONFLICT (id) DO UPDATE SET name = 'c'")
     platform.run(
-        "WITH gone AS (DELETE FROM items WHERE id = 4 RETURNING id) INSERT INTO items SELECT id + 400 FROM gone"
+        "WITH gone AS (DELETE FROM items WHERE id = 4 RETURNING id) INSERT INTO items SELECT id"
+        " + 400 FROM gone"
     )
-    with writer(platform) as connection, connection.cursor() as cursor:
-        with cursor.copy("COPY items (id) FROM STDIN") as copy:
-            copy.write(b"600\n601\n")
+    with (
+        writer(platform) as connection,
+        connection.cursor() as cursor,
+        cursor.copy("COPY items (id) FROM STDIN") as copy,
+    ):
+        copy.write(b"600\n601\n")
     found = platform.found("items", base)
     assert found.keys == ids(1, 2, 3, 4, 300, 301, 404, 600, 601)
     assert found.gone == set(ids(2, 4))
@@ -73,7 +78,8 @@ def test_merge_conflict_copy_and_writing_with(platform: Platform) -> None:
 def test_cascades_reach_the_child(platform: Platform) -> None:
     base = platform.captured("""
         CREATE TABLE parents (id int PRIMARY KEY);
-        CREATE TABLE children (id int PRIMARY KEY, parent int REFERENCES parents ON DELETE CASCADE ON UPDATE CASCADE);
+        CREATE TABLE children (id int PRIMARY KEY, parent int REFERENCES parents ON DELETE CASCADE
+                               ON UPDATE CASCADE);
         CREATE TABLE orphans (id int PRIMARY KEY, parent int REFERENCES parents ON DELETE SET NULL
                               ON UPDATE CASCADE);
         INSERT INTO parents SELECT generate_series(1, 9);
@@ -98,7 +104,8 @@ def test_what_triggers_of_the_platform_make_of_it(platform: Platform) -> None:
     platform.install()
     base = platform.version()
     platform.run(
-        "INSERT INTO items VALUES (5); UPDATE items SET name = 'x' WHERE id = 6; DELETE FROM items WHERE id = 7"
+        "INSERT INTO items VALUES (5); UPDATE items SET name = 'x' WHERE id = 6;"
+        " DELETE FROM items WHERE id = 7"
     )
     found = platform.found("items", base)
     assert found.keys == ids(6, 10005, 10006)
@@ -170,7 +177,8 @@ def test_what_is_committed_while_a_version_is_read(platform: Platform) -> None:
 def test_a_role_without_any_right_on_the_log_writes(platform: Platform) -> None:
     base = platform.captured(ITEMS)
     platform.run(
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON items TO live_guest; GRANT USAGE ON SCHEMA public TO live_guest"
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON items TO live_guest;"
+        " GRANT USAGE ON SCHEMA public TO live_guest"
     )
     ask(as_role(platform.admin, "live_guest"), "UPDATE items SET name = 'guest' WHERE id = 1")
     assert platform.found("items", base).keys == ids(1)
@@ -204,7 +212,10 @@ def test_lookups_read_no_more_rows_than_were_written(platform: Platform) -> None
     base = platform.version()
     platform.run("UPDATE items SET name = 'y' WHERE id % 100 = 0")
     with platform.reading() as connection:
-        counters = "SELECT seq_scan, seq_tup_read, idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'items'"
+        counters = (
+            "SELECT seq_scan, seq_tup_read, idx_tup_fetch FROM pg_stat_xact_user_tables WHERE"
+            " relname = 'items'"
+        )
         before = connection.execute(counters).fetchall()[0]
         found = looked(connection, "items", base)
         after = connection.execute(counters).fetchall()[0]
