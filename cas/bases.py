@@ -37,7 +37,7 @@ class Bases:
         return self._bases[0].since_scan if self._bases else 0
 
     def of(self, entity: Entity, now: Mark) -> EntityBase | str:
-        """The newest one of this database that can be continued; else why even the newest cannot, in words."""
+        """The newest one of this database that can be continued; else why the newest cannot, in words."""
         why_not = ""
         for base in self._bases:
             if not now.is_same_database(base.mark):

@@ -12,7 +12,7 @@ from operator import attrgetter
 
 from cas.differences import Difference, DifferenceSpool
 from cas.engine.chunk_reader import ChunkReader
-from cas.errors import CorruptData
+from cas.errors import Conflict
 from cas.format.entities import EntityEntry
 from cas.ids import ChunkId
 from cas.records.model import Entity, RecordBatch
@@ -42,7 +42,7 @@ class ChangeCounts:
     read_all_keys: bool = False
 
 
-class Miscounted(CorruptData):
+class Miscounted(Conflict):
     """The records that are there are not those that were there, and what happened since."""
 
 
@@ -160,7 +160,6 @@ class ChangeReading:
     def _miscounted(self, there: int, expected: int) -> Miscounted:
         return Miscounted(
             f"{there:,} records are there, {expected:,} were expected from what was written since",
-            kind="mismatch",
             where=self._entity.label,
         )
 

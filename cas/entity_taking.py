@@ -110,6 +110,9 @@ class EntityTaking:
             except Miscounted as error:
                 self._incidents.append(NewIncident(entity.label, f"{changed.read_by}: {error}"))
                 return self._scan(snapshot, entity, definition, f"an incident: {error.what}")
+            except CorruptData as error:
+                why = f"version {base.version} is damaged and cannot be built upon: {error.what}"
+                return self._scan(snapshot, entity, definition, why)
         assert isinstance(changed, str)
         return self._scan(snapshot, entity, definition, changed)
 
@@ -206,7 +209,7 @@ class EntityTaking:
         found: Root | None = None
         try:
             found = reading.root(changed, snapshot, TreeStore(nodes, nodes, self._repository.boundary))
-        except Miscounted as error:
+        except (Miscounted, CorruptData) as error:
             wrong = str(error)
         taken = self._scan(snapshot, entity, definition, self._plan.why)
         if found is not None and found.id == taken.entry.root:

@@ -43,7 +43,8 @@ def test_a_version_says_what_it_holds_of_every_part_of_the_platform(history: His
     assert found["public.products"]["records"] == PRODUCTS - 20 + 150
     assert all(found[part]["records"] > 0 for part in PARTS)
     assert sum(found[part]["records"] for part in PARTS) < len(lines)
-    assert all((entity["read_by"], len(entity["checksum"])) == ("scan", 64) for entity in found.values())
+    assert all(len(entity["checksum"]) == 64 and entity["read_reason"] for entity in found.values())
+    assert (found["public.products"]["read_by"], found["sequences"]["read_by"]) == ("xmin", "scan")
 
 
 def test_times_and_custom_values_of_a_record_are_kept_with_it(history: History) -> None:

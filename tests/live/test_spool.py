@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cas import spool_file
 from cas.differences import Difference, DifferenceSpool
 from cas.ids import ChunkId
-from cas.live import spool
 from cas.live.spool import ChangeSpool
 from cas.records.live import Change
 from cas.tree.nodes import Leaf
@@ -26,7 +26,7 @@ CHANGES = st.lists(
 
 @pytest.fixture(params=[16, 1 << 18])
 def small_reads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool, "_BUFFER_BYTES", request.param)
+    monkeypatch.setattr(spool_file, "_BUFFER_BYTES", request.param)
 
 
 @given(DIFFERENCES)

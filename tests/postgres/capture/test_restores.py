@@ -15,7 +15,8 @@ def test_a_restore_is_captured(scene: Scene) -> None:
     install(scene.url, options=OPTIONS)
     version = scene.take()
     scene.run(
-        "DELETE FROM items WHERE id < 3; UPDATE items SET name = 'x' WHERE id = 5; INSERT INTO items VALUES (77)"
+        "DELETE FROM items WHERE id < 3; UPDATE items SET name = 'x' WHERE id = 5;"
+        " INSERT INTO items VALUES (77)"
     )
     platform = Platform(scene.cluster, scene.admin, scene.url)
     base = platform.now()
