@@ -18,7 +18,7 @@ from tests.bench.looking import Looking, look, many_versions
 from tests.bench.ours import Cas
 from tests.bench.peers import BareCopy, Borg, CompressedDump, CustomDump, Restic
 from tests.bench.repairs import middle
-from tests.bench.rounds import Results, Schedule
+from tests.bench.rounds import CHANGED_SHARE, Results, Schedule
 from tests.bench.samples import summarise
 from tests.bench.server import SETTINGS, BenchServer
 from tests.bench.tools import Stage, Tool
@@ -91,7 +91,9 @@ def measured(
         results=results,
         full=full,
         quarter=quarter,
-        figures=figures(full, quarter, middle(results.repairs), looking),
+        figures=figures(
+            full, quarter, middle(results.repairs), looking, round(options.records * CHANGED_SHARE)
+        ),
     )
 
 

@@ -17,6 +17,7 @@ LOCK_SECONDS = 2.0
 LOCK_SECONDS_PER_RECORD = 10e-6
 MOST_WAL_BYTES = 5_000_000
 LOOKING_SECONDS = 0.3
+MOST_BYTES_PER_CHANGE = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,15 @@ class Figure:
 
 
 def figures(
-    full: Summaries, quarter: Summaries, repair: Repair | None = None, looking: Looking | None = None
+    full: Summaries,
+    quarter: Summaries,
+    repair: Repair | None = None,
+    looking: Looking | None = None,
+    changed: int = 0,
 ) -> list[Figure]:
     """`quarter` holds the first version of ours at a quarter of the records; it may be empty. `repair` is
-    what ours said of its repairs, `looking` what questions over many versions took."""
+    what ours said of its repairs, `looking` what questions over many versions took. `changed`: records that
+    were changed before the second version."""
     return [
         _ratio("first version, seconds: cas / restic", full, ("cas", "restic"), Stage.FIRST, "seconds", 1.3),
         _ratio(
@@ -42,6 +48,15 @@ def figures(
         _ratio(
             "second version, added: cas / restic", full, ("cas", "restic"), Stage.SECOND, "stored_bytes", 0.01
         ),
+        _ratio(
+            "second version by age of rows, seconds: cas / restic",
+            full,
+            ("cas", "restic"),
+            Stage.SECOND,
+            "seconds",
+            0.25,
+        ),
+        _per_change(full, changed),
         _ratio(
             "restore, seconds: cas / pg_restore -j2", full, ("cas", "dump"), Stage.RESTORE, "seconds", 1.3
         ),
@@ -102,6 +117,15 @@ def _ratio(
         return Figure(name, limit, "", None)
     ratio = getattr(ours, quantity) / getattr(theirs, quantity)
     return Figure(name, limit, f"{ratio:.4f}" if most < 0.1 else f"{ratio:.2f}", ratio <= most)
+
+
+def _per_change(full: Summaries, changed: int) -> Figure:
+    name, limit = "second version, stored bytes per changed record", f"at most {MOST_BYTES_PER_CHANGE}"
+    ours = full.get(("cas", Stage.SECOND))
+    if ours is None or not changed:
+        return Figure(name, limit, "", None)
+    each = ours.stored_bytes / changed
+    return Figure(name, limit, f"{each:.0f}", each <= MOST_BYTES_PER_CHANGE)
 
 
 def _memory(full: Summaries) -> Figure:

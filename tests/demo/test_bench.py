@@ -69,9 +69,11 @@ class TestArithmetic:
             assert order[0] == tools[number % len(tools)]
 
 
+SECOND_SECONDS = 6.5
+
 PEERS: Summaries = {
     ("restic", Stage.FIRST): summarise([sample(6.0, stored=170 * MB)]),
-    ("restic", Stage.SECOND): summarise([sample(6.5, stored=162 * MB)]),
+    ("restic", Stage.SECOND): summarise([sample(SECOND_SECONDS, stored=162 * MB)]),
     ("dump", Stage.RESTORE): summarise([sample(10.0)]),
     ("dump", Stage.REPAIR): summarise([sample(10.0)]),
 }
@@ -88,11 +90,12 @@ class TestFigures:
         peak: int,
         objects: int,
         repair: float,
+        second: float,
     ) -> Summaries:
         return {
             **PEERS,
             ("cas", Stage.FIRST): summarise([sample(seconds, peak, stored, objects)]),
-            ("cas", Stage.SECOND): summarise([sample(seconds, peak, added, 3)]),
+            ("cas", Stage.SECOND): summarise([sample(second, peak, added, 3)]),
             ("cas", Stage.RESTORE): summarise([sample(restore, peak)]),
             ("cas", Stage.REPAIR): summarise([sample(repair, peak)]),
         }
@@ -106,10 +109,11 @@ class TestFigures:
             peak=350 * MB,
             objects=33,
             repair=2.0,
+            second=SECOND_SECONDS / 4,
         )
         quarter = {("cas", Stage.FIRST): summarise([sample(peak=350 * MB)])}
-        found = figures(full, quarter, Repair(1000, 2.01, 5 * MB), Looking(1000, 0.3, 0.3))
-        assert [figure.met for figure in found] == [True] * 13
+        found = figures(full, quarter, Repair(1000, 2.01, 5 * MB), Looking(1000, 0.3, 0.3), 3165)
+        assert [figure.met for figure in found] == [True] * 15
 
     def test_just_above_every_limit_is_missed(self) -> None:
         full = self.ours(
@@ -120,11 +124,15 @@ class TestFigures:
             peak=351 * MB,
             objects=34,
             repair=2.1,
+            second=0.0,
         )
-        full = {**full, ("cas", Stage.SECOND): summarise([sample(7.81, 351 * MB, 1_630_000, 4)])}
+        full = {
+            **full,
+            ("cas", Stage.SECOND): summarise([sample(SECOND_SECONDS / 4 + 0.01, 351 * MB, 1_630_000, 4)]),
+        }
         quarter = {("cas", Stage.FIRST): summarise([sample(peak=280 * MB)])}
-        found = figures(full, quarter, Repair(1000, 2.02, 5 * MB + 1), Looking(1000, 0.31, 0.31))
-        assert [figure.met for figure in found] == [False] * 13
+        found = figures(full, quarter, Repair(1000, 2.02, 5 * MB + 1), Looking(1000, 0.31, 0.31), 3165)
+        assert [figure.met for figure in found] == [False] * 15
 
     def test_what_was_not_measured_is_neither_reached_nor_missed(self) -> None:
         for found in (figures(PEERS, {}), figures({}, {})):
