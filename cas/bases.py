@@ -31,10 +31,9 @@ class Bases:
         self._reader = reader
         self._opened: dict[int, dict[tuple[str, str, str], EntityEntry] | str] = {}
 
-    @property
-    def since_scan(self) -> int:
-        """Versions between the last one that read every row and the newest."""
-        return self._bases[0].since_scan if self._bases else 0
+    def since_scan(self, now: Mark) -> int:
+        """Versions of this database since the last one that read every row of all of it."""
+        return next((base.since_scan for base in self._bases if now.is_same_database(base.mark)), 0)
 
     def of(self, entity: Entity, now: Mark) -> EntityBase | str:
         """The newest one of this database that can be continued; else why the newest cannot, in words."""

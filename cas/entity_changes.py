@@ -113,11 +113,16 @@ class ChangeReading:
         """Keys that were touched, and are not among the records that were read, are gone."""
         touched = _Touched(changed.touched or iter(()))
         for batch in changed.batches:
-            there = set(batch.keys)
-            gone = [key for key in touched.up_to(batch.keys[-1]) if key not in there]
-            yield from heapq.merge(self._written(batch), self._deleted(gone), key=_key_of)
+            gone = self._gone_of(touched, batch)
+            yield from heapq.merge(self._written(batch), gone, key=_key_of)
         for rest in touched.rest():
             yield from self._deleted(rest)
+
+    def _gone_of(self, touched: "_Touched", batch: RecordBatch) -> Iterator[Difference]:
+        """Of the keys up to the batch's last, those that are not in it, as far as the base has them."""
+        there = set(batch.keys)
+        for run in touched.up_to(batch.keys[-1]):
+            yield from self._deleted([key for key in run if key not in there])
 
     def _deleted(self, keys: Sequence[bytes]) -> Iterator[Difference]:
         for key, leaf in zip(keys, lookup_ascending(self._reader, self._root, keys), strict=True):
@@ -169,18 +174,22 @@ class _Touched:
 
     def __init__(self, runs: Iterator[Sequence[bytes]]) -> None:
         self._runs = runs
-        self._waiting: list[bytes] = []
+        self._waiting: Sequence[bytes] = ()
 
-    def up_to(self, last: bytes) -> Sequence[bytes]:
-        while not self._waiting or self._waiting[-1] <= last:
-            run = next(self._runs, None)
-            if run is None:
-                break
-            self._waiting += run
-        end = bisect_right(self._waiting, last)
-        taken = self._waiting[:end]
-        del self._waiting[:end]
-        return taken
+    def up_to(self, last: bytes) -> Iterator[Sequence[bytes]]:
+        """In runs; to be read to its end."""
+        while True:
+            if not self._waiting:
+                run = next(self._runs, None)
+                if run is None:
+                    return
+                self._waiting = run
+            end = bisect_right(self._waiting, last)
+            taken, self._waiting = self._waiting[:end], self._waiting[end:]
+            if taken:
+                yield taken
+            if self._waiting:
+                return
 
     def rest(self) -> Iterator[Sequence[bytes]]:
         if self._waiting:

@@ -58,6 +58,8 @@ class Plan:
 
     reading: Reading
     why: str = ""
+    is_whole: bool = False
+    """Whether every row of everything is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class EntityTaking:
             document = encode_document(self._repository.document(built))
             inherited = (catalog.version(built).stored_bytes or 0) - len(document) - self._dropped_bytes
             unasked = max(0, inherited - self._session.reused_bytes)
-        since = 0 if built is None else self._bases.since_scan + 1
+        since = 0 if self._plan.is_whole else self._bases.since_scan(self._now) + 1
         return Findings(self._now, since, unasked, tuple(self._incidents))
 
     def _changed(self, snapshot: SourceSnapshot, entity: Entity) -> tuple[EntityBase | None, Changed | str]:

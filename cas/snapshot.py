@@ -226,9 +226,8 @@ class _Taking:
     def _taking(self, now: Mark, encoding: str) -> EntityTaking:
         session, repository = self._session, self._repository
         bases = Bases(self._known, repository, session.reader)
-        return EntityTaking(
-            repository, session, bases, self._before, self._plan(), now, encoding, self._progress
-        )
+        plan = self._plan(bases, now)
+        return EntityTaking(repository, session, bases, self._before, plan, now, encoding, self._progress)
 
     def _require_space(self, snapshot: SourceSnapshot) -> None:
         """Say before the start what would fail in the middle."""
@@ -246,18 +245,18 @@ class _Taking:
                 hint="Free some space, or choose another store",
             )
 
-    def _plan(self) -> Plan:
+    def _plan(self, bases: Bases, now: Mark) -> Plan:
         """Every row where it was asked for, where it is time to check, or where something is wrong."""
-        request = self._request
-        if self._session.lost_packs:
-            return Plan(Reading.SCAN, "packs are missing or unreadable, and what they held is stored anew")
+        request, lost = self._request, self._session.lost_packs
+        every = partial(Plan, is_whole=request.selection.is_everything)
+        if lost:
+            return every(Reading.SCAN, "packs are missing or unreadable, and what they held is stored anew")
         if request.scan:
-            return Plan(Reading.SCAN, "asked for")
+            return every(Reading.SCAN, "asked for")
         if not self._known:
-            return Plan(Reading.SCAN, "first version" if self._parent is None else "nothing to build upon")
-        since = self._known[0].since_scan + 1
-        if request.scan_every and since >= request.scan_every:
-            return Plan(Reading.BOTH, f"every row is read in every {request.scan_every}th version")
+            return every(Reading.SCAN, "first version" if self._parent is None else "nothing to build upon")
+        if request.scan_every and bases.since_scan(now) + 1 >= request.scan_every:
+            return every(Reading.BOTH, f"every row is read in every {request.scan_every}th version")
         return Plan(Reading.CHANGES)
 
     def _without_data(self, entity: Entity) -> Taken:

@@ -73,22 +73,23 @@ def entries_without(
     reader: NodeReader, root: ChunkId, keys: Iterable[Sequence[bytes]]
 ) -> Iterator[tuple[bytes, Leaf]]:
     """The entries of a tree whose keys are not among these, which ascend strictly from run to run."""
-    waiting: list[bytes] = []
     runs = iter(keys)
-    is_over = False
+    run: Sequence[bytes] = ()
+    at = 0
     for node in leaves(reader, root):
-        if not node.keys:
+        there: set[bytes] = set()
+        while node.keys:
+            end = bisect_right(run, node.keys[-1], at)
+            there.update(set(node.keys).intersection(run[at:end]))
+            at = end
+            if at < len(run):
+                break
+            following = next(runs, None)
+            if following is None:
+                break
+            run, at = following, 0
+        if len(there) == len(node.keys):
             continue
-        while not is_over and (not waiting or waiting[-1] < node.keys[-1]):
-            run = next(runs, None)
-            is_over = run is None
-            waiting += run or ()
-        end = bisect_right(waiting, node.keys[-1])
-        here = waiting[:end]
-        del waiting[:end]
-        if len(here) == len(node.keys) and here == list(node.keys):
-            continue
-        there = set(here)
         for position, key in enumerate(node.keys):
             if key not in there:
                 yield key, leaf_at(node, position)

@@ -84,6 +84,8 @@ class PostgresTransaction:
 
     def moved(self, entity: Entity, since: Mark) -> Iterator[RecordBatch] | None:
         table = self._table(entity)
+        if table.changes_unwritten:
+            return None
         condition = condition_since(self._connection, since, table.relations)
         return None if isinstance(condition, str) else self._copied(table, condition)
 

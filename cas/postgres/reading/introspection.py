@@ -245,6 +245,7 @@ def _table(
         members=tuple(member.oid for member in below),
         condition=relation.condition or "",
         shows_names=types.shows_names(reached),
+        holds_composites=types.holds_composites(reached),
         obstacle=obstacle,
     )
 

@@ -67,6 +67,8 @@ class Type:
     """One type: what its values consist of, and the text that describes how it prints."""
 
     oid: int
+    kind: str
+    """'c' for a composite type, or the row type of a table; see pg_type.typtype."""
     base: int
     """The type under a domain; 0 for all others."""
     parts: tuple[int, ...]
@@ -103,6 +105,10 @@ class Types:
         """Whether values may print the name of a table, function, role or the like."""
         return not _NAMES.isdisjoint(self.reached(oids))
 
+    def holds_composites(self, oids: Iterable[int]) -> bool:
+        """Whether values may be made of attributes, which come and go without a trace in the rows."""
+        return any(self.by_oid[oid].kind == "c" for oid in self.reached(oids))
+
     def under_domains(self, oid: int) -> int:
         """The type itself, or the one below all domains."""
         while oid in self.by_oid and self.by_oid[oid].base:
@@ -136,5 +142,5 @@ def types_of(connection: psycopg.Connection, oids: Iterable[int]) -> Types:
         lines += [f"over {base_text}"] if base else []
         lines += [f"collation {collation}"] if collation else []
         lines += [f"extension {extension}"] if extension else []
-        found[oid] = Type(oid, base, parts, repr(lines))
+        found[oid] = Type(oid, kind, base, parts, repr(lines))
     return Types(found)

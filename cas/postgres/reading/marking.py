@@ -35,6 +35,12 @@ SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamesp
                AND (i.inhrelid = ANY (%(oids)s::oid[]) OR i.inhparent = ANY (%(oids)s::oid[])))
 """
 
+_OTHER_STORAGE = """
+SELECT EXISTS (SELECT FROM pg_class c JOIN pg_am a ON a.oid = c.relam
+               WHERE c.oid = ANY (%s::oid[]) AND a.amhandler <> 'pg_catalog.heap_tableam_handler'::regproc)
+"""
+# An xmin means what is relied upon here in PostgreSQL's own storage.
+
 _DISTANCE = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::int8 - %s"
 
 
@@ -58,6 +64,9 @@ def condition_since(connection: psycopg.Connection, since: Mark, relations: Sequ
     low = since.xmin % (1 << 32)
     with faults_of("marking a moment"):
         swapped = connection.execute(_SWAPPED, {"low": str(low), "oids": list(relations)}).fetchall()[0][0]
+        is_other = connection.execute(_OTHER_STORAGE, [list(relations)]).fetchall()[0][0]
+    if is_other:
+        return "another way of storing rows than PostgreSQL's own"
     if swapped:
         return "the table was altered, rewritten or truncated, or a partition came or went"
     return b"pg_catalog.age(r.xmin) <= pg_catalog.age('%d'::pg_catalog.xid)" % low

@@ -47,7 +47,26 @@ class Table:
     """`WHERE ...` of an extension's configuration table: only such rows are the user's."""
     shows_names: bool = False
     """Whether a column's text is the name of something (regclass, aclitem, ...) that may be renamed."""
+    holds_composites: bool = False
+    """Whether a column's text depends on the attributes of a composite type. One that is dropped and added
+    again empties it in all rows, of which none is written, and leaves the type's description as it was."""
     obstacle: Obstacle | None = None
+
+    @property
+    def why_always_whole(self) -> str:
+        """Why what changed cannot be told by keys from the rows that were written; empty where it can."""
+        return "no primary key" if self.entity.is_bag else self.changes_unwritten
+
+    @property
+    def changes_unwritten(self) -> str:
+        """Why its records may change although no row of it is written; empty where they cannot."""
+        if self.shows_names:
+            return "it shows names of other things, which may be renamed"
+        if self.holds_composites:
+            return "it holds composite types, whose attributes may come and go"
+        if self.condition:
+            return "an extension decides which of its rows count"
+        return ""
 
     @property
     def relations(self) -> tuple[int, ...]:

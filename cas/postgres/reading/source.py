@@ -195,10 +195,8 @@ class PostgresSnapshot:
         if entity.kind in (EntityKind.SEQUENCES, EntityKind.LARGE_OBJECTS):
             return "always read whole"
         table = self._table(entity)
-        if entity.is_bag:
-            return "no primary key"
-        if table.shows_names:
-            return "it shows names of other things, which may be renamed"
+        if table.why_always_whole:
+            return table.why_always_whole
         with self._readers.asking(entity.label) as connection:
             noted = captured(connection, table, since.snapshot, reader)
             if not isinstance(noted, str):

@@ -204,8 +204,8 @@ def test_the_base_is_the_newest_version_that_holds_the_entity(story: Story) -> N
         ("started", "2001-01-01", "started again"),
         ("timeline", 77, "failover"),
         ("in_recovery", True, "failover"),
-        ("database_oid", 1, "another database"),
-        ("system_identifier", "1", "another server"),
+        ("database_oid", 1, "of this database"),
+        ("system_identifier", "1", "of this database"),
         ("xmin", 1 << 50, "before the earlier read"),
     ],
 )
@@ -220,6 +220,31 @@ def test_another_history_is_another_platform(
     found = story.entity(story.take())
     assert found.read_by == "scan"
     assert why in found.read_reason
+
+
+@pytest.mark.parametrize("column", ["pair", "pair[]"])
+def test_an_attribute_that_went_and_came_empties_rows_that_nobody_wrote(story: Story, column: str) -> None:
+    value = "ROW(1, 'x')::pair" if column == "pair" else "ARRAY[ROW(1, 'x')::pair]"
+    story.run(
+        "CREATE TYPE pair AS (a int, b text)",
+        f"CREATE TABLE c (id int PRIMARY KEY, v {column})",
+        f"INSERT INTO c VALUES (1, {value})",
+    )
+    story.take()
+    story.run("ALTER TYPE pair DROP ATTRIBUTE b", "ALTER TYPE pair ADD ATTRIBUTE b text")
+    found = story.entity(story.checked(), "public.c")
+    assert (found.read_by, found.new_chunks) == ("scan", 1)
+    assert "composite" in found.read_reason
+
+
+def test_a_version_of_a_part_puts_no_check_off(story: Story) -> None:
+    story.run("CREATE TABLE b (v text)")
+    read = []
+    for number in range(4):
+        story.take(scan_every=3, selection=Selection(tables=("public.b",)))
+        story.run(f"UPDATE t SET v = 'edition {number}' WHERE id = 1")
+        read.append(story.entity(story.take(scan_every=3)).read_by)
+    assert "scan" in read
 
 
 def test_a_mark_that_is_too_old_is_not_used(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
