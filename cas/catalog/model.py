@@ -106,7 +106,7 @@ class EntitySummary:
     """Sum of the payloads' lengths."""
     checksum: bytes
     read_by: str
-    """'scan', later 'xmin' or 'capture'."""
+    """'scan', 'xmin' or 'capture'; 'none' where only the schema was read."""
     read_reason: str
     rows_read: int
     new_chunks: int
