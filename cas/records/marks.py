@@ -10,6 +10,7 @@ class Mark:
     `xmin`: every transaction below it had ended then, 64 bits wide. `snapshot`: the whole of it, as
     PostgreSQL writes a pg_snapshot. The rest says whether another moment is of the same history: a copy
     of the database, an older state of its disk, or a server that was started again is another one.
+    `started`: when the server was, and when its statistics were reset, as after each crash.
     """
 
     xmin: int
@@ -33,7 +34,7 @@ class Mark:
         if (self.timeline, self.in_recovery) != (earlier.timeline, earlier.in_recovery):
             return "the server has become another one by a failover or a recovery"
         if self.started != earlier.started:
-            return "the server was started again"
+            return "the server was started again, or recovered from a crash"
         if self.xmin < earlier.xmin:
             return "the server stands before the earlier read"
         return ""

@@ -7,6 +7,10 @@ written since, and never less: subtransactions of those that ran are above it to
 A table that was swapped for another, or a partition, brings rows that are older than the mark. Its rows in
 the system catalogs are not, so these are looked at in the same way. They move with TRUNCATE, VACUUM FULL,
 CLUSTER and ALTER TABLE as well, and not with VACUUM or ANALYZE, which write in place.
+
+A server that recovers from a crash of one of its processes keeps its starting time, and may give the
+numbers of commits that had not reached the disk (`synchronous_commit = off`) once more. It resets its
+statistics then, which belong to the mark for that reason: nothing else that every role may read tells it.
 """
 
 from collections.abc import Sequence
@@ -24,7 +28,7 @@ SELECT pg_snapshot_xmin(pg_current_snapshot())::text::int8, pg_current_snapshot(
        (SELECT system_identifier::text FROM pg_control_system()),
        (SELECT oid::int8 FROM pg_database WHERE datname = current_database()),
        (SELECT timeline_id::int8 FROM pg_control_checkpoint()), pg_is_in_recovery(),
-       pg_postmaster_start_time()::text
+       concat_ws(' ', pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter))
 """
 
 _SWAPPED = """
