@@ -237,6 +237,50 @@ def test_an_attribute_that_went_and_came_empties_rows_that_nobody_wrote(story: S
     assert "composite" in found.read_reason
 
 
+CONDITION = """UPDATE pg_extension SET extconfig = ARRAY['config'::regclass::oid], extcondition = ARRAY['{}']
+               WHERE extname = 'plpgsql'"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("WHERE NOT builtin", "WHERE builtin"),
+        ("WHERE id IN (SELECT id FROM public.chosen)", ""),
+    ],
+)
+def test_an_extension_decides_anew_which_rows_count(story: Story, before: str, after: str) -> None:
+    """No row of the table is written: its own condition is another one, or asks another table."""
+    story.run(
+        "CREATE TABLE chosen AS SELECT 1 AS id",
+        "CREATE TABLE config (id int PRIMARY KEY, builtin bool)",
+        "INSERT INTO config VALUES (1, true), (2, false)",
+        "ALTER EXTENSION plpgsql ADD TABLE config",
+        CONDITION.format(before),
+    )
+    first = story.take()
+    story.run(CONDITION.format(after) if after else "UPDATE chosen SET id = 2")
+    second = story.checked()
+    found = story.entity(second, "public.config")
+    assert (found.read_by, found.records, found.new_chunks) == ("scan", 1, 1)
+    assert "an extension decides" in found.read_reason
+    assert found.root != story.entity(first, "public.config").root
+
+
+def test_storage_that_is_not_postgresqls_own_is_read_whole(story: Story) -> None:
+    story.run(
+        "CREATE FUNCTION other(internal) RETURNS table_am_handler"
+        " LANGUAGE internal AS 'heap_tableam_handler'",
+        "CREATE ACCESS METHOD other TYPE TABLE HANDLER other",
+        "CREATE TABLE o (id int PRIMARY KEY, v text) USING other",
+        "INSERT INTO o VALUES (1, 'x'), (2, 'y')",
+    )
+    story.take()
+    story.run("UPDATE o SET v = 'z' WHERE id = 2")
+    found = story.entity(story.checked(), "public.o")
+    assert found.read_by == "scan"
+    assert "another way of storing rows" in found.read_reason
+
+
 def test_a_version_of_a_part_puts_no_check_off(story: Story) -> None:
     story.run("CREATE TABLE b (v text)")
     read = []
