@@ -68,6 +68,11 @@ def snapshot(
         scan=scan,
         scan_every=cas.settings.scan_every,
     )
+    return take(cas, request)
+
+
+def take(cas: Session, request: SnapshotRequest) -> ExitCode:
+    """Take the version, with progress, and tell of it."""
     platform = cas.source(cas.source_url)
     repository, catalog = cas.repository, cas.catalog
     cas.if_stopped = "The version is listed as failed; the versions before it are untouched"
