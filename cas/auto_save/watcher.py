@@ -144,7 +144,8 @@ class Watcher:
             return
         self._note(watch, occasions, now)
         if at_once or watch.is_due(now, self._times):
-            self._save(watch, occasions)
+            watch.look_at_schema(now)
+            self._save(watch, self._occasions(watch, at_once))
 
     def _begin(self) -> "_Watch | None":
         feed = self._open_feed("")
@@ -188,13 +189,13 @@ class Watcher:
         policies = self._policies()
         found = [Occasion(None, detail=watch.missed)] if watch.missed else []
         kinds = {policy.kind: policy for policy in policies}
-        if watch.schema_changed and not kinds.keys().isdisjoint((PolicyKind.SCHEMA, PolicyKind.FOLLOW)):
-            found.append(Occasion(PolicyKind.SCHEMA))
         age = self._age_of_last(watch.platform)
         noticed = watch.noticing.occasions(policies, watch.records)
         early = [one for one in noticed if not at_once and age is not None and age < one.seconds]
         watch.waits_for_time = bool(early)
         found += [one for one in noticed if one not in early]
+        if watch.schema_changed and not kinds.keys().isdisjoint((PolicyKind.SCHEMA, PolicyKind.FOLLOW)):
+            found.append(Occasion(PolicyKind.SCHEMA))
         every = kinds.get(PolicyKind.EVERY)
         if every is not None and not found and (age is None or age >= (every.seconds or 0)):
             found.append(Occasion(PolicyKind.EVERY, seconds=every.seconds or 0))
@@ -289,7 +290,11 @@ class _Watch:
         if happened.missed and not self.missed:
             self.missed = f"{UNSEEN}: {happened.missed}"
         if now - self._schema_at >= times.schema:
-            self._schema_at, self._schema_now = now, self.feed.schema_state()
+            self.look_at_schema(now)
+
+    def look_at_schema(self, now: float) -> None:
+        """Dearer than the rest."""
+        self._schema_at, self._schema_now = now, self.feed.schema_state()
 
     @property
     def schema_changed(self) -> bool:
