@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Group, RenderableType
@@ -93,11 +93,11 @@ def turn_on(
     standing = {policy.kind: policy for policy in cas.catalog.auto_saving.policies()}
     wanted: list[Policy] = []
     if bulk_import is not None or not standing:
-        wanted.append(Policy(PolicyKind.BULK_IMPORT, rows=bulk_import or DEFAULT_ROWS))
+        wanted.append(Policy(PolicyKind.BULK_IMPORT, rows=_first(bulk_import, DEFAULT_ROWS)))
     if mass_rows is not None or mass_percent is not None or not standing:
-        now = standing.get(PolicyKind.MASS_CHANGE)
-        rows = mass_rows or (now.rows if now else None) or DEFAULT_ROWS
-        percent = mass_percent or (now.percent if now else None) or DEFAULT_PERCENT
+        now = standing.get(PolicyKind.MASS_CHANGE, Policy(PolicyKind.MASS_CHANGE))
+        rows = _first(mass_rows, now.rows, DEFAULT_ROWS)
+        percent = _first(mass_percent, now.percent, DEFAULT_PERCENT)
         wanted.append(Policy(PolicyKind.MASS_CHANGE, rows=rows, percent=percent))
     if structure:
         _demand_known(cas, structure)
@@ -110,6 +110,14 @@ def turn_on(
         wanted.append(Policy(PolicyKind.FOLLOW, seconds=parse_span(follow, "--follow")))
     cas.catalog.auto_saving.set_policies(wanted, set_by=whoami())
     return show(cas)
+
+
+_Number = TypeVar("_Number", int, float)
+
+
+def _first(*given: _Number | None) -> _Number | None:
+    """The first that says something."""
+    return next((one for one in given if one is not None), None)
 
 
 def show(cas: Session) -> ExitCode:
