@@ -99,6 +99,7 @@ def auto_request(
         allow_incomplete=allow_incomplete,
         level=cas.settings.compression,
         threads=cas.settings.threads,
+        delta_depth=cas.settings.delta_depth,
         scan_every=cas.settings.scan_every,
     )
 

@@ -65,6 +65,7 @@ def snapshot(
         allow_incomplete=allow_incomplete,
         level=cas.settings.compression,
         threads=cas.settings.threads,
+        delta_depth=cas.settings.delta_depth,
         scan=scan,
         scan_every=cas.settings.scan_every,
     )

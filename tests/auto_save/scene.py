@@ -181,14 +181,20 @@ class Scene:
             self.seconds += step
             self.watcher.look()
 
-    def take(self, reason: str = "by hand", trigger: Trigger = Trigger.MANUAL, **metadata: str) -> Version:
-        new = replace(new_version(reason, trigger=trigger), kind=VersionKind.FULL, metadata=metadata)
+    def take(
+        self,
+        reason: str = "by hand",
+        trigger: Trigger = Trigger.MANUAL,
+        platform: PlatformName = SHOP,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Version:
+        new = replace(new_version(reason, trigger=trigger), kind=VersionKind.FULL, metadata=metadata or {})
         session = self.catalog.begin(new)
         if self.broken:
             error = self.broken.pop()
             self.catalog.fail(session.id, error.code, error.what)
             raise error
-        self.catalog.describe_source(session.id, SHOP.database, "18", SHOP.system_identifier)
+        self.catalog.describe_source(session.id, platform.database, "18", platform.system_identifier)
         entities = tuple(
             replace(entity(label), records=count) for label, count in sorted(self.platform.records.items())
         )
@@ -196,7 +202,7 @@ class Scene:
         return self.catalog.commit(session.id, made, journal=0)
 
     def _take(self, reason: str, metadata: Mapping[str, str]) -> Version:
-        version = self.take(reason, Trigger.AUTO, **metadata)
+        version = self.take(reason, Trigger.AUTO, metadata=metadata)
         if self.dies_after_commit:
             self.dies_after_commit = False
             raise Died

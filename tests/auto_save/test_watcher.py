@@ -5,7 +5,7 @@ import pytest
 from cas.auto_save.watcher import BEGINS
 from cas.catalog.auto_save_model import Policy, PolicyKind, Watched
 from cas.errors import ConnectionFailed
-from cas.records.changes import MovedRows
+from cas.records.changes import MovedRows, PlatformName
 from tests.auto_save.scene import SHOP, Died, Scene
 
 
@@ -252,6 +252,19 @@ def test_who_slept_too_long_keeps_nothing(scene: Scene) -> None:
     assert len(scene.said) == 3
     sleeper.look()
     assert scene.said == ["waits for watcher 2"]
+
+
+def test_versions_of_another_platform_are_none_of_its_business(scene: Scene) -> None:
+    """A repository may hold several: the last version before, and how old the last one is."""
+    scene.passes(3600, step=60)
+    scene.take("of another one", platform=PlatformName("7001", "stock"))
+    scene.platform.commit(products(deleted=1204))
+    scene.passes(10)
+    assert scene.said[-1].endswith("version 1 is the last one before")
+    scene.passes(5 * 3600, step=60)
+    scene.take("of another one", platform=PlatformName("7001", "stock"))
+    scene.passes(3600 + 60, step=60)
+    assert scene.said == ["saved 5: Every 6 h"]
 
 
 def test_looking_once(scene: Scene) -> None:
