@@ -18,19 +18,23 @@ _NAME = "SELECT system_identifier::text, current_database()::text FROM pg_contro
 class PolledPlatform:
     """A platform that one caller asks again and again. `close` ends the connection."""
 
-    def __init__(self, url: str, options: ConnectionOptions | None = None) -> None:
-        """InvalidInput for a malformed URL. Nothing is connected yet."""
+    def __init__(
+        self, url: str, options: ConnectionOptions | None = None, *, beside: "PolledPlatform | None" = None
+    ) -> None:
+        """`beside`: whose connection is used, too. InvalidInput for a malformed URL. Nothing is connected
+        yet."""
+        self._beside = beside
         self._where = shown_url(url)
         self._url = url
         self._options = options or ConnectionOptions()
         self._connection: psycopg.Connection | None = None
 
     def name(self) -> PlatformName:
-        with self._connected() as connection:
+        with self.connected() as connection:
             return PlatformName(*connection.execute(_NAME).fetchall()[0])
 
     def schema_state(self) -> str:
-        with self._connected() as connection:
+        with self.connected() as connection:
             return schema_state(connection)
 
     def close(self) -> None:
@@ -39,8 +43,12 @@ class PolledPlatform:
             self._connection = None
 
     @contextmanager
-    def _connected(self) -> Iterator[psycopg.Connection]:
+    def connected(self) -> Iterator[psycopg.Connection]:
         """A connection in autocommit mode; after any error a new one is made for the next call."""
+        if self._beside is not None:
+            with self._beside.connected() as connection:
+                yield connection
+            return
         try:
             with faults_of(self._where):
                 if self._connection is None or self._connection.closed:

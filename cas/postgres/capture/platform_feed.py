@@ -1,17 +1,16 @@
 """What happened on a platform: by change capture where a table has it, else by the server's statistics."""
 
 import json
-import time
 from collections.abc import Collection, Sequence
 
 from cas.errors import InvalidInput
-from cas.postgres.capture.feed import CANNOT_HOLD, CaptureFeed
+from cas.postgres.capture.feed import CaptureFeed
 from cas.postgres.capture.statistics_feed import StatisticsFeed
 from cas.postgres.connecting import ConnectionOptions
 from cas.records.changes import Happened, PlatformName
 
-LOOK_SECONDS = 60.0
-"""How often it is asked which tables are captured."""
+MOST_NAMED = 3
+"""Tables that are named; `cas capture status` lists them all."""
 
 
 class PlatformFeed:
@@ -23,32 +22,38 @@ class PlatformFeed:
         """`reader`: a repository's id. InvalidInput for a malformed URL, and for what is no position."""
         captured, counted = _parts_of(position) if position else ("", "")
         self._captured = CaptureFeed(url, reader, options, position=captured)
-        self._counted = StatisticsFeed(url, options, position=counted, leaving_out=self._labels_captured)
-        self._labels: Collection[str] = ()
-        self._unseen: Sequence[tuple[str, str]] = ()
-        self._looked: float | None = None
+        self._counted = StatisticsFeed(
+            url, options, position=counted, beside=self._captured, leaving_out=self._told
+        )
         self._captured_only: list[Happened] = []  # polled before the platform stopped answering
 
     @property
     def sees(self) -> str:
-        """As of the last look; 'change capture' alone only where all tables have it."""
-        if not self._labels:
+        """As of now; 'change capture' alone only where all tables have it."""
+        logs = self._captured.logs()
+        if logs.is_standby:
+            return "its schema and the time alone"
+        if not logs.believed:
             return self._counted.sees
-        return f"{self._captured.sees} and {self._counted.sees}" if self._unseen else self._captured.sees
+        return f"{self._captured.sees} and {self._counted.sees}" if self._unseen() else self._captured.sees
 
     def name(self) -> PlatformName:
         return self._captured.name()
 
     def blind_spots(self) -> Sequence[str]:
-        self._look()
-        spots = [] if self._labels and not self._unseen else list(self._counted.blind_spots())
-        if self._labels and self._unseen:
-            tables = ", ".join(f"{label} ({reason})" for label, reason in self._unseen)
-            spots = [f"Known by statistics alone: {tables}", *spots]
-        return spots if self._captured.may_hold else [*spots, CANNOT_HOLD]
+        logs, others = self._captured.logs(), self._unseen()
+        if logs.is_standby:
+            return self._counted.blind_spots()
+        if logs.believed and not others:
+            return []
+        spots = []
+        if logs.why_not:
+            spots.append(f"Change capture is not used: {logs.why_not}")
+        elif logs.believed:
+            spots.append(f"Known by statistics alone: {_listed(others)}")
+        return [*spots, *self._counted.blind_spots()]
 
     def poll(self) -> Happened:
-        self._labels_captured()
         self._captured_only.append(self._captured.poll())
         happened = [*self._captured_only, self._counted.poll()]
         self._captured_only.clear()
@@ -66,18 +71,18 @@ class PlatformFeed:
 
     def close(self) -> None:
         self._captured.close()
-        self._counted.close()
 
-    def _labels_captured(self) -> Collection[str]:
-        if self._looked is None or time.monotonic() - self._looked > LOOK_SECONDS:
-            self._look()
-        return self._labels
+    def _told(self) -> Collection[int]:
+        return self._captured.throughout
 
-    def _look(self) -> None:
-        states = self._captured.states()
-        self._labels = frozenset(label for label, reason in states if not reason)
-        self._unseen = [(label, reason) for label, reason in states if reason]
-        self._looked = time.monotonic()
+    def _unseen(self) -> Sequence[tuple[str, str]]:
+        return self._captured.unseen()
+
+
+def _listed(tables: Sequence[tuple[str, str]]) -> str:
+    named = [f"{label} ({reason})" for label, reason in tables[:MOST_NAMED]]
+    more = len(tables) - len(named)
+    return ", ".join([*named, *([f"and {more:,} more (cas capture status)"] if more else [])])
 
 
 def _parts_of(position: str) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """A digest of a platform's schema: every change of it gives another one, and nothing else does.
 
 It is made of rows of the system catalogs as they stand, without what VACUUM and ANALYZE write there, and
-without what change capture adds. No function looks anything up, so nothing fails while tables come and go.
+without what change capture adds. A table that is dropped and made anew is another one; an index that is built
+anew beside its old one is the same. No function looks anything up, so nothing fails while tables come and go.
 """
 
 import psycopg
@@ -19,9 +20,10 @@ WITH spaces AS (
 ), lines(line) AS (
     SELECT format('schema %s %s', oid, nspname) FROM spaces
   UNION ALL
-    SELECT format('relation %s %s %s %s %s %s %s %s', relnamespace, relname, relkind, relpersistence,
+    SELECT format('relation %s %s %s %s %s %s %s %s %s', oid, relnamespace, relname, relkind, relpersistence,
         relispartition,
-                  relrowsecurity, relforcerowsecurity, relpartbound::text) FROM relations
+                  relrowsecurity, relforcerowsecurity, relpartbound::text)
+    FROM relations WHERE relkind NOT IN ('i', 'I')
   UNION ALL
     SELECT format('column %s.%s %s %s %s %s %s %s %s %s %s %s %s', r.relnamespace, r.relname, a.attnum,
         a.attname,
@@ -30,6 +32,7 @@ WITH spaces AS (
                   a.attcollation, (SELECT md5(d.adbin::text) FROM pg_attrdef d
                                    WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum))
     FROM relations r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0
+    WHERE r.relkind NOT IN ('i', 'I')
   UNION ALL
     SELECT format('constraint %s %s %s %s %s %s %s %s %s %s %s %s', k.conname, k.contype, k.connamespace,
         r.relname,
@@ -41,7 +44,7 @@ WITH spaces AS (
     SELECT format('index %s %s %s %s %s %s %s %s', r.relname, i.indrelid, i.indisunique, i.indisprimary,
         i.indkey,
                   i.indclass, md5(i.indexprs::text), md5(i.indpred::text))
-    FROM pg_index i JOIN relations r ON r.oid = i.indexrelid
+    FROM pg_index i JOIN relations r ON r.oid = i.indexrelid WHERE i.indisvalid
   UNION ALL
     SELECT format('type %s %s %s %s %s %s %s', t.typnamespace, t.typname, t.typtype, t.typbasetype,
         t.typtypmod,

@@ -138,12 +138,17 @@ def test_a_log_that_may_have_lost_something_is_told_once(platform: Platform, los
 
 
 def test_capture_that_is_installed_later(platform: Platform) -> None:
+    """What happened until it was noticed is known from statistics."""
     platform.run(SHOP)
-    with closing(CaptureFeed(platform.url, WATCHER)) as feed:
-        feed.poll()
+    with closing(PlatformFeed(platform.url, WATCHER)) as feed:
+        settled(feed)
+        platform.run("DELETE FROM items WHERE id < 4")
         platform.install()
-        platform.run("DELETE FROM items WHERE id = 1")
-        assert len(happened(feed)) == 1
+        assert waited(feed, bool) == [MovedRows("public", "items", deleted=3)]
+        platform.run("DELETE FROM items WHERE id < 6")
+        (one,) = happened(feed)
+        assert one.moved == (MovedRows("public", "items", deleted=2),)
+        assert one.number is not None
 
 
 def test_what_capture_does_not_see(platform: Platform) -> None:
@@ -156,7 +161,7 @@ def test_statistics(platform: Platform) -> None:
     platform.run(SHOP)
     with closing(StatisticsFeed(platform.url)) as feed:
         assert feed.sees == "the server's statistics"
-        assert len(feed.blind_spots()) > 3
+        assert "TRUNCATE" in " ".join(feed.blind_spots())
         settled(feed)
         platform.run(
             "INSERT INTO items VALUES (100), (101); DELETE FROM items WHERE id < 4;"
@@ -250,6 +255,7 @@ def test_the_schema(platform: Platform) -> None:
             "CREATE INDEX ON items (name)",
             "CREATE VIEW seen AS SELECT id FROM items",
             "CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (10) TO (20)",
+            "DROP TABLE events; CREATE TABLE events (what text)",
             "DROP TABLE events",
         ):
             platform.run(change)
@@ -261,6 +267,7 @@ def test_the_schema(platform: Platform) -> None:
             "INSERT INTO items VALUES (1000)",
             "REINDEX TABLE items",
             "VACUUM FULL items",
+            "REINDEX TABLE CONCURRENTLY items",
         ):
             platform.run(nothing)
             assert feed.schema_state() == seen[-1], nothing

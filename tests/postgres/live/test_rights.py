@@ -1,24 +1,18 @@
 """What a role may not do is said in the plan, with what helps, before anything starts."""
 
-import shlex
 import time
 from collections.abc import Iterator
-from urllib.parse import quote, unquote
 
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
 from cas.errors import CasError, Conflict, PermissionDenied
 from cas.live.request import LiveRequest
-from cas.postgres.embedded.server_user import server_user
 from cas.postgres.live.platform import PostgresPlatform
 from tests.postgres.live.scene import OWNER, Scene, as_role, open_scene
-from tests.servers.postgres import TEST_SETTINGS, Cluster, Databases, temporary_directory
+from tests.servers.postgres import Cluster, Databases
+from tests.servers.standby import standby_of
 
 HERE = LiveRequest(tables=("public.t",))
-
-NEEDED = ("max_connections", "max_prepared_transactions", "max_wal_senders")
-"""Settings that a standby must not have lower than its primary."""
 
 
 @pytest.fixture(params=["plain", "replica"])
@@ -113,31 +107,8 @@ def test_a_sequence_of_somebody_else(own_scene: Scene) -> None:
 def standby(cluster15: Cluster, database: Databases) -> Iterator[tuple[str, str]]:
     """URLs of a database, and of the same one on a standby."""
     url = database(cluster15)
-    host = unquote(str(conninfo_to_dict(url)["host"]))
-    with temporary_directory() as directory:
-        data = directory / "data"
-        data.mkdir(mode=0o700)
-        user = server_user(data).admitted(directory)
-        user.own(data)
-
-        def run(program: str, *words: str) -> None:
-            code, output = user.run([cluster15.bin_directory / program, *words], seconds=60)
-            assert code == 0, output + ((data / "log").read_text() if (data / "log").exists() else "")
-
-        run("pg_basebackup", "-h", host, "-U", "postgres", "-D", str(data), "-R", "-c", "fast")
-        (data / ".s.PGSQL.5432.lock").unlink()  # of the primary, whose socket lies in its data directory
-        options = {
-            "listen_addresses": "",
-            "unix_socket_directories": str(data),
-            "port": "5432",
-            **{name: TEST_SETTINGS[name] for name in NEEDED},
-        }
-        words = " ".join(f"--{name}={shlex.quote(value)}" for name, value in options.items())
-        run("pg_ctl", "-D", str(data), "start", "-w", "-l", str(data / "log"), "-o", words)
-        try:
-            yield url, url.replace(quote(host, safe=""), quote(str(data), safe=""))
-        finally:
-            run("pg_ctl", "-D", str(data), "stop", "-w", "-m", "immediate")
+    with standby_of(cluster15, url) as (replica, _):
+        yield url, replica
 
 
 def test_a_standby_takes_no_writes(cluster15: Cluster, standby: tuple[str, str]) -> None:
