@@ -7,11 +7,11 @@ that holds the same last key in the older tree is nearly always the one that was
 from bisect import bisect_left
 from dataclasses import dataclass
 
-from cas.engine.chunk_reader import ChunkReader
 from cas.engine.decodable import Decodable
+from cas.engine.recent_nodes import RecentNodes
 from cas.errors import CasError, CorruptData
-from cas.format.node import Node, parse_node
-from cas.ids import ChunkId, ChunkKind
+from cas.format.node import Node
+from cas.ids import ChunkId
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Predecessors:
     claimed less could not be decoded.
     """
 
-    def __init__(self, reader: ChunkReader, root: ChunkId, depths: Decodable) -> None:
-        self._reader = reader
+    def __init__(self, nodes: RecentNodes, root: ChunkId, depths: Decodable) -> None:
+        self._nodes = nodes
         self._depths = depths
         self._root: ChunkId | None = root
         self._kept: dict[int, tuple[Base, Node]] = {}
@@ -62,7 +62,7 @@ class Predecessors:
         places = self._depths.locate((node_id,))
         if places.pack[0] < 0:
             raise CorruptData("no copy of a node can be built upon", kind="missing", where=node_id.hex())
-        (plain,) = self._reader.read(ChunkKind.NODE, (node_id,))
-        found = Base(node_id, plain, int(places.depth[0])), parse_node(plain, node_id.hex())
+        plain, node = self._nodes.node(node_id)
+        found = Base(node_id, plain, int(places.depth[0])), node
         self._kept[found[1].level] = found
         return found

@@ -30,6 +30,7 @@ from cas.engine.node_packer import NodePacker, WaitingNode
 from cas.engine.own_chunks import OwnChunks
 from cas.engine.packer import DATA_KINDS, ClosedPack, Packer
 from cas.engine.predecessors import Predecessors
+from cas.engine.recent_nodes import RecentNodes
 from cas.engine.repository import Repository
 from cas.errors import CasError, Conflict
 from cas.format.document import PackRef, ValueRef, VersionDocument, encode_document
@@ -39,6 +40,7 @@ from cas.format.names import dictionary_key, pack_key, version_key
 from cas.ids import ChunkId, ChunkKind
 from cas.limits import LARGE_VALUE_BYTES, MAX_CHUNK_BYTES, MIB
 from cas.store.interface import ObjectExists, ObjectMissing, Store
+from cas.tree.counting import NewLeaf
 
 FORGOTTEN_BYTES = 8 * MIB
 """Records of distinct entities from this size on are not remembered one by one. What is still on its way
@@ -135,6 +137,11 @@ class WriteSession:
         """A reader of what was live when the session began: what may be built upon."""
         return self._repository.reader_of(self._view)
 
+    @cached_property
+    def earlier_nodes(self) -> RecentNodes:
+        """The nodes of what was live when the session began."""
+        return RecentNodes(self.reader)
+
     @property
     def objects_written(self) -> int:
         """Objects put so far, the document not counted."""
@@ -203,13 +210,15 @@ class WriteSession:
         self._store(kind, [chunk_id], [plain], None)
         return chunk_id
 
-    def nodes(self, before: ChunkId | None) -> NodePacker:
-        """A writer of one tree's nodes; `before` is the root of the tree that it follows."""
+    def nodes(
+        self, before: ChunkId | None, watch: Callable[[Sequence[NewLeaf]], None] | None = None
+    ) -> NodePacker:
+        """A writer of one tree's nodes; `before` is the root of the tree that it follows. `watch` is told of
+        the leaves, in the order in which they are put."""
         predecessors = None
         if before is not None and self._settings.delta_depth:
-            reader = self._repository.reader_of(self._view)
-            predecessors = Predecessors(reader, before, self._reusable)
-        return NodePacker(self._hashers[ChunkKind.NODE], self._store_nodes, predecessors)
+            predecessors = Predecessors(self.earlier_nodes, before, self._reusable)
+        return NodePacker(self._hashers[ChunkKind.NODE], self._store_nodes, predecessors, watch)
 
     def _store_nodes(self, nodes: Sequence[WaitingNode]) -> None:
         """Pack the nodes that are new, as deltas where their predecessors allow it."""
