@@ -55,9 +55,8 @@ def find_unusual(
     """
     moved = [*_moved(taken)]
     if left_out is not None:
-        present = {(one.entry.entity.kind.value, one.entry.entity.label) for one in taken}
-        gone = _gone(catalog, version, identity, present)
-        moved += [one for one in gone if one.label not in left_out]
+        present = {one.entry.entity.label for one in taken}
+        moved += _gone(catalog, version, identity, present.union(left_out))
     pasts: Sequence[Sequence[EntityPast]] = [()] * len(moved)
     if rules.versions and moved:
         pasts = catalog.entity_pasts(version, [(one.kind, one.label) for one in moved], rules.versions)
@@ -89,13 +88,14 @@ def _moved(taken: Sequence[Taken]) -> Iterator[_Moved]:
 
 
 def _gone(
-    catalog: Catalog, version: int, identity: SourceIdentity, present: set[tuple[str, str]]
+    catalog: Catalog, version: int, identity: SourceIdentity, present: Collection[str]
 ) -> Iterator[_Moved]:
+    """By label: a table that was partitioned is another kind of entity, and is there."""
     last = catalog.latest(identity.system_identifier, identity.database, WHOLE)
     if last is None or last.number > version:
         return
     for entity in last.entities:
-        if entity.records and (entity.kind, entity.label) not in present:
+        if entity.records and entity.label not in present:
             yield _Moved(
                 entity.kind, entity.label, Counts(0, 0, entity.records, entity.records), is_gone=True
             )

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from cas.anomalies import WINDOW, AnomalyRules
 from cas.engine.compression import DEFAULT_LEVEL
 from cas.errors import InvalidInput
+from cas.limits import DEFAULT_DELTA_DEPTH, MAX_DELTA_DEPTH
 from cli.settings_files import FILE_NAME, read_files
 
 PREFIX = "CAS_"
@@ -60,6 +61,12 @@ class Settings(BaseSettings):
     )
     unusual_window: int = Field(
         WINDOW, ge=0, le=1000, description="number of earlier versions that tell what is usual; 0: none"
+    )
+    delta_depth: int = Field(
+        DEFAULT_DELTA_DEPTH,
+        ge=0,
+        le=MAX_DELTA_DEPTH,
+        description="changes stored on top of each other before all is stored whole; 0: always whole",
     )
     compression: int = Field(DEFAULT_LEVEL, ge=1, le=19, description="zstd level, 1 (fast) to 19 (small)")
 

@@ -124,6 +124,16 @@ def test_without_a_window_only_limits_count(calm: Place, shop: str) -> None:
     assert "unusual:" not in calm("snapshot", CAS_UNUSUAL_WINDOW="0").out
 
 
+def test_a_watcher_says_what_is_unusual(calm: Place, shop: str) -> None:
+    assert calm("auto-save", "on").code == ExitCode.OK
+    execute(shop, "DELETE FROM products WHERE id BETWEEN 100 AND 190")
+    ran = calm("watch", "--once")
+    assert ran.code == ExitCode.OK, ran
+    assert "unusual: 91 of 200 public.products deleted; usually at most 1" in ran.err
+    (version,) = calm("versions", "--unusual", "--json").json["versions"]
+    assert version["trigger"] == "AUTO"
+
+
 def test_a_safety_version_counts_what_happened_since_the_version_that_comes_back(
     calm: Place, shop: str
 ) -> None:

@@ -13,7 +13,7 @@ from cas.catalog.model import CountKind, EntityPast, Trigger, Version
 from cas.engine.recent_nodes import RecentNodes
 from cas.errors import CorruptData, TimedOut
 from cas.format.names import pack_key
-from cas.records.model import Entity
+from cas.records.model import Entity, EntityKind
 from cas.records.source import Selection
 from cas.snapshot import SnapshotReceipt, SnapshotRequest, take_version
 from tests.engine.memory_source import MemorySource, table
@@ -291,6 +291,16 @@ def test_an_entity_that_is_gone_is_marked_once() -> None:
     again = world.take(platform)
     assert again.anomalies == ()
     assert counts(again)["public.products"][3] == 12
+
+
+def test_a_table_that_was_partitioned_is_not_gone() -> None:
+    world = World()
+    platform = life(world)
+    parted = replace(PRODUCTS, kind=EntityKind.PARTITIONED)
+    rest = {entity: rows for entity, rows in platform.items() if entity != PRODUCTS}
+    version = world.take({**rest, parted: platform[PRODUCTS]})
+    assert version.anomalies == ()
+    assert counts(version)["public.products"] == (len(platform[PRODUCTS]), 0, 0, None)
 
 
 def test_what_a_version_of_a_part_does_not_hold_is_not_gone() -> None:
