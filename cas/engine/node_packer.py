@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
-from cas.engine.predecessors import Base, Predecessors
 from cas.ids import ChunkId
 
 NODES_AT_ONCE = 64
@@ -13,32 +11,28 @@ NODES_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class WaitingNode:
-    """A node that was made and not yet looked up. `predecessor` finds the base of a delta."""
+    """A node that was made and not yet looked up, and where it stands."""
 
     id: ChunkId
     plain: bytes
-    predecessor: Callable[[], Base | None] | None
+    level: int
+    last_key: bytes
 
 
 class NodePacker:
     """Takes the nodes of one tree, a few at a time: the tree's NodeWriter. `flush` when it is built."""
 
     def __init__(
-        self,
-        name: Callable[[bytes], ChunkId],
-        store: Callable[[Sequence[WaitingNode]], None],
-        predecessors: Predecessors | None,
+        self, name: Callable[[bytes], ChunkId], store: Callable[[Sequence[WaitingNode]], None]
     ) -> None:
         """`name` gives a node its id, `store` packs those that are new."""
         self._name = name
         self._store = store
-        self._predecessors = predecessors
         self._waiting: list[WaitingNode] = []
 
     def put_node(self, plain: bytes, level: int, last_key: bytes) -> ChunkId:
         node_id = self._name(plain)
-        find = partial(self._predecessors.find, level, last_key) if self._predecessors else None
-        self._waiting.append(WaitingNode(node_id, plain, find))
+        self._waiting.append(WaitingNode(node_id, plain, level, last_key))
         if len(self._waiting) >= NODES_AT_ONCE:
             self.flush()
         return node_id
