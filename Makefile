@@ -23,7 +23,7 @@ run: setup  ## the main job: a demo platform, versions, a diff, a restore, a pro
 	$(BIN)/cas demo
 
 test: setup lint  ## lint, types, floors, tests; WORKERS of them side by side
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 15 --durations-min 20
 
 lint: setup  ## ruff, mypy, the floors
 	$(BIN)/ruff check .

@@ -53,6 +53,9 @@ MAX_TRAILER_BYTES = 40 * MIB
 MAX_DELTA_DEPTH = 32
 """Deltas on deltas that a reader follows. Longer chains save little and read slowly."""
 
+DEFAULT_DELTA_DEPTH = 16
+"""Deltas on deltas that a writer makes, unless it is told otherwise."""
+
 MAX_DELTA_BASES = 64
 """Chunks whose bytes, one after the other, are the base of one delta frame."""
 

@@ -28,7 +28,7 @@ from cas.format.entities import (
 )
 from cas.format.schema import encode_schema
 from cas.ids import ChunkKind
-from cas.limits import MIB
+from cas.limits import DEFAULT_DELTA_DEPTH, MIB
 from cas.progress import Progress, Silent
 from cas.records.marks import Mark
 from cas.records.model import Entity
@@ -63,6 +63,8 @@ class SnapshotRequest:
     allow_incomplete: bool = False
     level: int = DEFAULT_LEVEL
     threads: int = 1
+    delta_depth: int = DEFAULT_DELTA_DEPTH
+    """How many changes of a node may be stored as such before it is stored whole again; 0: always whole."""
     scan: bool = False
     """Read every row, whatever could be told of changes."""
     scan_every: int = 0
@@ -104,7 +106,7 @@ def take_version(
         repository,
         catalog,
         _new_version(request, source.url, parent.number if parent else None),
-        WriteSettings(request.level, request.threads),
+        WriteSettings(request.level, request.threads, request.delta_depth),
         on_stored=watcher.stored,
     )
     try:

@@ -1,4 +1,4 @@
-"""Times that a person gives: a date, a time, or how long ago."""
+"""Times that a person gives: a date, a time, how long ago, or how often."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from cas.errors import InvalidInput
 
 _AGO = re.compile(r"(\d{1,6})\s*([mhdw])")
+_SPAN = re.compile(r"(\d{1,6})\s*([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -32,3 +34,13 @@ def has_zone(text: str) -> bool:
     if _AGO.fullmatch(text.strip().lower()):
         return True
     return datetime.fromisoformat(text.strip()).utcoffset() is not None
+
+
+def parse_span(text: str, option: str) -> float:
+    """`60s`, `15m`, `6h`, `1d` in seconds. InvalidInput for anything else, and for none at all."""
+    found = _SPAN.fullmatch(text.strip().lower())
+    if not found or int(found[1]) == 0:
+        raise InvalidInput(
+            f"{text[:40]!r} is no span of time", where=option, hint="Write for example 60s, 15m, 6h or 1d"
+        )
+    return float(int(found[1]) * _SECONDS[found[2]])

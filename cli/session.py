@@ -174,6 +174,8 @@ class Session:
                 where="CAS_SOURCE",
                 hint="Give --source postgresql://user@host/database, set CAS_SOURCE, or write it in cas.toml",
             )
+        if EmbeddedServer.serves(self.settings.home / "postgres", url):
+            _ = self.embedded  # the demo's platform: it runs as long as somebody asks for it
         return url
 
     def source(self, url: str, origin: str = "CAS_SOURCE") -> PostgresSource:

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from cas.engine.compression import DEFAULT_LEVEL
 from cas.errors import InvalidInput
+from cas.limits import DEFAULT_DELTA_DEPTH, MAX_DELTA_DEPTH
 from cli.settings_files import FILE_NAME, read_files
 
 PREFIX = "CAS_"
@@ -49,6 +50,12 @@ class Settings(BaseSettings):
     parallelism: int = Field(0, ge=0, le=64, description="threads and connections; 0: one a core, at most 4")
     scan_every: int = Field(
         50, ge=0, description="every so many versions every row is read, as a check; 0: never"
+    )
+    delta_depth: int = Field(
+        DEFAULT_DELTA_DEPTH,
+        ge=0,
+        le=MAX_DELTA_DEPTH,
+        description="changes stored on top of each other before all is stored whole; 0: always whole",
     )
     compression: int = Field(DEFAULT_LEVEL, ge=1, le=19, description="zstd level, 1 (fast) to 19 (small)")
 

@@ -4,9 +4,14 @@ for a test."""
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers.postgres import DEBIAN_15, Cluster, Databases, debian_cluster, embedded_cluster
 from tests.servers.s3 import S3Server, seaweedfs
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+"""A busy machine is no mistake of a test."""
 
 
 @pytest.fixture(scope="session")

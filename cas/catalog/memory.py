@@ -12,6 +12,8 @@ from threading import RLock
 from uuid import UUID
 
 from cas.catalog import rules
+from cas.catalog.auto_saving import AutoSaving
+from cas.catalog.auto_saving_memory import MemoryAutoSaving
 from cas.catalog.model import (
     AdoptedVersion,
     Base,
@@ -66,6 +68,7 @@ class MemoryCatalog:
         self._bases: list[Base] = []
         self._incidents: list[Incident] = []
         self._restores = MemoryRestores(self.now, self._lock, self._demand_attached, self._state_of)
+        self._auto_saving = MemoryAutoSaving(self.now, self._lock)
 
     @property
     def url(self) -> str:
@@ -75,6 +78,11 @@ class MemoryCatalog:
     def restores(self) -> Restores:
         """Restores into the running platform."""
         return self._restores
+
+    @property
+    def auto_saving(self) -> AutoSaving:
+        """Policies, and who watches."""
+        return self._auto_saving
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         del store_url  # only people read it, in PostgreSQL

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from cas.catalog import adopting, committing, listing, readings, roots, rules, sessions
+from cas.catalog.auto_saving import AutoSaving
+from cas.catalog.auto_saving_postgres import PostgresAutoSaving
 from cas.catalog.connecting import Connection, Connections
 from cas.catalog.migrating import migrate, shipped_migrations
 from cas.catalog.model import (
@@ -42,6 +44,7 @@ class PostgresCatalog:
         self._connections = Connections(url, wait_seconds=wait_seconds)
         self._repository_id: str | None = None
         self._restores = PostgresRestores(self._connections, self._share_epoch)
+        self._auto_saving = PostgresAutoSaving(self._connections)
 
     @property
     def url(self) -> str:
@@ -51,6 +54,11 @@ class PostgresCatalog:
     def restores(self) -> Restores:
         """Restores into the running platform."""
         return self._restores
+
+    @property
+    def auto_saving(self) -> AutoSaving:
+        """Policies, and who watches."""
+        return self._auto_saving
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         """Also brings the tables up to date; `create` makes them in an empty database."""

@@ -38,7 +38,7 @@ from cas.format.large import encode_large
 from cas.format.malformed import over_limit
 from cas.format.names import dictionary_key, pack_key, version_key
 from cas.ids import ChunkId, ChunkKind
-from cas.limits import LARGE_VALUE_BYTES, MAX_CHUNK_BYTES, MIB
+from cas.limits import DEFAULT_DELTA_DEPTH, LARGE_VALUE_BYTES, MAX_CHUNK_BYTES, MIB
 from cas.store.interface import ObjectExists, ObjectMissing, Store
 
 FORGOTTEN_BYTES = 8 * MIB
@@ -55,7 +55,7 @@ class WriteSettings:
 
     level: int = DEFAULT_LEVEL
     threads: int = 1
-    delta_depth: int = 16
+    delta_depth: int = DEFAULT_DELTA_DEPTH
     heartbeat: bool = True
 
 

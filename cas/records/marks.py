@@ -21,6 +21,13 @@ class Mark:
     in_recovery: bool
     started: str
 
+    def sees(self, transaction: int) -> bool:
+        """Whether what this transaction, 64 bits wide, wrote was visible then, if it was committed at all."""
+        lowest, highest, running = self.snapshot.split(":")
+        if transaction < int(lowest):
+            return True
+        return transaction < int(highest) and str(transaction) not in running.split(",")
+
     def is_same_database(self, other: "Mark") -> bool:
         """Whether both are of one database, as far as it says itself."""
         return (self.system_identifier, self.database_oid) == (other.system_identifier, other.database_oid)

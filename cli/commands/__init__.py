@@ -26,6 +26,10 @@ NAMES = (
     "undo",
     "check",
     "drill",
+    "auto-save",
+    "watch",
+    "follow",
+    "event",
     "capture",
     "catalog",
     "doctor",
@@ -52,5 +56,6 @@ class Commands(TyperGroup):
     def _load(self, name: str) -> None:
         if name not in self.commands:
             alone = typer.Typer(rich_markup_mode="rich")
-            getattr(import_module(f"cli.commands.{name}"), f"add_{name}")(alone)
+            module = name.replace("-", "_")
+            getattr(import_module(f"cli.commands.{module}"), f"add_{module}")(alone)
             self.commands.update(get_group(alone).commands)

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cas.errors import InvalidInput
+from cas.postgres.capture.granting import grant_readers
 from cas.postgres.capture.installing import install, installation_sql
 from cas.postgres.capture.patience import CaptureOptions
 from cas.postgres.capture.removing import remove
@@ -47,6 +48,7 @@ def add_capture(app: typer.Typer) -> None:
     examples = [
         "cas capture install",
         "cas capture install --entity products --entity 'stock.*' --yes",
+        "cas capture install --reader backup",
         "cas capture install --print-sql",
     ]
     command(group, "install", examples=examples)(install_capture)
@@ -62,6 +64,12 @@ def install_capture(
     cas: Session,
     entity: Entities = None,
     source: flags.Platform = None,
+    reader: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE", help="A role that takes versions and does not own the tables; may be repeated."
+        ),
+    ] = None,
     print_sql: Annotated[
         bool, typer.Option("--print-sql", help="Only show the statements of a first installation.")
     ] = False,
@@ -84,6 +92,7 @@ def install_capture(
         return ExitCode.DECLINED
     cas.if_stopped = "Tables that were done stay captured; run it again to go on"
     report = install(url, patterns, _options(cas))
+    grant_readers(url, reader or (), _options(cas))
     cas.terminal.result(report, human=Group(*_told(report, "installed")))
     return ExitCode.OK if report.is_complete else ExitCode.INCOMPLETE
 

@@ -65,9 +65,15 @@ def snapshot(
         allow_incomplete=allow_incomplete,
         level=cas.settings.compression,
         threads=cas.settings.threads,
+        delta_depth=cas.settings.delta_depth,
         scan=scan,
         scan_every=cas.settings.scan_every,
     )
+    return take(cas, request)
+
+
+def take(cas: Session, request: SnapshotRequest) -> ExitCode:
+    """Take the version, with progress, and tell of it."""
     platform = cas.source(cas.source_url)
     repository, catalog = cas.repository, cas.catalog
     cas.if_stopped = "The version is listed as failed; the versions before it are untouched"

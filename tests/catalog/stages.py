@@ -11,6 +11,7 @@ from uuid import UUID
 
 import psycopg
 
+from cas.catalog.auto_saving import AutoSaving
 from cas.catalog.interface import Catalog
 from cas.catalog.memory import MemoryCatalog
 from cas.catalog.postgres import PostgresCatalog
@@ -42,6 +43,7 @@ LAPSE_RESTORES = """
     SET renewed_at = renewed_at - %(gone)s, lease_until = lease_until - %(gone)s
     WHERE lease_until IS NOT NULL
 """
+LAPSE_WATCHES = "UPDATE cas.watches SET held_until = held_until - %(gone)s"
 
 
 class Stage(Protocol):
@@ -53,8 +55,11 @@ class Stage(Protocol):
     @property
     def restores(self) -> Restores: ...
 
+    @property
+    def auto_saving(self) -> AutoSaving: ...
+
     def lapse(self) -> None:
-        """Time passes until the leases of all open sessions and restores have lapsed."""
+        """Time passes until the leases of all open sessions, restores and watchers have lapsed."""
 
     def fence(self, session: UUID) -> None:
         """Somebody ends the session by its row."""
@@ -85,6 +90,7 @@ class MemoryStage:
         self.catalog = MemoryCatalog(self.clock)
         self.catalog.attach(REPOSITORY, STORE, create=True)
         self.restores = self.catalog.restores
+        self.auto_saving = self.catalog.auto_saving
 
     def lapse(self) -> None:
         self.clock.moment += timedelta(seconds=SESSION_LEASE_SECONDS)
@@ -108,11 +114,12 @@ class PostgresStage:
         self.catalog = PostgresCatalog(url, wait_seconds=5)
         self.catalog.attach(REPOSITORY, STORE, create=True)
         self.restores = self.catalog.restores
+        self.auto_saving = self.catalog.auto_saving
         self.other = psycopg.connect(url, autocommit=True)
         """Somebody else's connection."""
 
     def lapse(self) -> None:
-        for lapse in (LAPSE, LAPSE_RESTORES):
+        for lapse in (LAPSE, LAPSE_RESTORES, LAPSE_WATCHES):
             self.other.execute(lapse, {"gone": timedelta(seconds=SESSION_LEASE_SECONDS)})
 
     def fence(self, session: UUID) -> None:
@@ -131,6 +138,7 @@ class PostgresStage:
             DELETE FROM cas.restore_keys; DELETE FROM cas.restore_steps;
             DELETE FROM cas.restore_entities; DELETE FROM cas.restores;
             SELECT setval('cas.restores_number_seq', 1, false);
+            DELETE FROM cas.policies; DELETE FROM cas.watches;
             DELETE FROM cas.version_marks; DELETE FROM cas.incidents;
             SELECT setval('cas.incidents_number_seq', 1, false);
             DELETE FROM cas.version_omissions; DELETE FROM cas.version_entities;

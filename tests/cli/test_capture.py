@@ -34,6 +34,40 @@ def test_one_entity(cas: Place) -> None:
     assert cas("capture", "remove", "--entity", "products", "--yes").code == ExitCode.OK
 
 
+def test_a_role_that_only_reads_the_platform_uses_the_logs(cas: Place, shop: str, cluster_role: str) -> None:
+    """It reads what was noted, and tells up to where; also of tables that are captured later."""
+    execute(shop, f"GRANT pg_read_all_data TO {cluster_role}")
+    assert cas("capture", "install", "--yes").code == ExitCode.OK
+    reader = shop.replace("postgres@", f"{cluster_role}@")
+
+    def taken(warned: str = "") -> dict[str, str]:
+        execute(shop, "UPDATE products SET price = price + 1 WHERE id = 3")
+        ran = cas("snapshot", "--source", reader, "--json")
+        assert ran.code == ExitCode.OK, ran
+        assert warned in str(ran.json["warnings"])
+        assert bool(ran.json["warnings"]) == bool(warned)
+        return {one["label"]: one["read_by"] for one in ran.json["version"]["entities"]}
+
+    taken(warned="cas capture install --reader")
+    assert taken(warned="cas capture install --reader")["public.products"] == "xmin"
+    ran = cas("capture", "install", "--reader", cluster_role, "--yes")
+    assert ran.code == ExitCode.OK, ran
+    execute(shop, "CREATE TABLE late (id int PRIMARY KEY)")
+    assert cas("capture", "install", "--yes").code == ExitCode.OK
+    taken()  # what is granted alters the log, which is believed again after a version
+    taken()
+    found = taken()
+    assert (found["public.products"], found["public.late"]) == ("capture", "capture")
+    before = rows(shop, "SELECT count(*)::int FROM cas_capture.positions")
+    assert before[0][0] >= 4, "it tells the platform where it is"
+    ran = cas("capture", "install", "--reader", "nobody at all", "--yes")
+    assert ran.code == ExitCode.NOT_FOUND
+    assert "there is no role 'nobody at all'" in ran.err
+    assert any("cas_capture" in line for line in cas("doctor", "--json").json["grants"]), (
+        "the doctor knows of the logs"
+    )
+
+
 def test_what_is_broken_is_an_exit_code(cas: Place, shop: str) -> None:
     assert cas("capture", "status").code == ExitCode.OK
     cas("capture", "install", "--yes")

@@ -23,7 +23,7 @@ def test_the_tour_runs_from_top_to_bottom_in_an_empty_home(tmp_path: Path) -> No
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
     }
     done = subprocess.run(
-        ["bash", "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=240
+        ["bash", "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     shown = done.stdout
@@ -44,6 +44,12 @@ def test_the_tour_runs_from_top_to_bottom_in_an_empty_home(tmp_path: Path) -> No
     assert f"{inserted} records" in plan
     assert "completed" in listed
     assert f"(0 inserted, 0 updated, {inserted} deleted)" in undone
+    saving = shown.split("$ cas auto-save on", 1)[1]
+    assert "after any change of tree_nodes" in saving
+    assert "Auto-save begins" in done.stderr
+    event, followed = saving.split("$ cas event", 1)[1].split("$ cas follow", 1)
+    assert " is complete: " in event
+    assert "Version" not in followed, "nothing changed since the event"
 
 
 def test_the_story_of_the_category_takes_six_commands() -> None:
@@ -51,6 +57,13 @@ def test_the_story_of_the_category_takes_six_commands() -> None:
     story = text.split("## Someone deleted a category", 1)[1]
     (block,) = re.findall(r"^```sh\n(.*?)^```", story, re.DOTALL | re.MULTILINE)[:1]
     assert len(block.splitlines()) == 6
+
+
+def test_auto_save_is_turned_on_in_three_commands() -> None:
+    text = (ROOT / "README.md").read_text()
+    section = text.split("## Turn on auto-save", 1)[1]
+    (block,) = re.findall(r"^```sh\n(.*?)^```", section, re.DOTALL | re.MULTILINE)[:1]
+    assert len(block.splitlines()) == 3
 
 
 def test_the_two_commands_stand_first_and_exist() -> None:

@@ -1,10 +1,14 @@
 """Versions that build upon an earlier one, in memory: what becomes of a base that cannot be read."""
 
+from collections import Counter
+
 import pytest
 
 from cas.catalog.model import Version
 from cas.errors import CorruptData
-from cas.format.names import pack_key
+from cas.format.names import pack_key, pack_of_key
+from cas.format.pack import parse_end
+from cas.ids import ChunkKind
 from cas.snapshot import SnapshotRequest
 from tests.engine.scenes import World, changed, expected, shop
 
@@ -52,3 +56,21 @@ def test_where_packs_are_lost_every_row_is_read() -> None:
     assert set(read_by(version).values()) == {"scan"}
     assert all("packs are missing" in entity.read_reason for entity in version.entities)
     assert world.records(version.number) == expected(platform)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_chains_of_changes_are_no_longer_than_is_asked_for(depth: int) -> None:
+    """The full versus delta ratio: after so many changes a node is stored whole again."""
+    world, platform = World(), shop()
+    for edition in range(8):
+        platform = changed(platform, edition)
+        world.take(platform, request=SnapshotRequest(delta_depth=depth))
+    depths = Counter(
+        frame.depth
+        for info in world.store.objects()
+        if pack_of_key(info.key) is not None
+        for frame in parse_end(world.store.get(info.key)).frames
+        if frame.kind is ChunkKind.NODE
+    )
+    assert max(depths) == depth
+    assert world.records(8) == expected(platform)

@@ -102,6 +102,7 @@ def region(stored: bytes, position: int) -> str:
     return "trailer" if position < len(stored) - FOOTER_BYTES else "footer"
 
 
+@pytest.mark.timeout(1200)
 def test_every_flipped_byte_is_found_and_none_is_read(small: World) -> None:
     whole = objects(small)
     assert read(small) == RIGHT

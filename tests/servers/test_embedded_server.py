@@ -347,3 +347,15 @@ def test_programs_that_only_root_may_run_are_opened_to_the_group_alone(empty_dir
     assert stat.S_IMODE((programs / "program").stat().st_mode) == 0o750
     assert stat.S_IMODE((programs / "data").stat().st_mode) == 0o640
     assert stat.S_IMODE(empty_directory.stat().st_mode) == 0o710
+
+
+def test_a_url_is_known_by_its_socket_also_when_nothing_runs() -> None:
+    with temporary_directory() as directory, temporary_directory() as other:
+        place = directory / ("long" * 30)  # the socket lies elsewhere
+        for home in (directory / "short", place):
+            with EmbeddedServer(home) as server:
+                url = server.url("shop")
+            assert EmbeddedServer.serves(home, url)
+            assert not EmbeddedServer.serves(other, url)
+            assert not EmbeddedServer.serves(home, "postgresql://db.internal/shop")
+            assert not EmbeddedServer.serves(home, "no url")

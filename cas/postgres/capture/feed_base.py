@@ -10,6 +10,9 @@ from cas.errors import CasError
 from cas.postgres.capture.schema_state import schema_state
 from cas.postgres.connecting import ConnectionOptions, connect, shown_url
 from cas.postgres.faults import faults_of
+from cas.records.changes import PlatformName
+
+_NAME = "SELECT system_identifier::text, current_database()::text FROM pg_control_system()"
 
 _RECORDS = """
 SELECT coalesce(sum(greatest(c.reltuples, s.n_live_tup, 0)), 0)::int8
@@ -30,6 +33,10 @@ class PolledPlatform:
         self._url = url
         self._options = options or ConnectionOptions()
         self._connection: psycopg.Connection | None = None
+
+    def name(self) -> PlatformName:
+        with self._connected() as connection:
+            return PlatformName(*connection.execute(_NAME).fetchall()[0])
 
     def schema_state(self) -> str:
         with self._connected() as connection:

@@ -35,7 +35,7 @@ SELECT pg_snapshot_xmax(%(base)s::text::pg_snapshot) <= pg_snapshot_xmax(pg_curr
 """
 
 NO_LOG = "not captured"
-NO_RIGHT = "the connected role may not read the log"
+NO_RIGHT = "the connected role may not read the log (cas capture install --reader ROLE)"
 UNREADABLE = "the log cannot be read"
 EMPTIED = "the log lost rows in a crash, or was emptied"
 OTHER_HISTORY = "the server was set back to a moment before the last version"

@@ -99,7 +99,7 @@ class SnapshotSchema:
             program=find_pg_dump(identity.server_version_num // 10000, self._program).path,
             parameters=parameters,
             snapshot_id=opened.snapshot_id,
-            lock_timeout=self._patience.lock_timeout,
+            lock_timeout=self._patience.joining.lock_timeout,
             encoding=identity.encoding,
             excluded=[(schema, name) for schema, name in excluded],
             backslashes_escape=default == ("off",),

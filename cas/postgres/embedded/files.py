@@ -84,20 +84,28 @@ def socket_directory(data: Path, user: ServerUser) -> Path:
     length = len(os.fsencode(data / f".s.PGSQL.{PORT}"))
     if length <= MAX_SOCKET_PATH and not {",", '"'} & set(str(data)):
         return data
-    owner = data.stat().st_uid
-    digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
-    socket = Path("/tmp", f"cas-{owner}-{digest}")  # noqa: S108 - owner and mode are checked below
+    socket = _below_tmp(data)
     with suppress(FileExistsError):
         socket.mkdir(mode=0o700)
         user.own(socket)
     status = socket.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner or status.st_mode & 0o077:
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != data.stat().st_uid or status.st_mode & 0o077:
         raise PermissionDenied(
             "the directory for the server's socket is not private to its user",
             where=str(socket),
             hint="Remove it, or choose a shorter CAS_HOME",
         )
     return socket
+
+
+def is_socket_directory(data: Path, path: str) -> bool:
+    """Whether this is where the server of the data directory has its socket, or had it when it ran."""
+    return data.is_dir() and path in (str(data), str(_below_tmp(data)))
+
+
+def _below_tmp(data: Path) -> Path:
+    digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
+    return Path("/tmp", f"cas-{data.stat().st_uid}-{digest}")  # noqa: S108 - whoever uses it checks its owner
 
 
 def remove_leftovers(data: Path, socket: Path) -> None:

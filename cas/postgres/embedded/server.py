@@ -27,6 +27,7 @@ from urllib.parse import quote
 
 import psycopg
 from psycopg import errors, sql
+from psycopg.conninfo import conninfo_to_dict
 
 from cas.errors import CasError, ConnectionFailed, InsufficientSpace, TimedOut
 from cas.postgres.embedded.file_locks import EXCLUSIVE, SHARED, demand_lock, open_lock, try_lock
@@ -37,6 +38,7 @@ from cas.postgres.embedded.files import (
     SUPERUSER,
     ensure_cluster,
     faults_of,
+    is_socket_directory,
     last_line,
     remove_leftovers,
     says_full,
@@ -99,6 +101,15 @@ class EmbeddedServer:
                     self._leave()
                     raise
         atexit.register(self._stop_at_exit)
+
+    @staticmethod
+    def serves(directory: Path, url: str) -> bool:
+        """Whether this is the URL of a database on the server of this directory, running or not."""
+        try:
+            host = conninfo_to_dict(url).get("host")
+        except psycopg.Error:
+            return False
+        return is_socket_directory(directory.expanduser().resolve() / "data", str(host))
 
     def url(self, database: str = "postgres") -> str:
         """A URL for psycopg, psql and pg_dump. No password: the socket's directory is private."""

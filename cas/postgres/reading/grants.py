@@ -1,14 +1,15 @@
 """What a role needs to read a database for versions, and what the connected one lacks.
 
-The role needs no right to write anything, and no superuser: to read all rows, to be spared
-row-level security (a policy would hide rows, and reading is refused then), and to lock tables in the
-mode of plain SELECTs, which SELECT allows.
+The role needs no right to write anything of the platform's, and no superuser: to read all rows, to be
+spared row-level security (a policy would hide rows, and reading is refused then), and to lock tables in the
+mode of plain SELECTs, which SELECT allows. Where change capture is installed, it writes to its logs.
 """
 
 from dataclasses import dataclass
 
 import psycopg
 
+from cas.postgres.capture.granting import log_owners, reader_statements
 from cas.postgres.faults import faults_of
 from cas.postgres.quoting import shown
 from cas.postgres.reading.introspection import introspect
@@ -55,8 +56,11 @@ def least_privilege(connection: psycopg.Connection, role: str) -> LeastPrivilege
     with faults_of("reading the system catalogs"):
         database, guarded, large_objects = connection.execute(_SURVEY).fetchall()[0]
         schemas = connection.execute(_SCHEMAS).fetchall()
+    owners_of_logs = log_owners(connection)
     to = shown(role)
     common = [f"GRANT CONNECT ON DATABASE {shown(database)} TO {to};"]
+    if owners_of_logs:
+        common += [f"{statement};" for statement in reader_statements(role, owners_of_logs)]
     if guarded:
         common.append(f"ALTER ROLE {to} BYPASSRLS;")
     long = list(common)

@@ -8,7 +8,7 @@ catalogs read, and compared with what was locked.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
@@ -27,6 +27,10 @@ from cas.records.source import Selection, SourceIdentity
 
 BEGIN = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY NOT DEFERRABLE"
 
+LONGEST_JOINING = 1.0
+"""Seconds. All tables are locked already when another connection joins: what makes it wait is somebody who
+waits for us, and behind whom the platform stands still."""
+
 TABLES_PER_LOCK = 500
 """Tables in one LOCK statement: few statements, and none of unbounded length."""
 
@@ -37,6 +41,12 @@ class Patience:
 
     lock_timeout: float = 30.0
     openings: int = 5
+
+    @property
+    def joining(self) -> "Patience":
+        """Of those who join an opened read."""
+        usual = self.lock_timeout or LONGEST_JOINING
+        return replace(self, lock_timeout=min(usual, LONGEST_JOINING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +113,7 @@ def joined(
     try:
         run(connection.pgconn, BEGIN, where=where)
         try:
-            lock(connection, opened.chosen.tables, patience, where=where)
+            lock(connection, opened.chosen.tables, patience.joining, where=where)
         except TimedOut as error:
             raise SourceChanged(
                 "somebody waits to alter a table that is being read", where=error.where, hint="Start again"

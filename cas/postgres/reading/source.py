@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import psycopg
 
-from cas.errors import NotFound, SourceChanged
+from cas.errors import NotFound, PermissionDenied, SourceChanged
 from cas.postgres.capture.changes import CapturedChanges
 from cas.postgres.capture.patience import CaptureOptions
 from cas.postgres.capture.pruning import prune
@@ -88,7 +88,11 @@ class PostgresSource:
         """Tells change capture, where there is any."""
         tables = [(entity.schema, entity.name) for entity in entities if entity.key]
         options = CaptureOptions(connection=self._options.connection)
-        prune(self._url, reader, mark.snapshot, tables, options)
+        try:
+            prune(self._url, reader, mark.snapshot, tables, options)
+        except PermissionDenied as error:
+            hint = "The owner of the tables allows it: cas capture install --reader ROLE"
+            raise PermissionDenied(error.what, where=error.where, hint=hint) from error
 
     @contextmanager
     def opened(

@@ -279,4 +279,6 @@ def test_a_text_that_is_no_snapshot(platform: Platform, base: str) -> None:
 def test_a_role_that_may_not_read_the_log(platform: Platform, base: str) -> None:
     platform.run("GRANT SELECT ON items TO live_guest; GRANT USAGE ON SCHEMA public TO live_guest")
     guest = replace(platform, url=as_role(platform.admin, "live_guest"))
-    assert guest.look("items", base) == "the connected role may not read the log"
+    assert guest.look("items", base) == (
+        "the connected role may not read the log (cas capture install --reader ROLE)"
+    )

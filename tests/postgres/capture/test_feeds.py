@@ -6,11 +6,14 @@ from contextlib import closing
 
 import pytest
 
-from cas.errors import ConnectionFailed
+from cas.errors import ConnectionFailed, InvalidInput
 from cas.postgres.capture.feed import CaptureFeed
+from cas.postgres.capture.platform_feed import PlatformFeed
 from cas.postgres.capture.statistics_feed import StatisticsFeed
-from cas.records.changes import ChangeFeed, MovedRows, PlatformTransaction
+from cas.records.changes import ChangeFeed, Happened, MovedRows, PlatformTransaction
 from tests.postgres.capture.scene import Platform, writer
+
+WATCHER = "a repository"
 
 SHOP = """
 CREATE TABLE items (id int PRIMARY KEY, name text);
@@ -22,77 +25,137 @@ INSERT INTO items SELECT generate_series(1, 50); INSERT INTO books VALUES (1);
 """
 
 
+def happened(feed: ChangeFeed) -> list[PlatformTransaction]:
+    """Since the last look, of which nothing was missed."""
+    found = feed.poll()
+    assert found.missed == ""
+    return list(found.transactions)
+
+
 def test_each_transaction_once(platform: Platform) -> None:
     platform.captured(SHOP)
-    with closing(CaptureFeed(platform.url)) as feed:
-        assert feed.sees == "capture"
-        assert feed.poll() == ()
-        assert list(feed.poll()) == []
+    with closing(CaptureFeed(platform.url, WATCHER)) as feed:
+        assert feed.sees == "change capture"
+        assert feed.poll() == Happened()
+        assert feed.poll() == Happened([])
         platform.run("BEGIN; INSERT INTO items VALUES (100), (101); DELETE FROM items WHERE id < 4; COMMIT")
         platform.run("BEGIN; DELETE FROM items; ROLLBACK")
         platform.run("INSERT INTO parts_1 VALUES (1, 1); INSERT INTO parts VALUES (2, 2)")
-        assert list(feed.poll()) == [
+        assert happened(feed) == [
             PlatformTransaction((MovedRows("public", "items", inserted=2, deleted=3),)),
             PlatformTransaction((MovedRows("public", "parts", inserted=2),)),
         ]
-        assert list(feed.poll()) == []
+        assert happened(feed) == []
         platform.run("TRUNCATE items")
-        assert list(feed.poll()) == [PlatformTransaction((MovedRows("public", "items", truncated=True),))]
+        assert happened(feed) == [PlatformTransaction((MovedRows("public", "items", truncated=True),))]
 
 
 def test_who_commits_later_with_a_lower_number(platform: Platform) -> None:
     platform.captured(SHOP)
-    with closing(CaptureFeed(platform.url)) as feed, writer(platform) as early:
+    with closing(CaptureFeed(platform.url, WATCHER)) as feed, writer(platform) as early:
         feed.poll()
         early.execute("BEGIN")
         early.execute("DELETE FROM items WHERE id = 1")
         platform.run("DELETE FROM items WHERE id IN (2, 3)")
-        assert [one.moved[0].deleted for one in feed.poll()] == [2]
+        assert [one.moved[0].deleted for one in happened(feed)] == [2]
         early.execute("COMMIT")
-        assert [one.moved[0].deleted for one in feed.poll()] == [1]
-        assert list(feed.poll()) == []
+        assert [one.moved[0].deleted for one in happened(feed)] == [1]
+        assert happened(feed) == []
 
 
 def test_rows_that_were_written_through_a_parent_count_once(platform: Platform) -> None:
     platform.captured(SHOP)
-    with closing(CaptureFeed(platform.url)) as feed:
+    with closing(CaptureFeed(platform.url, WATCHER)) as feed:
         feed.poll()
         platform.run("DELETE FROM goods")
-        (one,) = feed.poll()
+        (one,) = happened(feed)
         assert one.moved == (MovedRows("public", "goods", deleted=1),)
 
 
 def test_a_version_does_not_prune_what_was_not_seen(platform: Platform) -> None:
     platform.captured(SHOP)
-    with closing(CaptureFeed(platform.url)) as feed:
+    with closing(CaptureFeed(platform.url, WATCHER)) as feed:
         feed.poll()
         platform.run("DELETE FROM items WHERE id = 1")
         platform.version()
-        assert len(feed.poll()) == 1
-    assert platform.run("SELECT count(*)::int FROM cas_capture.positions WHERE reader LIKE 'feed:%'") == [
-        (0,)
-    ]
+        assert len(happened(feed)) == 1
+
+
+def test_who_comes_back_goes_on_where_it_was(platform: Platform) -> None:
+    """Also where it was killed, and versions were taken meanwhile; and once more, until it has settled it."""
+    platform.captured(SHOP)
+    first = CaptureFeed(platform.url, WATCHER)
+    first.poll()
+    position = first.position()
+    platform.run("DELETE FROM items WHERE id = 1")
+    assert len(happened(first)) == 1
+    first._connection = None  # as if it were killed
+    platform.version()
+    for _ in range(2):
+        with closing(CaptureFeed(platform.url, WATCHER, position=position)) as feed:
+            assert [one.moved for one in happened(feed)] == [(MovedRows("public", "items", deleted=1),)]
+            assert happened(feed) == []
+            later = feed.position()
+    with closing(CaptureFeed(platform.url, WATCHER, position=position)) as feed:
+        feed.poll()
+        feed.settled()
+    platform.version()
+    with closing(CaptureFeed(platform.url, WATCHER, position=position)) as feed:
+        assert "does not reach back" in feed.poll().missed
+        assert happened(feed) == []
+    assert later != position
+
+
+def test_transactions_have_their_numbers(platform: Platform) -> None:
+    platform.captured(SHOP)
+    with closing(CaptureFeed(platform.url, WATCHER)) as feed, writer(platform) as early:
+        feed.poll()
+        early.execute("BEGIN")
+        early.execute("DELETE FROM items WHERE id = 1")
+        number = early.execute("SELECT pg_current_xact_id()::text::int8").fetchall()[0][0]
+        early.execute("COMMIT")
+        assert [one.number for one in happened(feed)] == [number]
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "TRUNCATE cas_capture.positions",
+        "DELETE FROM cas_capture.positions",
+    ],
+)
+def test_a_log_that_may_have_lost_something_is_told_once(platform: Platform, lost: str) -> None:
+    """A crash empties the logs and the positions together; too large a log is kept for nobody."""
+    platform.captured(SHOP)
+    with closing(CaptureFeed(platform.url, WATCHER)) as feed:
+        feed.poll()
+        platform.run(lost)
+        platform.run("DELETE FROM items WHERE id = 1")
+        found = feed.poll()
+        assert found.missed == "the change log was emptied or pruned since the last look"
+        assert len(found.transactions) == 1
+        assert happened(feed) == []
 
 
 def test_capture_that_is_installed_later(platform: Platform) -> None:
     platform.run(SHOP)
-    with closing(CaptureFeed(platform.url)) as feed:
+    with closing(CaptureFeed(platform.url, WATCHER)) as feed:
         feed.poll()
         platform.install()
         platform.run("DELETE FROM items WHERE id = 1")
-        assert len(feed.poll()) == 1
+        assert len(happened(feed)) == 1
 
 
 def test_what_capture_does_not_see(platform: Platform) -> None:
     platform.captured(SHOP)
-    with closing(CaptureFeed(platform.url)) as feed:
+    with closing(CaptureFeed(platform.url, WATCHER)) as feed:
         assert list(feed.blind_spots()) == ["Changes of public.events are not seen: it has no primary key"]
 
 
 def test_statistics(platform: Platform) -> None:
     platform.run(SHOP)
     with closing(StatisticsFeed(platform.url)) as feed:
-        assert feed.sees == "statistics"
+        assert feed.sees == "the server's statistics"
         assert len(feed.blind_spots()) > 3
         settled(feed)
         platform.run(
@@ -104,6 +167,55 @@ def test_statistics(platform: Platform) -> None:
             MovedRows("public", "items", inserted=2, deleted=3),
             MovedRows("public", "parts", inserted=1),
         ]
+
+
+def test_statistics_go_on_in_another_process(platform: Platform) -> None:
+    platform.run(SHOP)
+    with closing(StatisticsFeed(platform.url)) as feed:
+        settled(feed)
+        position = feed.position()
+    platform.run("DELETE FROM items WHERE id < 4")
+    with closing(StatisticsFeed(platform.url, position=position)) as feed:
+        assert waited(feed, bool) == [MovedRows("public", "items", deleted=3)]
+
+
+def test_counters_that_were_reset_are_told(platform: Platform) -> None:
+    platform.run(SHOP)
+    with closing(StatisticsFeed(platform.url)) as feed:
+        settled(feed)
+        platform.as_admin("SELECT pg_stat_reset()")
+        ends = time.monotonic() + 20
+        missed = ""
+        while not missed and time.monotonic() < ends:
+            time.sleep(0.1)
+            missed = feed.poll().missed
+        assert missed == "the server's counters were reset since the last look"
+
+
+def test_both_together_count_nothing_twice(platform: Platform) -> None:
+    platform.captured(SHOP)
+    with closing(PlatformFeed(platform.url, WATCHER)) as feed:
+        settled(feed)
+        assert feed.sees == "change capture and the server's statistics"
+        assert "public.events (it has no primary key)" in feed.blind_spots()[0]
+        platform.run("DELETE FROM items WHERE id < 4; INSERT INTO events VALUES ('x'), ('y')")
+        moved = waited(feed, lambda rows: len(rows) == 2)
+        assert moved == [MovedRows("public", "items", deleted=3), MovedRows("public", "events", inserted=2)]
+        position = feed.position()
+    platform.run("DELETE FROM items WHERE id < 6; INSERT INTO events VALUES ('z')")
+    with closing(PlatformFeed(platform.url, WATCHER, position=position)) as feed:
+        moved = waited(feed, lambda rows: len(rows) == 2)
+        assert moved == [MovedRows("public", "items", deleted=2), MovedRows("public", "events", inserted=1)]
+
+
+@pytest.mark.parametrize("position", ["", "x", "[]", "[1]", '["x", ""]', '["", "x"]', '["", "[1]"]', "{}"])
+def test_what_is_no_position(platform: Platform, position: str) -> None:
+    if position:
+        with pytest.raises(InvalidInput):
+            PlatformFeed(platform.url, WATCHER, position=position)
+    else:
+        with closing(PlatformFeed(platform.url, WATCHER, position=position)) as feed:
+            assert feed.poll() == Happened([])
 
 
 def settled(feed: ChangeFeed) -> None:
@@ -119,14 +231,13 @@ def waited(feed: ChangeFeed, enough: Callable[[Sequence[MovedRows]], bool]) -> l
     ends = time.monotonic() + 20
     while not enough(rows) and time.monotonic() < ends:
         time.sleep(0.1)
-        rows += [row for one in feed.poll() for row in one.moved]
+        rows += [row for one in feed.poll().transactions for row in one.moved]
     return rows
 
 
-@pytest.mark.parametrize("kind", [CaptureFeed, StatisticsFeed])
-def test_the_schema(platform: Platform, kind: type[CaptureFeed] | type[StatisticsFeed]) -> None:
+def test_the_schema(platform: Platform) -> None:
     platform.run(SHOP)
-    with closing(kind(platform.url)) as feed:
+    with closing(CaptureFeed(platform.url, WATCHER)) as feed:
         seen = [feed.schema_state()]
         for change in (
             "ALTER TABLE items ADD price numeric",
@@ -161,6 +272,6 @@ def test_the_schema(platform: Platform, kind: type[CaptureFeed] | type[Statistic
 
 
 def test_a_platform_that_does_not_answer(platform: Platform) -> None:
-    feed = CaptureFeed("postgresql://nobody@/nothing?host=%2Fnowhere")
+    feed = CaptureFeed("postgresql://nobody@/nothing?host=%2Fnowhere", WATCHER)
     with pytest.raises(ConnectionFailed):
         feed.poll()

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from cas.errors import SourceChanged, TimedOut
+from cas.postgres.reading.opening import Patience
 from cas.records.source import Selection
 from tests.postgres.reading.platform import (
     HASTY,
@@ -19,6 +20,8 @@ from tests.postgres.reading.platform import (
     wait_for_waiter,
 )
 from tests.servers.postgres import Cluster, Databases
+
+PATIENT = Patience(lock_timeout=600)
 
 
 @pytest.fixture
@@ -94,8 +97,9 @@ def test_a_lock_that_is_never_given_back_ends_in_an_error_that_names_it(url: str
 
 
 def test_ddl_that_waits_for_us_makes_a_second_reader_give_up_and_not_hang(url: str) -> None:
-    """Rule 2: a worker that joined without a time-out would wait for the ALTER, and it for us."""
-    with source(url, HASTY).snapshot(Selection()) as snapshot:
+    """Rule 2: a worker that joined without a time-out would wait for the ALTER, and it for us. However
+    patient we are with others: the platform stands still behind the ALTER."""
+    with source(url, PATIENT).snapshot(Selection()) as snapshot:
         first = snapshot.batches(entity_of(snapshot, "public.a"))
         next(first)
         with psycopg.connect(url) as other:
