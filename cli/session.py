@@ -23,6 +23,7 @@ from cas.catalog.restores import Restores
 from cas.engine.repository import Repository
 from cas.errors import Conflict, InvalidInput, NotFound
 from cas.postgres.connecting import ConnectionOptions
+from cas.postgres.embedded.server import EmbeddedServer
 from cas.postgres.reading.opening import Patience
 from cas.postgres.reading.source import PostgresSource, SourceOptions
 from cas.store.opening import StoreOptions, open_store
@@ -33,7 +34,6 @@ from cli.terminal import Terminal
 from cli.words import duration
 
 if TYPE_CHECKING:
-    from cas.postgres.embedded.server import EmbeddedServer
     from cas.postgres.filling.target import PostgresTarget
     from cas.postgres.live.locking import LockPatience
     from cas.postgres.live.platform import PostgresPlatform
@@ -156,10 +156,8 @@ class Session:
         return self.embedded.ensure_database(f"cas_{repository_id[:12]}")
 
     @cached_property
-    def embedded(self) -> "EmbeddedServer":
+    def embedded(self) -> EmbeddedServer:
         """The PostgreSQL in CAS_HOME; it stops with the last process that uses it."""
-        from cas.postgres.embedded.server import EmbeddedServer
-
         server = EmbeddedServer(self.home / "postgres")
         self._open.callback(server.stop)
         return server
