@@ -150,7 +150,7 @@ class EntityTaking:
         self._progress.entity(entity.label, estimate.records, estimate.bytes)
         before, earlier = self._before.get(entity_order(entity)), self._earlier.get(entity_order(entity))
         reading = EntityReading(self._session, entity, before, estimate.bytes, self._progress)
-        comparison = Comparison(earlier, self._session.earlier_nodes) if earlier else None
+        comparison = Comparison(earlier, self._session.tree_nodes) if earlier else None
         root = reading.grow(read_ahead(snapshot.batches(entity)), self._repository.boundary, comparison)
         entry = EntityEntry(
             entity,
@@ -196,8 +196,9 @@ class EntityTaking:
         dictionary = session.known_dictionary(entry.dictionary) if entry.dictionary else None
         putting = _Putting(session, dictionary)
         writer = session.nodes(entry.root)
-        reading = ChangeReading(entity, entry, session.reader, putting, self._advance(entity))
-        nodes = _NotedNodes(session.reader, writer)
+        known = session.tree_nodes
+        reading = ChangeReading(entity, entry, session.reader, known, putting, self._advance(entity))
+        nodes = _NotedNodes(known, writer)
         root = reading.root(changed, snapshot, TreeStore(nodes, nodes, self._repository.boundary))
         writer.flush()
         counts = reading.counts
@@ -211,11 +212,7 @@ class EntityTaking:
             entry.payload_bytes + counts.payload_bytes,
             entry.dictionary if dictionary else None,
         )
-        why = f"written since version {base.version}"
-        if counts.read_all_keys:
-            why += "; all keys, since some records went"
-        if changed.reason:
-            why += f"; {changed.reason}"
+        why = reading.told(changed, base.version)
         read = EntityRead(entity.label, changed.read_by, why, counts.rows, putting.new)
         changes = EntityChanges(counts.inserted, counts.updated, counts.deleted, base.version)
         return Taken(made, read, changes)
@@ -232,8 +229,11 @@ class EntityTaking:
         changed: Changed,
     ) -> Taken:
         """Both ways; every row is right where they do not agree."""
-        nodes = _KeptNodes(self._session.reader, self._repository)
-        reading = ChangeReading(entity, base.entry, self._session.reader, self._ids.of, lambda *_: None)
+        known = self._session.tree_nodes
+        nodes = _KeptNodes(known, self._repository)
+        reading = ChangeReading(
+            entity, base.entry, self._session.reader, known, self._ids.of, lambda *_: None
+        )
         wrong = ""
         found: Root | None = None
         try:
@@ -318,7 +318,6 @@ class _KeptNodes:
         return node_id
 
     def nodes(self, ids: Sequence[ChunkId]) -> Sequence[Node]:
-        return [
-            parse_node(self._kept[one], one.hex()) if one in self._kept else self.reader.nodes((one,))[0]
-            for one in ids
-        ]
+        others = [one for one in ids if one not in self._kept]
+        read = dict(zip(others, self.reader.nodes(others), strict=True)) if others else {}
+        return [parse_node(self._kept[one], one.hex()) if one in self._kept else read[one] for one in ids]

@@ -196,7 +196,7 @@ class _Taking:
                 document, hashed, _ = self._repository.stored_document(number)
                 if number == parent:
                     self._previous = hashed
-                entries = self._repository.entities(document, self._repository.reader())
+                entries = self._repository.entities(document, self._session.reader)
             except CasError as error:
                 self._warnings.append(f"version {number} could not be used as a base: {error}")
                 continue

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -27,10 +27,10 @@ from cas.engine.compression import DEFAULT_LEVEL, Compressor, Dictionary, train_
 from cas.engine.decodable import Decodable
 from cas.engine.heartbeat import Heartbeat
 from cas.engine.node_packer import NodePacker, WaitingNode
+from cas.engine.nodes_at_hand import NodesAtHand
 from cas.engine.own_chunks import OwnChunks
 from cas.engine.packer import DATA_KINDS, ClosedPack, Packer
 from cas.engine.predecessors import Predecessors
-from cas.engine.recent_nodes import RecentNodes
 from cas.engine.repository import Repository
 from cas.errors import CasError, Conflict
 from cas.format.document import PackRef, ValueRef, VersionDocument, encode_document
@@ -138,9 +138,9 @@ class WriteSession:
         return self._repository.reader_of(self._view)
 
     @cached_property
-    def earlier_nodes(self) -> RecentNodes:
-        """The nodes of what was live when the session began."""
-        return RecentNodes(self.reader)
+    def tree_nodes(self) -> NodesAtHand:
+        """The nodes of the trees that are built upon."""
+        return NodesAtHand(self.reader, self._repository.newest_nodes)
 
     @property
     def objects_written(self) -> int:
@@ -217,16 +217,24 @@ class WriteSession:
         the leaves, in the order in which they are put."""
         predecessors = None
         if before is not None and self._settings.delta_depth:
-            predecessors = Predecessors(self.earlier_nodes, before, self._reusable)
-        return NodePacker(self._hashers[ChunkKind.NODE], self._store_nodes, predecessors, watch)
+            predecessors = Predecessors(self.tree_nodes, before, self._reusable)
+        return NodePacker(self._hashers[ChunkKind.NODE], partial(self._store_nodes, predecessors), watch)
 
-    def _store_nodes(self, nodes: Sequence[WaitingNode]) -> None:
+    def _store_nodes(self, predecessors: Predecessors | None, nodes: Sequence[WaitingNode]) -> None:
         """Pack the nodes that are new, as deltas where their predecessors allow it."""
         where = {node.id: node for node in nodes}
         ids, _ = self._absent(ChunkKind.NODE, list(where), [node.plain for node in where.values()])
+        fresh = [where[node_id] for node_id in ids]
+        if predecessors is not None:
+            fresh = self._store_deltas(fresh, predecessors)
+        self._packer.put(ChunkKind.NODE, [node.id for node in fresh], [node.plain for node in fresh])
+
+    def _store_deltas(self, nodes: Sequence[WaitingNode], predecessors: Predecessors) -> list[WaitingNode]:
+        """Pack those whose predecessors allow it; gives the others."""
         whole: list[WaitingNode] = []
-        for node in (where[node_id] for node_id in ids):
-            base = node.predecessor() if node.predecessor else None
+        deltas: dict[ChunkId, bytes] = {}
+        bases = predecessors.find([(node.level, node.last_key) for node in nodes])
+        for node, base in zip(nodes, bases, strict=True):
             if (
                 base is None
                 or base.depth >= self._settings.delta_depth
@@ -235,7 +243,10 @@ class WriteSession:
                 )
             ):
                 whole.append(node)
-        self._packer.put(ChunkKind.NODE, [node.id for node in whole], [node.plain for node in whole])
+            else:
+                deltas[node.id] = node.plain
+        self.tree_nodes.wrote(deltas, [base.id for base in bases if base is not None])
+        return whole
 
     def train(self, samples: Sequence[bytes], expected_bytes: int) -> Dictionary | None:
         """Train and store a dictionary for records like these; None where it would not pay.
@@ -258,7 +269,7 @@ class WriteSession:
         if self._repository.index.locate((dictionary_id,), self._view).pack[0] < 0:
             return None
         with suppress(CasError):
-            return self._repository.reader_of(self._view).dictionary(dictionary_id)
+            return self.reader.dictionary(dictionary_id)
         return None
 
     def _store(
@@ -328,6 +339,7 @@ class WriteSession:
         if self._parent is not None:
             self._require_parent(self._parent)
         version = self._catalog.commit(self.handle.id, result, journal=journal)
+        self.tree_nodes.keep()
         self._stop()
         return version
 

@@ -53,7 +53,6 @@ class SafetyVersion:
         self._prepared = prepared
         self._tables = tables
         self._progress = progress
-        self._reader = prepared.contents.reader
         self._taken: dict[Name, Taken] = {}
         self._is_committed = False
         base = prepared.contents.document
@@ -144,7 +143,7 @@ class SafetyVersion:
         session.begin_entity(0)
         dictionary = session.known_dictionary(entry.dictionary) if entry.dictionary else None
         writer = session.nodes(entry.root)
-        store = TreeStore(self._reader, writer, self._repository.boundary)
+        store = TreeStore(session.tree_nodes, writer, self._repository.boundary)
         putting = _Putting(session, dictionary)
         root = edit_tree(store, entry.root, putting.edits(table.differences), counted=live.is_bag)
         writer.flush()

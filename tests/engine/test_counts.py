@@ -10,7 +10,7 @@ import pytest
 
 from cas.anomalies import AnomalyRules
 from cas.catalog.model import CountKind, EntityPast, Trigger, Version
-from cas.engine.recent_nodes import RecentNodes
+from cas.engine.nodes_at_hand import NodesAtHand
 from cas.errors import CorruptData, TimedOut
 from cas.format.names import pack_key
 from cas.records.model import Entity, EntityKind
@@ -180,15 +180,15 @@ class Damaged:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
         self.left = after
-        real = RecentNodes.nodes
+        real = NodesAtHand.nodes
 
-        def nodes(recent: RecentNodes, ids: Sequence[Any]) -> Any:
+        def nodes(recent: NodesAtHand, ids: Sequence[Any]) -> Any:
             self.left -= 1
             if self.left < 0:
                 raise CorruptData("node chunk is damaged", kind="hash-mismatch", where="a pack")
             return real(recent, ids)
 
-        monkeypatch.setattr(RecentNodes, "nodes", nodes)
+        monkeypatch.setattr(NodesAtHand, "nodes", nodes)
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
