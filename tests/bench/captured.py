@@ -11,7 +11,7 @@ from rich.table import Table
 
 from tests.bench import measure
 from tests.bench.changing import change
-from tests.bench.figures import Figure
+from tests.bench.figures import Figure, part
 from tests.bench.measure import Pipeline, StepFailed
 from tests.bench.ours import Cas
 from tests.bench.panels import FLOOR, OURS, PEER, Panel
@@ -154,9 +154,7 @@ def figures(found: Captured | None) -> list[Figure]:
     ratio = found.ours.seconds / theirs.seconds if theirs else None
     beside = f" (restic {theirs.stored_bytes / found.changed:,.0f})" if theirs else ""
     return [
-        Figure(*time, "", None)
-        if ratio is None
-        else Figure(*time, f"1/{1 / ratio:.1f}", ratio <= MOST_OF_RESTIC),
+        Figure(*time, "", None) if ratio is None else Figure(*time, part(ratio), ratio <= MOST_OF_RESTIC),
         Figure(*size, f"{each:.0f}{beside}", each <= MOST_BYTES_PER_CHANGE),
         Figure(*objects, str(found.ours.objects), found.ours.objects <= MOST_OBJECTS),
     ]
