@@ -96,10 +96,10 @@ def measured(
         changed = round(options.records * CHANGED_SHARE)
         told = figures(full, quarter, middle(results.repairs), looking, changed)
     probe = partial(schedule.probe, results, options.runs)
-    others = measure_groups(
-        setting, {group: work for group, work in works(options).items() if group in wanted}, probe
-    )
-    probe()
+    more = {group: work for group, work in works(options).items() if group in wanted}
+    others = measure_groups(setting, more, probe)
+    if more:
+        probe()
     results.failures.extend(others.failures)
     return report.Report(
         records=options.records,

@@ -2,16 +2,25 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.table import Table
 
+from cas.catalog.model import Trigger
+from cas.catalog.postgres import PostgresCatalog
+from cas.engine.repository import Repository
+from cas.postgres.reading.source import PostgresSource
+from cas.snapshot import SnapshotRequest, take_version
+from cas.store.local import LocalStore
 from tests.bench import measure
 from tests.bench.changing import change
-from tests.bench.figures import Figure
+from tests.bench.figures import Figure, part
 from tests.bench.measure import Pipeline, StepFailed
 from tests.bench.ours import Cas
 from tests.bench.panels import FLOOR, OURS, PEER, Panel
@@ -27,6 +36,9 @@ CHANGED_SHARE = 0.001
 MOST_OF_RESTIC = 1 / 30
 MOST_BYTES_PER_CHANGE = 512
 MOST_OBJECTS = 3
+
+SCAN_EVERY = 50
+"""As by default: so often every row is read as well."""
 
 SETTLING_VERSIONS = 4
 """After how many versions at the latest the log says what was written since the last one."""
@@ -68,6 +80,25 @@ class CapturedRepository:
         return sample
 
 
+@contextmanager
+def running(place: Place) -> Iterator[Callable[[str], float]]:
+    """Takes versions in this process, as a service does that runs all the time; gives the seconds of each."""
+    source = PostgresSource(place.source)
+    with (
+        closing(Repository(LocalStore(place.repository), place.scratch / "home" / "cache")) as repository,
+        closing(PostgresCatalog(place.catalog)) as catalog,
+    ):
+        catalog.attach(repository.id, repository.store.url)
+
+        def take(reason: str) -> float:
+            request = SnapshotRequest(trigger=Trigger.AUTO, reason=reason, threads=2, scan_every=SCAN_EVERY)
+            began = time.perf_counter()
+            take_version(repository, catalog, source, request)
+            return time.perf_counter() - began
+
+        yield take
+
+
 def why_not_captured(receipt: Path) -> str:
     """How the products were read, where it was not by capture; empty where it was."""
     entities: Sequence[Mapping[str, Any]] = json.loads(receipt.read_text())["version"]["entities"]
@@ -78,12 +109,14 @@ def why_not_captured(receipt: Path) -> str:
 @dataclass(frozen=True, slots=True)
 class Captured:
     """`start`: of Python and all imports of the command, which is part of `ours`; `idle`: a version of
-    nothing. `restic` is None where there is none."""
+    nothing. `running`: seconds of such versions in a process that runs already. `restic` is None where there
+    is none."""
 
     changed: int
     ours: Summary
     idle: Summary
     start: Summary
+    running: Sequence[float]
     restic: Summary | None
 
     def figures(self) -> list[Figure]:
@@ -109,14 +142,21 @@ class Captured:
                 f"{summary.stored_bytes:,}" if summary.objects else "",
                 str(summary.objects) if summary.objects else "",
             )
+        low, high = min(self.running), max(self.running)
+        told = f"{low:.2f}-{high:.2f} ({len(self.running)})"
+        table.add_row(
+            "as `cas snapshot`, in a process that runs already", f"{median(self.running):.3f}", told
+        )
         return [table]
 
     def panels(self) -> list[Panel]:
         colours = {"cas snapshot": OURS, "pg_dump | restic": PEER}
         rows = [(name, summary, colours.get(name, FLOOR)) for name, summary in self._rows()]
         title = f"A version by change capture, after {self.changed:,} changes"
+        inside = median(self.running)
+        times = [(n, s.seconds, f"{s.seconds:.3g} s", c) for n, s, c in rows]
         return [
-            Panel(f"{title}: seconds", [(n, s.seconds, f"{s.seconds:.3g} s", c) for n, s, c in rows]),
+            Panel(f"{title}: seconds", [*times, ("in a running process", inside, f"{inside:.3g} s", OURS)]),
             Panel(
                 f"{title}: added, MB",
                 [
@@ -154,9 +194,7 @@ def figures(found: Captured | None) -> list[Figure]:
     ratio = found.ours.seconds / theirs.seconds if theirs else None
     beside = f" (restic {theirs.stored_bytes / found.changed:,.0f})" if theirs else ""
     return [
-        Figure(*time, "", None)
-        if ratio is None
-        else Figure(*time, f"1/{1 / ratio:.1f}", ratio <= MOST_OF_RESTIC),
+        Figure(*time, "", None) if ratio is None else Figure(*time, part(ratio), ratio <= MOST_OF_RESTIC),
         Figure(*size, f"{each:.0f}{beside}", each <= MOST_BYTES_PER_CHANGE),
         Figure(*objects, str(found.ours.objects), found.ours.objects <= MOST_OBJECTS),
     ]
@@ -181,6 +219,7 @@ def measure_captured(setting: Setting) -> Captured:
                 return None
             return sampled(setting.server, restic.pipeline(Stage.SECOND, other), other)
 
+        inside: list[float] = []
         start = Pipeline([[sys.executable, "-c", IMPORTS]], repository.ours.environment(place))
         for number in range(setting.rounds):
             change(url, changed, seed=3000 + number)
@@ -194,10 +233,15 @@ def measure_captured(setting: Setting) -> Captured:
                     )
             samples["idle"].append(repository.version("of no changes"))
             samples["start"].append(sampled(setting.server, start, place))
+            change(url, changed, seed=3500 + number)
+            setting.server.settle()
+            with running(place) as version:
+                inside.append(version("in a running process"))
     return Captured(
         changed,
         summarise(samples["ours"]),
         summarise(samples["idle"]),
         summarise(samples["start"]),
+        inside,
         summarise(samples["restic"]) if samples["restic"] else None,
     )

@@ -6,21 +6,14 @@ time counts are taken by the command line, spread evenly over the run.
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from statistics import median
 
 from rich.table import Table
 
-from cas.catalog.model import Trigger
-from cas.catalog.postgres import PostgresCatalog
-from cas.engine.repository import Repository
 from cas.postgres.demo_platform import vacuum
-from cas.postgres.reading.source import PostgresSource
-from cas.snapshot import SnapshotRequest, take_version
-from cas.store.local import LocalStore
 from tests.bench import measure
-from tests.bench.captured import CHANGED_SHARE, CapturedRepository
+from tests.bench.captured import CHANGED_SHARE, CapturedRepository, running
 from tests.bench.changing import change
 from tests.bench.figures import Figure
 from tests.bench.panels import OURS, PEER, Panel
@@ -35,9 +28,6 @@ SAMPLES = 24
 """Versions that are taken by the command line, of which the time counts."""
 
 MOST_COPIES = 2.0
-SCAN_EVERY = 50
-"""As by default: so often every row is read as well."""
-
 VACUUM_EVERY = 24
 """Hours after which the platform is vacuumed, as it would be by itself."""
 
@@ -54,7 +44,7 @@ class Hour:
 class Month:
     """`first_bytes`: stored by the first version, `stored_bytes` by all, everything counted. `copy_bytes`:
     what pg_dump | zstd -3 makes of the platform at the beginning. `seconds`: of all of it, changes included.
-    """
+    `running`: seconds of each version that was taken in this process, in their order."""
 
     hours: int
     changed: int
@@ -64,13 +54,12 @@ class Month:
     copy_bytes: int
     seconds: float
     samples: Sequence[Hour]
+    running: Sequence[float] = ()
 
     @property
     def quarters(self) -> tuple[float, float]:
         """Median seconds of a version by the command line, in the first and in the last quarter."""
-        length = max(len(self.samples) // 4, 1)
-        early, late = self.samples[:length], self.samples[-length:]
-        return median(one.sample.seconds for one in early), median(one.sample.seconds for one in late)
+        return _quarters([one.sample.seconds for one in self.samples])
 
     @property
     def bytes_per_change(self) -> float:
@@ -97,6 +86,12 @@ class Month:
             "a version by the command line, seconds",
             f"{early:.2f} in the first quarter, {late:.2f} in the last",
         )
+        if self.running:
+            early, late = _quarters(self.running)
+            table.add_row(
+                "a version in a process that runs already",
+                f"{early:.2f} in the first quarter, {late:.2f} in the last; at most {max(self.running):.2f}",
+            )
         table.add_row(
             "all of it, most versions in one process",
             f"{self.seconds / 60:.1f} minutes, {self.seconds / self.hours:.2f} s an hour",
@@ -127,6 +122,11 @@ class Month:
         return {**asdict(self), "quarters": self.quarters, "bytes_per_change": self.bytes_per_change}
 
 
+def _quarters(seconds: Sequence[float]) -> tuple[float, float]:
+    length = max(len(seconds) // 4, 1)
+    return median(seconds[:length]), median(seconds[-length:])
+
+
 def figures(found: Month | None, hours: int) -> list[Figure]:
     """Of what was measured, or not."""
     name = f"{hours} versions of changes, stored: cas / pg_dump | zstd -3"
@@ -146,10 +146,11 @@ def measure_hours(setting: Setting, hours: int) -> Month:
         first = measure.stored(place.repository).bytes
         step = max(hours // SAMPLES, 1)
         samples: list[Hour] = []
+        taken: list[float] = []
         began = time.perf_counter()
         for begin in range(0, hours, step):
             last = min(begin + step, hours)
-            _in_this_process(place, range(begin, last - 1), changed)
+            taken += _in_this_process(place, range(begin, last - 1), changed)
             change(url, changed, seed=4000 + last)
             sample = repository.version(f"hour {last}", must_be_captured=False)
             samples.append(Hour(last, sample))
@@ -159,7 +160,7 @@ def measure_hours(setting: Setting, hours: int) -> Month:
             )
         seconds = time.perf_counter() - began
         stored = measure.stored(place.repository)
-    return Month(hours, changed, first, stored.bytes, len(stored.files), copy_bytes, seconds, samples)
+    return Month(hours, changed, first, stored.bytes, len(stored.files), copy_bytes, seconds, samples, taken)
 
 
 def _compressed_copy(setting: Setting, place: Place) -> int:
@@ -170,17 +171,13 @@ def _compressed_copy(setting: Setting, place: Place) -> int:
         ).stored_bytes
 
 
-def _in_this_process(place: Place, hours: range, changed: int) -> None:
-    """Changes and a version after each, as the command line makes them."""
-    source = PostgresSource(place.source)
-    request = SnapshotRequest(trigger=Trigger.AUTO, reason="every hour", threads=2, scan_every=SCAN_EVERY)
-    with (
-        closing(Repository(LocalStore(place.repository), place.scratch / "home" / "cache")) as repository,
-        closing(PostgresCatalog(place.catalog)) as catalog,
-    ):
-        catalog.attach(repository.id, repository.store.url)
+def _in_this_process(place: Place, hours: range, changed: int) -> list[float]:
+    """Changes and a version after each; seconds of each version."""
+    taken = []
+    with running(place) as version:
         for hour in hours:
             change(place.source, changed, seed=4000 + hour)
             if hour % VACUUM_EVERY == 0:
                 vacuum(place.source)
-            take_version(repository, catalog, source, request)
+            taken.append(version("every hour"))
+    return taken

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from tests.bench import measure
 from tests.bench.captured import CapturedRepository
-from tests.bench.figures import Figure
+from tests.bench.figures import Figure, part
 from tests.bench.measure import Pipeline, StepFailed
 from tests.bench.ours import Cas
 from tests.bench.panels import OURS, PEER, Panel
@@ -107,7 +107,7 @@ def figures(found: Back | None) -> list[Figure]:
             told.append(Figure(name, limit, "", None))
             continue
         ratio = found.restores[way].seconds / found.peer.seconds
-        told.append(Figure(name, limit, f"1/{1 / ratio:.1f}", ratio <= most))
+        told.append(Figure(name, limit, part(ratio), ratio <= most))
     return told
 
 
