@@ -29,6 +29,8 @@ class Comparison:
 
     def counts(self, root: Root) -> RecordCounts | None:
         """When the tree is built. None where they are not known."""
+        if root.id == self.earlier.root:
+            return RecordCounts()
         self.leaves(())
         if self._counter is None or self.fault:
             return None
