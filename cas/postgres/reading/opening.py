@@ -153,11 +153,12 @@ def _readable(connection: psycopg.Connection, selection: Selection, *, allow_inc
 
 def _unmoved(connection: psycopg.Connection, selection: Selection, locked: Sequence[Table]) -> Chosen:
     """The choice as the transaction's snapshot shows it, which now is taken; it must be what is locked."""
-    again = choose(introspect(connection), selection)
-    if again.tables != locked:
+    again = choose(introspect(connection, [oid for table in locked for oid in table.relations]), selection)
+    seen = [table.without_defaults for table in again.tables]
+    if seen != list(locked):
         raise SourceChanged(
             "tables were created, altered or dropped while the read began",
-            where=", ".join(moved_names(locked, again.tables)[:5]),
+            where=", ".join(moved_names(locked, seen)[:5]),
             hint="Try again when the migration is over",
         )
     return again
