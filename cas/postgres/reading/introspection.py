@@ -3,9 +3,9 @@
 The same queries run three times in the life of a snapshot: before the locks (what to lock), inside
 the transaction (is it still so), and after the last row, with a fresh snapshot (has nothing moved).
 
-No lock is waited for. The text of a default is the one thing that the server locks a table for, so it is asked
-for where the connection has locked the table itself: whoever waits to alter a table waits for us, and we must
-not stand behind it.
+No lock is waited for. The text of a default is the one thing that the server locks a table for, so it is
+asked for where the connection has locked the table itself: whoever waits to alter a table waits for us, and
+we must not stand behind it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -75,7 +75,9 @@ def open_snapshot(
 def lock(connection: psycopg.Connection, tables: Sequence[Table], patience: Patience, *, where: str) -> None:
     """Inside of a transaction without a snapshot: ACCESS SHARE on all tables, partitions included.
 
-    Such a lock makes only those wait who drop, alter, truncate or rewrite a table.
+    Such a lock makes only those wait who drop, alter, truncate or rewrite a table. The transaction's later
+    statements wait no longer for a lock than these: printing a composite value locks its type, which somebody
+    may be altering.
     """
     encoding = server_encoding(connection)
     run(connection.pgconn, b"SET LOCAL lock_timeout = %d" % round(patience.lock_timeout * 1000), where=where)
@@ -86,7 +88,6 @@ def lock(connection: psycopg.Connection, tables: Sequence[Table], patience: Pati
             for table in tables[at : at + TABLES_PER_LOCK]
         ]
         run(connection.pgconn, b"LOCK TABLE %b IN ACCESS SHARE MODE" % b", ".join(names), where=where)
-    run(connection.pgconn, b"SET LOCAL lock_timeout = 0", where=where)
 
 
 @contextmanager

@@ -142,6 +142,21 @@ def test_a_table_that_was_not_asked_for_may_be_locked_by_whomever(url: str) -> N
             snapshot.finish()
 
 
+def test_a_type_that_somebody_alters_without_end_is_not_waited_for_without_end(url: str) -> None:
+    run(
+        url,
+        "CREATE TYPE pair AS (a int, b int)",
+        "CREATE TABLE c (id int PRIMARY KEY, p pair)",
+        "INSERT INTO c VALUES (1, '(1,2)')",
+    )
+    with psycopg.connect(url) as other:
+        other.execute("ALTER TYPE pair RENAME ATTRIBUTE a TO c")
+        with source(url, HASTY, statement_timeout=20).snapshot(Selection()) as snapshot:
+            with pytest.raises(TimedOut, match="lock"):
+                read(snapshot, entity_of(snapshot, "public.c"))
+            assert read(snapshot, entity_of(snapshot, "public.b")).payloads == [b"7"]
+
+
 def test_readers_in_several_threads_see_the_same_moment(url: str) -> None:
     with source(url).snapshot(Selection()) as snapshot:
         entity = entity_of(snapshot, "public.a")
