@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from cas.auto_save.watcher import Watcher, WatchTimes
+from cas.auto_save.watch import WatchTimes
+from cas.auto_save.watcher import Watcher
 from cas.catalog.auto_save_model import Claim, Policy
 from cas.catalog.model import Trigger, Version
 from cas.errors import CasError
@@ -69,7 +70,8 @@ def run_watcher(
         told,
         holder=f"{whoami()}, process {os.getpid()}, {secrets.token_hex(3)}",
         clock=time.monotonic,
-        times=WatchTimes(claim=max(60.0, 6 * seconds)),
+        times=WatchTimes(),
+        allow_incomplete=allow_incomplete,
     )
     try:
         while True:

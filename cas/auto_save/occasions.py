@@ -1,15 +1,18 @@
 """What is worth a version: sums of what happened, held against policies.
 
 Sums go over a minute and not over one transaction: most applications delete a thousand rows in a thousand
-transactions. What has become an occasion is kept until a version holds it.
+transactions. What has become an occasion is kept until a version holds it. Only FOLLOW asks for all that
+happened since the last version.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from fnmatch import fnmatchcase
 
 from cas.catalog.auto_save_model import Policy, PolicyKind
 from cas.records.changes import MovedRows, PlatformTransaction
+from cas.records.marks import Mark
 
 WINDOW_SECONDS = 60.0
 
@@ -22,8 +25,13 @@ MAX_NUMBERS = 100_000
 
 @dataclass(slots=True)
 class Tally:
-    """What happened to one table. `numbers`: by which transactions, as far as a feed tells them apart.
-    `since`: when it was last looked at and nothing of this was there; None where it never was."""
+    """What happened to one table.
+
+    `partitions`: so many that were emptied as a whole, of a table that was not. `numbers`: by which
+    transactions. `is_numbered`: a feed told them apart, all of them; `is_whole`: and all are in `numbers`.
+    `since`: the catalog's time when it was last looked at and nothing of this was there; None where it never
+    was.
+    """
 
     schema: str
     name: str
@@ -31,8 +39,11 @@ class Tally:
     updated: int = 0
     deleted: int = 0
     truncated: bool = False
+    partitions: int = 0
     numbers: set[int] = field(default_factory=set)
-    since: float | None = None
+    is_numbered: bool = True
+    is_whole: bool = True
+    since: datetime | None = None
 
     @property
     def label(self) -> str:
@@ -43,13 +54,29 @@ class Tally:
     def changes(self) -> int:
         return self.inserted + self.updated + self.deleted
 
-    def add(self, moved: "MovedRows | Tally", numbers: Iterable[int]) -> None:
+    @property
+    def lost_some(self) -> bool:
+        return bool(self.deleted or self.truncated or self.partitions)
+
+    def add(self, moved: "MovedRows | Tally", numbers: Iterable[int], *, is_numbered: bool) -> None:
         self.inserted += moved.inserted
         self.updated += moved.updated
         self.deleted += moved.deleted
         self.truncated |= moved.truncated
+        self.partitions += moved.partitions
+        self.is_numbered &= is_numbered
         if len(self.numbers) < MAX_NUMBERS:
             self.numbers.update(numbers)
+        else:
+            self.is_whole = False
+
+    def is_seen_by(self, mark: Mark) -> bool:
+        """Whether a version of this mark holds all of it."""
+        return self.is_numbered and self.is_whole and all(mark.sees(number) for number in self.numbers)
+
+
+Tallies = dict[str, Tally]
+"""By label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +85,7 @@ class Occasion:
 
     `kind`: of the policy that wants it; None where it is not known what happened, `detail` says why.
     `tallies`: what happened, most first. `of`: how many records tables had in the last version, by label.
-    `seconds`: as the policy says.
+    `seconds`: as the policy says; before the last version is so old, it is too early.
     """
 
     kind: PolicyKind | None
@@ -75,62 +102,113 @@ class Occasion:
     @property
     def deletes(self) -> bool:
         """Whether records went in mass: then the version before is the one that people will want."""
-        is_mass = self.kind is PolicyKind.MASS_CHANGE
-        return is_mass and any(one.deleted or one.truncated for one in self.tallies)
+        return self.kind is PolicyKind.MASS_CHANGE and any(one.lost_some for one in self.tallies)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What one look has brought, or several that became one. `at`: seconds, of the first. `newest`: the
+    newest version, of whatever state, when the last of them had ended: one that began later holds it."""
+
+    at: float
+    newest: int
+    tallies: Tallies
+
+    def with_later(self, other: "_Look") -> "_Look":
+        return _Look(self.at, max(self.newest, other.newest), summed([self.tallies, other.tallies]))
+
+    def is_in(self, version: int, mark: Mark | None) -> bool:
+        if self.newest < version:
+            return True
+        return mark is not None and all(one.is_seen_by(mark) for one in self.tallies.values())
 
 
 class Noticing:
-    """What happened since the last version, as far as it may become an occasion."""
+    """What happened since the last version, as far as it may become an occasion. Holds a bounded number of
+    sums, however long it waits."""
 
     def __init__(self, window_seconds: float = WINDOW_SECONDS) -> None:
         self._window = window_seconds
-        self._looks: list[tuple[float, dict[str, Tally]]] = []
-        self._last_look: float | None = None
+        self._looks: list[_Look] = []
+        self._older: _Look | None = None
+        self._last: datetime | None = None
 
-    @property
-    def is_empty(self) -> bool:
-        return not self._looks
-
-    def add(self, now: float, transactions: Sequence[PlatformTransaction]) -> None:
-        """What one look has brought. `now`: seconds of a clock that never goes back."""
-        tallies: dict[str, Tally] = {}
+    def add(
+        self, at: float, moment: datetime, newest: int, transactions: Sequence[PlatformTransaction]
+    ) -> None:
+        """What one look has brought. `at`: seconds of a clock that never goes back. `moment`: the catalog's
+        time before the look. `newest`: the newest version, of whatever state, after it."""
+        tallies: Tallies = {}
         for transaction in transactions:
-            numbers = () if transaction.number is None else (transaction.number,)
+            number = transaction.number
             for moved in transaction.moved:
-                fresh = Tally(moved.schema, moved.name, since=self._last_look)
+                fresh = Tally(moved.schema, moved.name, since=self._last)
                 tally = tallies.setdefault(moved.label, fresh)
-                tally.add(moved, numbers)
-        self._last_look = now
+                tally.add(moved, () if number is None else (number,), is_numbered=number is not None)
+        self._last = moment
         if tallies:
-            self._looks.append((now, tallies))
+            self._looks.append(_Look(at, newest, tallies))
 
-    def forget_old(self, now: float) -> None:
-        """What is too long ago to be summed with what is new. To be called where nothing is an occasion."""
-        self._looks = [(then, one) for then, one in self._looks if now - then < self._window]
+    def begins(self, moment: datetime | None) -> None:
+        """Nothing that will be told had happened at this moment of the catalog's clock."""
+        self._last = moment
+
+    def forget_old(self, now: float, *, keep: bool = False, follow: bool = False) -> None:
+        """What is too long ago to be summed with what is new. `keep`: it has become an occasion: nothing is
+        forgotten, and what is old becomes one sum. `follow`: its sum is kept for FOLLOW alone."""
+        old = [look for look in self._looks if now - look.at >= self._window]
+        if not old:
+            return
+        recent = self._looks[len(old) :]
+        merged = old[0]
+        for look in old[1:]:
+            merged = merged.with_later(look)
+        self._looks = [merged, *recent] if keep else recent
+        if follow and not keep:
+            self._older = self._older.with_later(merged) if self._older else merged
+
+    def is_in(self, version: int, mark: Mark | None) -> bool:
+        """Whether this version, which holds everything, holds all that was noticed."""
+        looks = [*self._looks, *([self._older] if self._older else [])]
+        return all(look.is_in(version, mark) for look in looks)
 
     def clear(self) -> None:
         """A version holds it all."""
-        self._looks = []
+        self._looks, self._older = [], None
 
     def occasions(self, policies: Sequence[Policy], records: Callable[[str], int | None]) -> list[Occasion]:
         """Of all policies but EVERY and SCHEMA, which ask for other things than rows. `records`: how many a
         table had in the last version, by label; None where it held none of it."""
-        tallies = self._sums()
+        tallies = _sorted(summed([look.tallies for look in self._looks]))
         found = [
             occasion
             for policy in policies
             if (rule := _RULES.get(policy.kind)) is not None
             for occasion in rule(policy, tallies, records)
         ]
-        return [one for one in found if one.kind is not PolicyKind.FOLLOW] or found
+        return found or [one for policy in policies for one in self._anything(policy)]
 
-    def _sums(self) -> list[Tally]:
-        sums: dict[str, Tally] = {}
-        for _, tallies in self._looks:
-            for label, one in tallies.items():
-                first = Tally(one.schema, one.name, since=one.since)
-                sums.setdefault(label, first).add(one, one.numbers)
-        return sorted(sums.values(), key=lambda one: (-one.changes, one.label))
+    def _anything(self, policy: Policy) -> list[Occasion]:
+        if policy.kind is not PolicyKind.FOLLOW:
+            return []
+        older = [self._older.tallies] if self._older else []
+        tallies = _sorted(summed([*older, *(look.tallies for look in self._looks)]))
+        return [Occasion(policy.kind, tallies, seconds=policy.seconds or 0)] if tallies else []
+
+
+def summed(some: Iterable[Tallies]) -> Tallies:
+    """In the order of time."""
+    sums: Tallies = {}
+    for tallies in some:
+        for label, one in tallies.items():
+            total = sums.setdefault(label, Tally(one.schema, one.name, since=one.since))
+            total.add(one, one.numbers, is_numbered=one.is_numbered)
+            total.is_whole &= one.is_whole
+    return sums
+
+
+def _sorted(tallies: Tallies) -> tuple[Tally, ...]:
+    return tuple(sorted(tallies.values(), key=lambda one: (-one.changes, one.label)))
 
 
 _Records = Callable[[str], int | None]
@@ -148,10 +226,12 @@ def _mass(policy: Policy, tallies: Sequence[Tally], records: _Records) -> list[O
     deleted, updated = [], []
     for one in tallies:
         count = records(one.label)
-        if one.truncated or _is_mass(policy, one.deleted, count):
+        # What was empty in the last version and is emptied again has lost nothing that a version could give.
+        emptied = (one.truncated or one.partitions) and count != 0
+        if emptied or _is_mass(policy, one.deleted, count):
             deleted.append(replace(one, inserted=0, updated=0))
         if _is_mass(policy, one.updated, count):
-            updated.append(replace(one, inserted=0, deleted=0, truncated=False))
+            updated.append(replace(one, inserted=0, deleted=0, truncated=False, partitions=0))
     return [Occasion(policy.kind, tuple(some), _known(some, records)) for some in (deleted, updated) if some]
 
 
@@ -172,11 +252,6 @@ def _is_called(tally: Tally, pattern: str) -> bool:
     return pattern in names or any(fnmatchcase(name, pattern) for name in names)
 
 
-def _anything(policy: Policy, tallies: Sequence[Tally], records: _Records) -> list[Occasion]:
-    del records
-    return [Occasion(policy.kind, tuple(tallies), seconds=policy.seconds or 0)] if tallies else []
-
-
 def _known(tallies: Sequence[Tally], records: _Records) -> dict[str, int]:
     return {one.label: count for one in tallies if (count := records(one.label)) is not None}
 
@@ -185,5 +260,4 @@ _RULES: Mapping[PolicyKind, Callable[[Policy, Sequence[Tally], _Records], list[O
     PolicyKind.BULK_IMPORT: _imported,
     PolicyKind.MASS_CHANGE: _mass,
     PolicyKind.STRUCTURE: _structural,
-    PolicyKind.FOLLOW: _anything,
 }

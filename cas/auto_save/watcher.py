@@ -4,54 +4,38 @@ What is lost where it dies:
 
 | dies | what is there | who comes next |
 |---|---|---|
-| after a look, before a version | the position kept before it | sees the same again, and takes the version |
-| while a version is taken | the same, and a version that is listed as failed | the same |
-| after the version, before the position is kept | the version | sees the same again, and takes one more |
-| after the position is kept, before the platform is told | all; the log is longer than it need be | goes on |
+| after a look, before a version | a position from before all that may still count | sees it again |
+| while a version is taken | the same, and a version that is listed as failed | sees it again |
+| after the version, before the position is kept | the version | sees it again, and that it is held |
+| after the position is kept, before the platform is told | all; the log is too long | goes on |
 
-Two that watch the same platform: the catalog lets one of them. One whose claim ran out while it slept may
-take a version more; it can keep no position any longer.
+Two that watch the same platform: the catalog lets one of them, as long as it shows that it lives. One whose
+claim ran out while its machine slept may take a version more; it can keep no position any longer.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from cas.auto_save.occasions import WINDOW_SECONDS, Noticing, Occasion
-from cas.auto_save.whole_versions import last_before, whole_versions
-from cas.auto_save.words import reason_of
+from cas.auto_save.holding import Holding
+from cas.auto_save.occasions import LEAST_OF_PERCENT, Occasion, Tally
+from cas.auto_save.watch import BEGINS, UNSEEN, Watch, WatchTimes, place_of
+from cas.auto_save.whole_versions import COMMITTED, last_before, whole_versions
+from cas.auto_save.words import Before, reason_of
 from cas.catalog.auto_save_model import Claim, Policy, PolicyKind, Watched
 from cas.catalog.auto_saving import AutoSaving
 from cas.catalog.interface import Catalog
-from cas.catalog.model import Version, VersionFilter, VersionKind
-from cas.errors import CasError, Fenced, InvalidInput
-from cas.records.changes import ChangeFeed, PlatformName, PlatformTransaction
-from cas.records.marks import Mark
+from cas.catalog.model import Version
+from cas.catalog.rules import clean
+from cas.errors import CasError, Fenced, InvalidInput, NotFound
+from cas.records.changes import ChangeFeed, PlatformName
 
-BEGINS = "Auto-save begins: what happened before is not known"
-UNSEEN = "Not seen what happened"
+LAG = timedelta(seconds=60)
+"""By how much the server's statistics may be late: sessions report at the end of a transaction, at most once
+a second, when idle after 10 seconds, and where they are in each other's way after 60."""
 
-LAG = timedelta(seconds=10)
-"""By how much the server's statistics may be late."""
-
-
-@dataclass(frozen=True, slots=True)
-class WatchTimes:
-    """All in seconds."""
-
-    window: float = WINDOW_SECONDS
-    quiet: float = 5.0
-    """An occasion waits until nothing more happens for so long,"""
-    longest: float = 60.0
-    """but not longer than this."""
-    schema: float = 30.0
-    """How often the schema is looked at."""
-    settle: float = 60.0
-    """How often a position is kept where nothing is worth a version."""
-    claim: float = 60.0
-    first_retry: float = 5.0
-    last_retry: float = 300.0
+KINDS, BEFORE = "auto-save", "before"
+"""Keys of a version's metadata: why it was taken, and the last version before a mass deletion."""
 
 
 class Told(Protocol):
@@ -87,9 +71,13 @@ class Watcher:
         holder: str,
         clock: Callable[[], float],
         times: WatchTimes | None = None,
+        allow_incomplete: bool = False,
+        beats: bool = True,
     ) -> None:
         """`open_feed`: from a position, empty for none. `take`: a version of everything, for this reason and
-        with this metadata. `holder`: who we are, unlike anybody else. `clock`: seconds, never going back."""
+        with this metadata. `holder`: who we are, unlike anybody else. `clock`: seconds, never going back.
+        `allow_incomplete`: a version that lacks what may not be read is as good as any. `beats`: the claim is
+        renewed by a thread (a simulation has no time for that)."""
         self._open_feed = open_feed
         self._catalog = catalog
         self._saving = saving
@@ -99,7 +87,9 @@ class Watcher:
         self._holder = holder
         self._clock = clock
         self._times = times or WatchTimes()
-        self._watch: _Watch | None = None
+        self._with_incomplete = allow_incomplete
+        self._holding = Holding(saving, holder, self._times.claim, beats=beats)
+        self._watch: Watch | None = None
         self._waits_for = ""
         self._failures = 0
         self._not_before = 0.0
@@ -113,41 +103,50 @@ class Watcher:
             self._look(at_once)
             self._failures, self._not_before = 0, 0.0
         except CasError as error:
+            self._holding.pause()  # somebody else may have more luck
             if isinstance(error, Fenced):
                 self._lose()
             if at_once:
                 raise
             times, self._failures = self._times, self._failures + 1
-            wait = min(times.first_retry * 2 ** (self._failures - 1), times.last_retry)
+            wait = min(times.first_retry * 2 ** min(self._failures - 1, 30), times.last_retry)
             self._not_before = self._clock() + wait
             self._told.failed(error, wait)
 
     def close(self) -> None:
         """Let somebody else watch at once."""
-        if self._watch is not None:
-            platform = self._watch.platform
-            self._lose()
-            self._saving.release(platform, self._holder)
+        self._lose()
+        self._holding.release()
 
     def _look(self, at_once: bool) -> None:
         watch = self._watch or self._begin()
         if watch is None or not self._claim(watch.platform):
             return
-        now = self._clock()
-        watch.look(now, self._times)
-        occasions = self._occasions(watch, at_once)
+        now, policies = self._clock(), self._policies()
+        newest = self._newest(watch.platform)
+        watch.look(now, self._catalog)
+        occasions, early = self._occasions(watch, policies, newest, at_once)
+        if newest is not None and newest.number > watch.newest:
+            if not (occasions or early):
+                watch.knows(self._catalog, newest)
+            elif watch.is_held_by(self._catalog, newest):
+                if watch.said:
+                    self._told.covered(newest)
+                watch.saved_in(self._catalog, newest)
+                occasions, early = [], []
+        watch.noticing.forget_old(now, keep=bool(occasions), follow=bool(early))
         if not occasions:
-            if not watch.waits_for_time:
-                watch.noticing.forget_old(now)
-                if now - watch.settled_at >= self._times.settle:
-                    self._keep(watch)
+            watch.said = ""
+            if not early and (ripe := watch.ripe(now)) is not None:
+                self._keep(watch, ripe)
             return
         self._note(watch, occasions, now)
-        if at_once or watch.is_due(now, self._times):
-            watch.look_at_schema(now)
-            self._save(watch, self._occasions(watch, at_once))
+        if at_once or watch.is_due(now):
+            watch.look_at_schema(now, self._catalog)
+            occasions, _ = self._occasions(watch, policies, newest, at_once)
+            self._save(watch, occasions)
 
-    def _begin(self) -> "_Watch | None":
+    def _begin(self) -> Watch | None:
         feed = self._open_feed("")
         try:
             platform = feed.name()
@@ -155,15 +154,18 @@ class Watcher:
                 feed.close()
                 return None
             kept = self._saving.watched(platform)
-            missed = "" if kept else BEGINS
+            missed, begins = "" if kept else BEGINS, None
             if kept is not None:
                 feed.close()
                 try:
-                    feed = self._open_feed(kept.position)
+                    place = place_of(kept.position)
+                    feed, begins = self._open_feed(place.position), place.moment
                 except InvalidInput as error:
                     feed, missed = self._open_feed(""), f"{UNSEEN}: {error.what}"
-            watch = _Watch(platform, feed, kept, missed, self._clock())
-            watch.holds(self._catalog, next(whole_versions(self._catalog, platform), None))
+            watch = Watch(platform, feed, self._times, kept, begins, missed)
+            newest = self._newest(platform)
+            if newest is not None:
+                watch.knows(self._catalog, newest)
         except BaseException:
             feed.close()
             raise
@@ -172,7 +174,7 @@ class Watcher:
         return watch
 
     def _claim(self, platform: PlatformName) -> bool:
-        claim = self._saving.claim(platform, self._holder, self._times.claim)
+        claim = self._holding.take(platform)
         if claim is not None:
             self._lose()
             if claim.holder != self._waits_for:
@@ -185,148 +187,96 @@ class Watcher:
             self._watch.feed.close()
             self._watch = None
 
-    def _occasions(self, watch: "_Watch", at_once: bool) -> list[Occasion]:
-        policies = self._policies()
-        found = [Occasion(None, detail=watch.missed)] if watch.missed else []
+    def _newest(self, platform: PlatformName) -> Version | None:
+        """The newest version that counts."""
+        some = whole_versions(self._catalog, platform, with_incomplete=self._with_incomplete)
+        return next(some, None)
+
+    def _occasions(
+        self, watch: Watch, policies: Sequence[Policy], newest: Version | None, at_once: bool
+    ) -> tuple[list[Occasion], list[Occasion]]:
+        """Those it is time for, and those for which it is too early."""
+        if not policies:
+            return [], []
         kinds = {policy.kind: policy for policy in policies}
-        age = self._age_of_last(watch.platform)
+        age = None
+        if newest is not None:
+            # Of a version that seems to be of the future, nobody knows how old it is: a clock was wrong.
+            age = abs((self._catalog.now() - newest.created_at).total_seconds())
         noticed = watch.noticing.occasions(policies, watch.records)
+        follow = kinds.get(PolicyKind.FOLLOW)
+        if watch.schema_changed and (PolicyKind.SCHEMA in kinds or follow is not None):
+            seconds = 0.0 if PolicyKind.SCHEMA in kinds or follow is None else follow.seconds or 0
+            noticed.append(Occasion(PolicyKind.SCHEMA, seconds=seconds))
         early = [one for one in noticed if not at_once and age is not None and age < one.seconds]
-        watch.waits_for_time = bool(early)
+        found = [Occasion(None, detail=watch.missed)] if watch.missed else []
         found += [one for one in noticed if one not in early]
-        if watch.schema_changed and not kinds.keys().isdisjoint((PolicyKind.SCHEMA, PolicyKind.FOLLOW)):
-            found.append(Occasion(PolicyKind.SCHEMA))
         every = kinds.get(PolicyKind.EVERY)
         if every is not None and not found and (age is None or age >= (every.seconds or 0)):
             found.append(Occasion(PolicyKind.EVERY, seconds=every.seconds or 0))
-        return found
+        return found, early
 
-    def _age_of_last(self, platform: PlatformName) -> float | None:
-        newest = next(whole_versions(self._catalog, platform), None)
-        return (self._catalog.now() - newest.created_at).total_seconds() if newest else None
-
-    def _note(self, watch: "_Watch", occasions: Sequence[Occasion], now: float) -> None:
-        """What is noticed anew begins to wait; a version that begins later than this holds it."""
+    def _note(self, watch: Watch, occasions: Sequence[Occasion], now: float) -> None:
+        """What is noticed anew begins to wait."""
         said = reason_of(occasions)
         if said == watch.said:
             return
-        listed = self._catalog.versions(VersionFilter(limit=1))
-        watch.newest_then = listed[0].number if listed else 0
         may_grow = all(one.may_grow for one in occasions)
         if may_grow and not watch.said:
             self._told.noticed(said)
         watch.note(said, now, may_grow=may_grow)
 
-    def _save(self, watch: "_Watch", occasions: Sequence[Occasion]) -> None:
-        newest = next(whole_versions(self._catalog, watch.platform), None)
-        if newest is not None and newest.number > watch.newest_then and newest.kind is VersionKind.FULL:
-            self._told.covered(newest)
-            version = newest
-        else:
-            before = self._before(watch, occasions)
-            reason = reason_of(occasions, before)
-            kinds = ",".join(one.kind.value for one in occasions if one.kind) or "unseen"
-            metadata = {"auto-save": kinds, **({"before": str(before)} if before else {})}
-            version = self._take(reason, metadata)
-            self._told.saved(version, reason)
-        watch.holds(self._catalog, version)
-        watch.done()
-        self._keep(watch)
+    def _save(self, watch: Watch, occasions: Sequence[Occasion]) -> None:
+        before = self._before(watch, occasions)
+        reason = reason_of(occasions, before)
+        metadata = {KINDS: ",".join(one.kind.value for one in occasions if one.kind) or "unseen"}
+        if before is not None:
+            metadata[BEFORE] = str(before.version)
+        version = self._take(reason, metadata)
+        self._told.saved(version, reason)
+        watch.saved_in(self._catalog, version)
+        self._keep(watch, watch.here())
 
-    def _before(self, watch: "_Watch", occasions: Sequence[Occasion]) -> int | None:
-        """The last version before a mass deletion."""
+    def _before(self, watch: Watch, occasions: Sequence[Occasion]) -> Before | None:
+        """The last version before a mass deletion, if anybody can say which."""
         gone = [tally for one in occasions if one.deletes for tally in one.tallies]
         if not gone:
             return None
-        is_numbered = all(tally.numbers for tally in gone)
+        is_numbered = all(tally.is_numbered for tally in gone)
         numbers = set[int]().union(*(tally.numbers for tally in gone)) if is_numbered else set()
-        since = [tally.since for tally in gone]
-        until = None
-        if None not in since:
-            ago = self._clock() - min(moment for moment in since if moment is not None)
-            until = self._catalog.now() - timedelta(seconds=ago) - LAG
-        return last_before(self._catalog, watch.platform, numbers, until)
+        moments = [tally.since for tally in gone if tally.since is not None]
+        since = min(moments) if len(moments) == len(gone) else None
+        tables = {clean(tally.label) for tally in gone if watch.records(tally.label) is not None}
+        if not tables:
+            return None
+        until = since - LAG if since is not None else None
+        number = last_before(self._catalog, watch.platform, tables, numbers, until)
+        return None if number is None else self._before_all(number, gone, since)
 
-    def _keep(self, watch: "_Watch") -> None:
+    def _before_all(self, number: int, gone: Sequence[Tally], since: datetime | None) -> Before:
+        """A deletion that takes long has versions of ours in its middle. Each holds a part of it, and says
+        which one holds none."""
+        version = self._catalog.version(number)
+        first = version.metadata.get(BEFORE, "")
+        is_ours = PolicyKind.MASS_CHANGE.value in version.metadata.get(KINDS, "").split(",")
+        if not is_ours or not first.isdecimal() or not self._goes_on(version, gone, since):
+            return Before(number)
+        try:
+            is_there = self._catalog.version(int(first)).state in COMMITTED
+        except NotFound:
+            is_there = False
+        return Before(int(first), number) if is_there else Before(number)
+
+    def _goes_on(self, version: Version, gone: Sequence[Tally], since: datetime | None) -> bool:
+        """Whether the version lost records of the same tables, and at once it went on."""
+        ended = version.finished_at
+        if since is not None and ended is not None and since > ended + timedelta(seconds=self._times.window):
+            return False
+        lost = {entity.label: entity.deleted for entity in version.entities}
+        counts = [lost.get(clean(tally.label), 0) for tally in gone]
+        return any(count is None or count >= LEAST_OF_PERCENT for count in counts)
+
+    def _keep(self, watch: Watch, kept: Watched) -> None:
         """First in the catalog: what the platform forgets, nobody asks for any more."""
-        watch.settled_at = self._clock()
-        position = watch.feed.position()
-        if position != watch.kept:
-            self._saving.keep(watch.platform, self._holder, Watched(position, watch.schema_state))
-            watch.feed.settled()
-            watch.kept = position
-
-
-class _Watch:
-    """What is known of a platform while it is watched."""
-
-    def __init__(
-        self, platform: PlatformName, feed: ChangeFeed, kept: Watched | None, missed: str, now: float
-    ) -> None:
-        """`missed`: why it is not known what happened since the position that was kept."""
-        self.platform = platform
-        self.feed = feed
-        self.noticing = Noticing()
-        self.missed = missed
-        self.schema_state = kept.schema_state if kept else feed.schema_state()
-        """As the last version knows it."""
-        self.kept = kept.position if kept else ""
-        self.settled_at = now
-        self.waits_for_time = False
-        """Whether something was noticed that a version will be taken for when it is time."""
-        self.newest_then = 0
-        """The newest version, of whatever state, when the last of it was noticed."""
-        self.said = ""
-        self._said_at = self._first_at = now
-        self._may_grow = False
-        self._schema_now = self.schema_state
-        self._schema_at = float("-inf")
-        self._mark: Mark | None = None
-        self._records: Mapping[str, int] = {}
-
-    def look(self, now: float, times: WatchTimes) -> None:
-        happened = self.feed.poll()
-        self.noticing.add(now, [one for one in happened.transactions if not self._is_held(one)])
-        if happened.missed and not self.missed:
-            self.missed = f"{UNSEEN}: {happened.missed}"
-        if now - self._schema_at >= times.schema:
-            self.look_at_schema(now)
-
-    def look_at_schema(self, now: float) -> None:
-        """Dearer than the rest."""
-        self._schema_at, self._schema_now = now, self.feed.schema_state()
-
-    @property
-    def schema_changed(self) -> bool:
-        return self._schema_now != self.schema_state
-
-    def note(self, said: str, now: float, *, may_grow: bool) -> None:
-        """What there is to say of what was noticed, and that it is something else than before."""
-        if not self.said:
-            self._first_at = now
-        self.said, self._said_at, self._may_grow = said, now, may_grow
-
-    def is_due(self, now: float, times: WatchTimes) -> bool:
-        is_over = now - self._said_at >= times.quiet or now - self._first_at >= times.longest
-        return is_over or not self._may_grow
-
-    def records(self, label: str) -> int | None:
-        """How many a table had in the last version."""
-        return self._records.get(label)
-
-    def holds(self, catalog: Catalog, version: Version | None) -> None:
-        """What is noticed from now on is held against the newest whole version, if there is one."""
-        base = catalog.base(version.number) if version else None
-        self._mark = base.mark if base else None
-        entities = catalog.version(version.number).entities if version else ()
-        self._records = {entity.label: entity.records for entity in entities}
-
-    def done(self) -> None:
-        self.noticing.clear()
-        self.missed = self.said = ""
-        self.schema_state = self._schema_now
-
-    def _is_held(self, transaction: PlatformTransaction) -> bool:
-        """Whether the last version was read when it had been committed."""
-        number = transaction.number
-        return number is not None and self._mark is not None and self._mark.sees(number)
+        self._saving.keep(watch.platform, self._holder, kept)
+        watch.feed.settled(place_of(kept.position).position)

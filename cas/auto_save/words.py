@@ -1,18 +1,33 @@
 """Why a version was taken, in words with counts, for people who look for one."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from cas.auto_save.occasions import Occasion, Tally
 from cas.catalog.auto_save_model import PolicyKind
+from cas.catalog.rules import clean
 
 MOST_TABLES = 3
 """Tables that a reason names; of more it gives the number."""
 
 
-def reason_of(occasions: Sequence[Occasion], before: int | None = None) -> str:
-    """One line. `before`: the last version that does not know of a mass deletion yet."""
-    said = "; ".join(_said(one) for one in occasions)
-    return f"{said}; version {before} is the last one before" if before else said
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What is known of the time before a mass deletion. `version`: the last one that knows nothing of it.
+    `part`: the newest one that holds a part of it, where somebody could take that for the last one before;
+    0: there is none."""
+
+    version: int
+    part: int = 0
+
+
+def reason_of(occasions: Sequence[Occasion], before: Before | None = None) -> str:
+    """One text that every catalog can hold."""
+    said = clean("; ".join(_said(one) for one in occasions))
+    if before is None:
+        return said
+    since = f"it goes on since version {before.part}, and " if before.part else ""
+    return f"{said}; {since}version {before.version} is the last one before"
 
 
 def span(seconds: float) -> str:
@@ -47,9 +62,11 @@ def _said(one: Occasion) -> str:
 
 
 def _deleted(tally: Tally, of: int | None) -> str:
-    if not tally.truncated:
-        return f"{_share(tally.deleted, of)} {_name(tally)}"
-    return f"all {of:,} {_name(tally)}" if of is not None else f"all of {_name(tally)}"
+    if tally.truncated:
+        return f"all {of:,} {_name(tally)}" if of is not None else f"all of {_name(tally)}"
+    emptied = [f"all of {_partitions(tally)} of {_name(tally)}"] if tally.partitions else []
+    counted = [f"{_share(tally.deleted, of)} {_name(tally)}"] if tally.deleted or not emptied else []
+    return " and ".join(emptied + counted)
 
 
 def _share(count: int, of: int | None) -> str:
@@ -63,7 +80,15 @@ def _counts(tally: Tally) -> str:
         for count, word in ((tally.inserted, "new"), (tally.updated, "changed"), (tally.deleted, "deleted"))
         if count
     ]
-    return ", ".join([*told, *(["emptied"] if tally.truncated else [])])
+    if tally.truncated:
+        told.append("emptied")
+    elif tally.partitions:
+        told.append(f"{_partitions(tally)} emptied")
+    return ", ".join(told)
+
+
+def _partitions(tally: Tally) -> str:
+    return "1 partition" if tally.partitions == 1 else f"{tally.partitions:,} partitions"
 
 
 def _name(tally: Tally) -> str:

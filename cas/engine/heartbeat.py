@@ -11,8 +11,10 @@ from cas.limits import SESSION_RENEW_SECONDS
 class Heartbeat:
     """Renews a lease now and then on a thread of its own, until stopped or fenced."""
 
-    def __init__(self, renew: Callable[[], None]) -> None:
+    def __init__(self, renew: Callable[[], None], seconds: float = SESSION_RENEW_SECONDS) -> None:
+        """seconds: between two renewals."""
         self._renew = renew
+        self._seconds = seconds
         self._stopped = Event()
         self._thread = Thread(target=self._run, name="cas-lease", daemon=True)
 
@@ -20,12 +22,13 @@ class Heartbeat:
         self._thread.start()
 
     def _run(self) -> None:
-        while not self._stopped.wait(SESSION_RENEW_SECONDS):
+        while not self._stopped.wait(self._seconds):
             # A renewal that fails is repeated at the next beat; register_pack and commit decide.
             with suppress(CasError):
                 self._renew()
 
-    def stop(self) -> None:
+    def stop(self, patience: float | None = None) -> None:
+        """Wait for a renewal that is under way, at most so many seconds; None: to its end."""
         self._stopped.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(patience)

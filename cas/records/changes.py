@@ -7,7 +7,8 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class MovedRows:
-    """What one transaction did to one table. `truncated`: all its rows went, however many there were."""
+    """What one transaction did to one table. `truncated`: all its rows went, however many there were.
+    `partitions`: so many partitions of it did, where the table as a whole did not."""
 
     schema: str
     name: str
@@ -15,6 +16,7 @@ class MovedRows:
     updated: int = 0
     deleted: int = 0
     truncated: bool = False
+    partitions: int = 0
 
     @property
     def label(self) -> str:
@@ -72,13 +74,11 @@ class ChangeFeed(Protocol):
         """Where the last poll was; a feed that is opened with it goes on from there, also in another process,
         as long as nothing later was `settled`. Empty before the first poll."""
 
-    def settled(self) -> None:
-        """What was polled needs not be told again: the platform keeps it no longer for us."""
+    def settled(self, position: str) -> None:
+        """What was polled before this position, which is one of ours, needs not be told again: the platform
+        keeps it no longer for us."""
 
     def schema_state(self) -> str:
         """A text that differs after every change of the schema: a table, a column, a constraint, a type."""
-
-    def records(self, schema: str, name: str) -> int:
-        """About how many rows a table has, by the statistics; 0 where nothing is known."""
 
     def close(self) -> None: ...

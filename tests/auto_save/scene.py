@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from cas.auto_save.watcher import Watcher, WatchTimes
+from cas.auto_save.watch import WatchTimes
+from cas.auto_save.watcher import Watcher
 from cas.catalog.auto_save_model import Claim, Policy, PolicyKind
 from cas.catalog.memory import MemoryCatalog
-from cas.catalog.model import Trigger, Version, VersionKind
+from cas.catalog.model import Trigger, Version, VersionKind, VersionState
 from cas.errors import CasError, ConnectionFailed, InvalidInput
 from cas.records.changes import (
     ChangeFeed,
@@ -45,6 +46,10 @@ class MemoryPlatform:
     kept_from: int = 0
     """Nobody can ask for what was before."""
     is_down: bool = False
+    is_half_down: bool = False
+    """It says who it is, and then no more."""
+    crashed: bool = False
+    """Its logs were emptied, and what is there now was written afterwards."""
     tells_apart: bool = True
     """Whether transactions have numbers, as with change capture."""
 
@@ -84,6 +89,9 @@ class MemoryFeed:
     def poll(self) -> Happened:
         self._demand_up()
         committed = self._platform.committed
+        if self._platform.crashed:
+            self._platform.crashed, self._seen = False, len(committed)
+            return Happened(committed[-1:], "the log was emptied")
         seen, self._seen = self._seen, len(committed)
         if seen is None:
             return Happened()
@@ -93,15 +101,14 @@ class MemoryFeed:
     def position(self) -> str:
         return "" if self._seen is None else str(self._seen)
 
-    def settled(self) -> None:
-        self._platform.kept_from = self._seen or 0
+    def settled(self, position: str) -> None:
+        self._platform.kept_from = int(position or 0)
 
     def schema_state(self) -> str:
         self._demand_up()
+        if self._platform.is_half_down:
+            raise ConnectionFailed("the platform does not answer")
         return str(self._platform.schema)
-
-    def records(self, schema: str, name: str) -> int:
-        return self._platform.records.get(f"{schema}.{name}", 0)
 
     def close(self) -> None:
         pass
@@ -144,14 +151,17 @@ class Scene:
         self.policies = list(policies)
         self.heard = Heard()
         self.seconds = 0.0
+        self.asleep = 0.0
+        """Seconds for which the watchers' machine slept: its clock stood still, and the catalog's went on."""
         self.catalog = MemoryCatalog(
-            lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.seconds)
+            lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.seconds + self.asleep)
         )
         self.catalog.attach(REPOSITORY, STORE, create=True)
         self.broken: list[CasError] = []
         """What goes wrong at the next versions."""
         self.dies_after_commit = False
         self._holders = 0
+        self._told = 0
         self.watcher = self.another()
 
     def another(self) -> Watcher:
@@ -167,6 +177,7 @@ class Scene:
             holder=f"watcher {self._holders}",
             clock=lambda: self.seconds,
             times=WatchTimes(),
+            beats=False,
         )
 
     def killed(self) -> None:
@@ -187,7 +198,9 @@ class Scene:
         trigger: Trigger = Trigger.MANUAL,
         platform: PlatformName = SHOP,
         metadata: Mapping[str, str] | None = None,
+        without: str = "",
     ) -> Version:
+        """`without`: the label of a table that may not be read, which makes it incomplete."""
         new = replace(new_version(reason, trigger=trigger), kind=VersionKind.FULL, metadata=metadata or {})
         session = self.catalog.begin(new)
         if self.broken:
@@ -196,10 +209,19 @@ class Scene:
             raise error
         self.catalog.describe_source(session.id, platform.database, "18", platform.system_identifier)
         entities = tuple(
-            replace(entity(label), records=count) for label, count in sorted(self.platform.records.items())
+            replace(entity(label), records=count, inserted=0, updated=0, deleted=self._gone(label))
+            for label, count in sorted(self.platform.records.items())
+            if label != without
         )
-        made = replace(result(), entities=entities, mark=self.platform.mark())
+        state = VersionState.INCOMPLETE if without else VersionState.COMPLETE
+        self._told = len(self.platform.committed)
+        made = replace(result(state=state), entities=entities, mark=self.platform.mark())
         return self.catalog.commit(session.id, made, journal=0)
+
+    def _gone(self, label: str) -> int:
+        """Records of a table that went since the version before."""
+        since = self.platform.committed[self._told :]
+        return sum(one.deleted for done in since for one in done.moved if one.label == label)
 
     def _take(self, reason: str, metadata: Mapping[str, str]) -> Version:
         version = self.take(reason, Trigger.AUTO, metadata=metadata)

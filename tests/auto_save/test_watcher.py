@@ -2,7 +2,7 @@
 
 import pytest
 
-from cas.auto_save.watcher import BEGINS
+from cas.auto_save.watch import BEGINS, Place
 from cas.catalog.auto_save_model import Policy, PolicyKind, Watched
 from cas.errors import ConnectionFailed
 from cas.records.changes import MovedRows, PlatformName
@@ -287,7 +287,14 @@ def test_a_position_that_nobody_understands(scene: Scene) -> None:
     scene.catalog.auto_saving.claim(SHOP, "watcher 1", 60)
     kept = scene.catalog.auto_saving.watched(SHOP)
     assert kept is not None
-    scene.catalog.auto_saving.keep(SHOP, "watcher 1", Watched("of another program", kept.schema_state))
-    scene.killed()
-    scene.passes(3)
-    assert scene.said == ["began shop by memory", "saved 2: Not seen what happened: not a position"]
+    for position, said in (
+        ("of another program", "not a position of auto-save: 'of another program'"),
+        (Place("of another feed", scene.catalog.now()).text(), "not a position"),
+    ):
+        scene.catalog.auto_saving.keep(SHOP, "watcher 1", Watched(position, kept.schema_state))
+        scene.seconds += 61
+        scene.watcher = scene.another()
+        scene.passes(3)
+        assert scene.said[1][len("saved 2: ") :] == f"Not seen what happened: {said}"
+        scene.watcher.close()
+        scene.catalog.auto_saving.claim(SHOP, "watcher 1", 0)

@@ -114,11 +114,11 @@ class CaptureFeed(PolledPlatform):
     def position(self) -> str:
         return self._seen
 
-    def settled(self) -> None:
-        if self._held and self._settled != self._seen:
+    def settled(self, position: str) -> None:
+        if self._held and self._settled != position:
             with self._connected() as connection:
-                self._hold(connection, self._held, self._seen)
-        self._settled = self._seen
+                self._hold(connection, self._held, checked(position))
+        self._settled = position
 
     def _missed(self, connection: psycopg.Connection, logs: Sequence[int]) -> str:
         """Rows stay in a log for who holds it. A log that nobody had seen before cannot tell what was before

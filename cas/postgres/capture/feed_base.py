@@ -14,15 +14,6 @@ from cas.records.changes import PlatformName
 
 _NAME = "SELECT system_identifier::text, current_database()::text FROM pg_control_system()"
 
-_RECORDS = """
-SELECT coalesce(sum(greatest(c.reltuples, s.n_live_tup, 0)), 0)::int8
-FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace
-CROSS JOIN LATERAL (SELECT t.oid AS relid UNION SELECT p.relid FROM pg_partition_tree(t.oid) p) AS member
-JOIN pg_class c ON c.oid = member.relid AND c.relkind = 'r'
-LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
-WHERE n.nspname = %s AND t.relname = %s
-"""
-
 
 class PolledPlatform:
     """A platform that one caller asks again and again. `close` ends the connection."""
@@ -41,10 +32,6 @@ class PolledPlatform:
     def schema_state(self) -> str:
         with self._connected() as connection:
             return schema_state(connection)
-
-    def records(self, schema: str, name: str) -> int:
-        with self._connected() as connection:
-            return int(connection.execute(_RECORDS, [schema, name]).fetchall()[0][0])
 
     def close(self) -> None:
         if self._connection is not None:

@@ -58,14 +58,11 @@ class PlatformFeed:
     def position(self) -> str:
         return json.dumps([self._captured.position(), self._counted.position()])
 
-    def settled(self) -> None:
-        self._captured.settled()
+    def settled(self, position: str) -> None:
+        self._captured.settled(_parts_of(position)[0])
 
     def schema_state(self) -> str:
         return self._captured.schema_state()
-
-    def records(self, schema: str, name: str) -> int:
-        return self._captured.records(schema, name)
 
     def close(self) -> None:
         self._captured.close()

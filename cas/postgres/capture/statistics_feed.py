@@ -85,7 +85,7 @@ class StatisticsFeed(PolledPlatform):
     def position(self) -> str:
         return json.dumps(self._seen) if self._seen is not None else ""
 
-    def settled(self) -> None:
+    def settled(self, position: str) -> None:
         """Nothing is kept."""
 
 

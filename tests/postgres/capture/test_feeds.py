@@ -98,7 +98,7 @@ def test_who_comes_back_goes_on_where_it_was(platform: Platform) -> None:
             later = feed.position()
     with closing(CaptureFeed(platform.url, WATCHER, position=position)) as feed:
         feed.poll()
-        feed.settled()
+        feed.settled(feed.position())
     platform.version()
     with closing(CaptureFeed(platform.url, WATCHER, position=position)) as feed:
         assert "does not reach back" in feed.poll().missed
@@ -266,9 +266,6 @@ def test_the_schema(platform: Platform) -> None:
             assert feed.schema_state() == seen[-1], nothing
         platform.install()
         assert feed.schema_state() == seen[-1]
-        platform.run("ANALYZE")
-        assert feed.records("public", "items") == 51
-        assert feed.records("public", "nothing") == 0
 
 
 def test_a_platform_that_does_not_answer(platform: Platform) -> None:

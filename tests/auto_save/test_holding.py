@@ -1,0 +1,60 @@
+"""The claim of a watcher whose versions take longer than a claim lasts."""
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from cas.auto_save.holding import Holding
+from cas.catalog.auto_saving import AutoSaving
+from cas.catalog.memory import MemoryCatalog
+from tests.auto_save.scene import SHOP
+
+SECONDS = 0.6
+
+
+@pytest.fixture
+def saving() -> AutoSaving:
+    return MemoryCatalog(lambda: datetime.now(UTC)).auto_saving
+
+
+def takes_long(other: Holding, holder: str) -> None:
+    """A version is taken, and another watcher tries to begin meanwhile."""
+    ends = time.monotonic() + 4 * SECONDS
+    while time.monotonic() < ends:
+        claim = other.take(SHOP)
+        assert claim is not None
+        assert claim.holder == holder
+        time.sleep(SECONDS / 6)
+
+
+def test_who_works_long_keeps_it(saving: AutoSaving) -> None:
+    """Else each would begin the version of the other, and neither could keep where it was, for ever."""
+    one = Holding(saving, "ann", SECONDS, beats=True)
+    other = Holding(saving, "bob", SECONDS, beats=True)
+    assert one.take(SHOP) is None
+    takes_long(other, "ann")
+    one.release()
+    assert other.take(SHOP) is None
+    takes_long(one, "bob")
+    other.release()
+
+
+def test_who_fails_lets_it_run_out(saving: AutoSaving) -> None:
+    one = Holding(saving, "ann", SECONDS, beats=True)
+    other = Holding(saving, "bob", SECONDS, beats=False)
+    one.take(SHOP)
+    one.pause()
+    time.sleep(SECONDS * 1.5)
+    assert other.take(SHOP) is None
+    assert one.take(SHOP) is not None
+
+
+def test_who_never_had_it_releases_nothing(saving: AutoSaving) -> None:
+    one = Holding(saving, "ann", SECONDS, beats=False)
+    other = Holding(saving, "bob", SECONDS, beats=False)
+    other.release()
+    assert one.take(SHOP) is None
+    other.take(SHOP)
+    other.release()
+    assert other.take(SHOP) is not None
