@@ -31,8 +31,9 @@ lint: setup  ## ruff, mypy, the floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-fuzz: setup  ## random lives of platforms, restored and undone; CAS_FUZZ_EXAMPLES of them, else 500
-	CAS_FUZZ_EXAMPLES=$${CAS_FUZZ_EXAMPLES:-500} $(BIN)/python -m pytest tests/live/test_state_machine.py
+fuzz: setup  ## random lives of platforms, restored and undone, and read in all ways; CAS_FUZZ_EXAMPLES, else 500
+	CAS_FUZZ_EXAMPLES=$${CAS_FUZZ_EXAMPLES:-500} $(BIN)/python -m pytest tests/live/test_state_machine.py \
+	  tests/postgres/changes/test_state_machine.py
 
 bench: setup  ## the figures, against peers (restic, borg, pg_dump); takes minutes
 	$(BIN)/python -m tests.bench

@@ -18,7 +18,7 @@ from cas.ids import ChunkId
 from cas.records.model import Entity, RecordBatch
 from cas.records.source import Changed, SourceSnapshot
 from cas.tree.edit import TreeStore, edit_tree
-from cas.tree.nodes import Leaf, Root
+from cas.tree.nodes import Leaf, NodeReader, Root
 from cas.tree.reading import entries_without, lookup_ascending
 
 _key_of = attrgetter("key")
@@ -54,15 +54,17 @@ class ChangeReading:
         entity: Entity,
         base: EntityEntry,
         reader: ChunkReader,
+        nodes: NodeReader,
         put: Put,
         told: Callable[[int, int], None],
     ) -> None:
-        """`told`: of records and bytes that were read."""
+        """`nodes`: reads the nodes that keys are looked up in. `told`: of records and bytes that are read."""
         assert base.root is not None, "a base holds records"
         self._entity = entity
         self._base = base
         self._root = base.root
         self._reader = reader
+        self._nodes = nodes
         self._put = put
         self._told = told
         self.counts = ChangeCounts()
@@ -85,6 +87,13 @@ class ChangeReading:
             raise self._miscounted(root.records, self._base.records + counts.inserted - counts.deleted)
         return root
 
+    def told(self, changed: Changed, version: int) -> str:
+        """Why it was read so, in words, once it was."""
+        told = f"written since version {version}"
+        if self.counts.read_all_keys:
+            told += "; all keys, since some records went"
+        return f"{told}; {changed.reason}" if changed.reason else told
+
     def _by_counting(
         self, changed: Changed, snapshot: SourceSnapshot, with_payloads: bool
     ) -> Iterator[Difference]:
@@ -104,7 +113,7 @@ class ChangeReading:
     def _gone(self, snapshot: SourceSnapshot) -> Iterator[Difference]:
         """Those that the base has and the entity has not."""
         self.counts.read_all_keys = True
-        for key, leaf in entries_without(self._reader, self._root, snapshot.keys(self._entity)):
+        for key, leaf in entries_without(self._nodes, self._root, snapshot.keys(self._entity)):
             self._drop([leaf])
             self.counts.deleted += 1
             yield Difference(key, leaf, None)
@@ -125,7 +134,7 @@ class ChangeReading:
             yield from self._deleted([key for key in run if key not in there])
 
     def _deleted(self, keys: Sequence[bytes]) -> Iterator[Difference]:
-        for key, leaf in zip(keys, lookup_ascending(self._reader, self._root, keys), strict=True):
+        for key, leaf in zip(keys, lookup_ascending(self._nodes, self._root, keys), strict=True):
             if leaf is not None:
                 self._drop([leaf])
                 self.counts.deleted += 1
@@ -134,7 +143,7 @@ class ChangeReading:
     def _written(self, batch: RecordBatch) -> Iterator[Difference]:
         """Of a batch, those records that the base does not have as they are."""
         counts = self.counts
-        before = lookup_ascending(self._reader, self._root, batch.keys)
+        before = lookup_ascending(self._nodes, self._root, batch.keys)
         ids, positions = self._put(batch.payloads)
         large = frozenset(positions)
         counts.rows += len(batch.keys)

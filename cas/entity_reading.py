@@ -6,6 +6,7 @@ from itertools import islice
 from cas.bags import BagSorter
 from cas.engine.compression import Dictionary, sample_bytes
 from cas.engine.write_session import Stored, WriteSession
+from cas.entity_counts import Comparison
 from cas.format.entities import EntityEntry
 from cas.limits import MIB
 from cas.progress import Progress
@@ -45,9 +46,11 @@ class EntityReading:
         self.payload_bytes = 0
         self.new_chunks = 0
 
-    def grow(self, batches: Iterator[RecordBatch], boundary: Boundary) -> Root:
-        """Store all records and give the root of their tree."""
-        nodes = self._session.nodes(self._before)
+    def grow(
+        self, batches: Iterator[RecordBatch], boundary: Boundary, comparison: Comparison | None = None
+    ) -> Root:
+        """Store all records and give the root of their tree; `comparison` sees it grow."""
+        nodes = self._session.nodes(self._before, comparison.leaves if comparison else None)
         builder = TreeBuilder(nodes, boundary, counted=self.entity.is_bag)
         if self.entity.is_bag:
             self._grow_bag(batches, builder)

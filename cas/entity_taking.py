@@ -6,17 +6,18 @@ says why. Every so often both are done and compared; then what every row says is
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
 
 from cas.bases import Bases, EntityBase
 from cas.catalog.interface import Catalog
-from cas.catalog.model import NewIncident
+from cas.catalog.model import EntityPast, NewIncident
 from cas.engine.compression import Dictionary
 from cas.engine.repository import Repository
 from cas.engine.write_session import WriteSession
 from cas.entity_changes import ChangeReading, Miscounted
+from cas.entity_counts import Comparison
 from cas.entity_reading import EntityReading
 from cas.errors import CorruptData
 from cas.format.document import EntityRead, encode_document
@@ -70,6 +71,7 @@ class Findings:
     since_scan: int = 0
     unasked_bytes: int = 0
     incidents: tuple[NewIncident, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class EntityTaking:
@@ -81,22 +83,26 @@ class EntityTaking:
         session: WriteSession,
         bases: Bases,
         before: Mapping[tuple[str, str, str], EntityEntry],
+        earlier: Mapping[tuple[str, str, str], EntityPast | None],
         plan: Plan,
         now: Mark,
         encoding: str,
         progress: Progress,
     ) -> None:
-        """`before`: earlier entries, for dictionaries and trees to build upon."""
+        """`before`: earlier entries, for dictionaries and trees to build upon. `earlier`: see
+        `cas.unusual.earlier_entities`."""
         self._repository = repository
         self._session = session
         self._bases = bases
         self._before = before
+        self._earlier = earlier
         self._plan = plan
         self._now = now
         self._encoding = encoding
         self._progress = progress
         self._ids = RecordIds(repository.config.id_key)
         self._incidents: list[NewIncident] = []
+        self._warnings: list[str] = []
         self._dropped_bytes = 0
         self._built_upon: set[int] = set()
 
@@ -128,7 +134,7 @@ class EntityTaking:
             inherited = (catalog.version(built).stored_bytes or 0) - len(document) - self._dropped_bytes
             unasked = max(0, inherited - self._session.reused_bytes)
         since = 0 if self._plan.is_whole else self._bases.since_scan(self._now) + 1
-        return Findings(self._now, since, unasked, tuple(self._incidents))
+        return Findings(self._now, since, unasked, tuple(self._incidents), tuple(self._warnings))
 
     def _changed(self, snapshot: SourceSnapshot, entity: Entity) -> tuple[EntityBase | None, Changed | str]:
         """What to build upon, and what changed since; or why not."""
@@ -142,9 +148,10 @@ class EntityTaking:
     def _scan(self, snapshot: SourceSnapshot, entity: Entity, definition: ChunkId, why: str) -> Taken:
         estimate = snapshot.estimate(entity)
         self._progress.entity(entity.label, estimate.records, estimate.bytes)
-        before = self._before.get(entity_order(entity))
+        before, earlier = self._before.get(entity_order(entity)), self._earlier.get(entity_order(entity))
         reading = EntityReading(self._session, entity, before, estimate.bytes, self._progress)
-        root = reading.grow(read_ahead(snapshot.batches(entity)), self._repository.boundary)
+        comparison = Comparison(earlier, self._session.tree_nodes) if earlier else None
+        root = reading.grow(read_ahead(snapshot.batches(entity)), self._repository.boundary, comparison)
         entry = EntityEntry(
             entity,
             definition,
@@ -153,7 +160,26 @@ class EntityTaking:
             reading.payload_bytes,
             reading.dictionary.id if reading.dictionary else None,
         )
-        return Taken(entry, EntityRead(entity.label, "scan", why, reading.records, reading.new_chunks))
+        read = EntityRead(entity.label, "scan", why, reading.records, reading.new_chunks)
+        return Taken(entry, read, self._counted(entity, root, comparison))
+
+    def _counted(self, entity: Entity, root: Root, comparison: Comparison | None) -> EntityChanges | None:
+        """What changed in an entity that was read whole."""
+        order = entity_order(entity)
+        if comparison is None:
+            return EntityChanges(root.records, 0, 0, since=None) if order in self._earlier else None
+        earlier, counts = comparison.earlier, comparison.counts(root)
+        if counts is None:
+            told = f"what changed in {entity.label} since version {earlier.version} is not known"
+            self._warnings.append(f"{told}: {comparison.fault}")
+            return None
+        before = self._before.get(order)
+        is_redefined = (
+            before is not None and before.root == earlier.root and before.entity.shape != entity.shape
+        )
+        return EntityChanges(
+            counts.inserted, counts.updated, counts.deleted, earlier.version, is_redefined=is_redefined
+        )
 
     def _by_changes(
         self,
@@ -170,8 +196,9 @@ class EntityTaking:
         dictionary = session.known_dictionary(entry.dictionary) if entry.dictionary else None
         putting = _Putting(session, dictionary)
         writer = session.nodes(entry.root)
-        reading = ChangeReading(entity, entry, session.reader, putting, self._advance(entity))
-        nodes = _NotedNodes(session.reader, writer)
+        known = session.tree_nodes
+        reading = ChangeReading(entity, entry, session.reader, known, putting, self._advance(entity))
+        nodes = _NotedNodes(known, writer)
         root = reading.root(changed, snapshot, TreeStore(nodes, nodes, self._repository.boundary))
         writer.flush()
         counts = reading.counts
@@ -185,13 +212,10 @@ class EntityTaking:
             entry.payload_bytes + counts.payload_bytes,
             entry.dictionary if dictionary else None,
         )
-        why = f"written since version {base.version}"
-        if counts.read_all_keys:
-            why += "; all keys, since some records went"
-        if changed.reason:
-            why += f"; {changed.reason}"
+        why = reading.told(changed, base.version)
         read = EntityRead(entity.label, changed.read_by, why, counts.rows, putting.new)
-        return Taken(made, read, EntityChanges(counts.inserted, counts.updated, counts.deleted))
+        changes = EntityChanges(counts.inserted, counts.updated, counts.deleted, base.version)
+        return Taken(made, read, changes)
 
     def _advance(self, entity: Entity) -> Callable[[int, int], None]:
         return lambda records, size: self._progress.advance(entity.label, records, size)
@@ -205,8 +229,11 @@ class EntityTaking:
         changed: Changed,
     ) -> Taken:
         """Both ways; every row is right where they do not agree."""
-        nodes = _KeptNodes(self._session.reader, self._repository)
-        reading = ChangeReading(entity, base.entry, self._session.reader, self._ids.of, lambda *_: None)
+        known = self._session.tree_nodes
+        nodes = _KeptNodes(known, self._repository)
+        reading = ChangeReading(
+            entity, base.entry, self._session.reader, known, self._ids.of, lambda *_: None
+        )
         wrong = ""
         found: Root | None = None
         try:
@@ -216,9 +243,8 @@ class EntityTaking:
         taken = self._scan(snapshot, entity, definition, self._plan.why)
         if found is not None and found.id == taken.entry.root:
             counts = reading.counts
-            return Taken(
-                taken.entry, taken.read, EntityChanges(counts.inserted, counts.updated, counts.deleted)
-            )
+            changes = EntityChanges(counts.inserted, counts.updated, counts.deleted, base.version)
+            return replace(taken, changes=taken.changes or changes)
         examples: tuple[str, ...] = ()
         if found is not None and taken.entry.root is not None:
             self._session.close_packs()
@@ -292,7 +318,6 @@ class _KeptNodes:
         return node_id
 
     def nodes(self, ids: Sequence[ChunkId]) -> Sequence[Node]:
-        return [
-            parse_node(self._kept[one], one.hex()) if one in self._kept else self.reader.nodes((one,))[0]
-            for one in ids
-        ]
+        others = [one for one in ids if one not in self._kept]
+        read = dict(zip(others, self.reader.nodes(others), strict=True)) if others else {}
+        return [parse_node(self._kept[one], one.hex()) if one in self._kept else read[one] for one in ids]

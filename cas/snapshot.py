@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from cas.anomalies import AnomalyRules
 from cas.bases import Bases
 from cas.catalog.interface import Catalog
 from cas.catalog.model import (
+    Anomaly,
     Base,
     NewVersion,
     Trigger,
@@ -15,6 +17,7 @@ from cas.catalog.model import (
     VersionKind,
     VersionState,
 )
+from cas.catalog.rules import WHOLE
 from cas.engine.compression import DEFAULT_LEVEL
 from cas.engine.repository import Repository
 from cas.engine.write_session import WriteSession, WriteSettings
@@ -31,8 +34,9 @@ from cas.ids import ChunkKind
 from cas.limits import DEFAULT_DELTA_DEPTH, MIB
 from cas.progress import Progress, Silent
 from cas.records.marks import Mark
-from cas.records.model import Entity
+from cas.records.model import Entity, EntityKind
 from cas.records.source import Selection, Source, SourceSnapshot
+from cas.unusual import earlier_entities, find_unusual
 from cas.version_commit import Described, Taken, commit_version, facts_of
 
 ATTEMPTS = 3
@@ -69,6 +73,8 @@ class SnapshotRequest:
     """Read every row, whatever could be told of changes."""
     scan_every: int = 0
     """Every so many versions all rows are read and what changed as well, and both are compared; 0: never."""
+    unusual: AnomalyRules | None = field(default_factory=AnomalyRules)
+    """Which counts of changes are marked; None: none are."""
 
     @property
     def kind(self) -> VersionKind:
@@ -184,15 +190,13 @@ class _Taking:
         """The hash of the parent's document for the chain; dictionaries and trees to build upon, from the
         parent and, for what it lacks, from the newest version that has all records. A damaged one costs
         compression, not the version."""
-        whole = catalog.versions(
-            VersionFilter((VersionState.COMPLETE,), kinds=(VersionKind.FULL, VersionKind.DATA_ONLY), limit=1)
-        )
+        whole = catalog.versions(VersionFilter((VersionState.COMPLETE,), kinds=WHOLE, limit=1))
         for number in sorted({parent, *(version.number for version in whole)}):
             try:
                 document, hashed, _ = self._repository.stored_document(number)
                 if number == parent:
                     self._previous = hashed
-                entries = self._repository.entities(document, self._repository.reader())
+                entries = self._repository.entities(document, self._session.reader)
             except CasError as error:
                 self._warnings.append(f"version {number} could not be used as a base: {error}")
                 continue
@@ -219,17 +223,26 @@ class _Taking:
                 schema = self._session.put_value(ChunkKind.DEFINITION, items)
             self._progress.phase("read")
             entities = sorted(snapshot.entities, key=entity_order)
-            taking = self._taking(snapshot.mark(), identity.encoding) if request.with_data else None
+            taking = self._taking(catalog, snapshot, entities) if request.with_data else None
             take = partial(taking.take, snapshot) if taking else self._without_data
             taken = [take(entity) for entity in entities]
             snapshot.finish()
             return self._commit(catalog, source, snapshot, taken, schema, taking)
 
-    def _taking(self, now: Mark, encoding: str) -> EntityTaking:
-        session, repository = self._session, self._repository
+    def _taking(self, catalog: Catalog, snapshot: SourceSnapshot, entities: Sequence[Entity]) -> EntityTaking:
+        session, repository, now = self._session, self._repository, snapshot.mark()
         bases = Bases(self._known, repository, session.reader)
-        plan = self._plan(bases, now)
-        return EntityTaking(repository, session, bases, self._before, plan, now, encoding, self._progress)
+        earlier = earlier_entities(catalog, session.handle.number, entities, self._parts(snapshot))
+        plan, encoding = self._plan(bases, now), snapshot.identity.encoding
+        return EntityTaking(
+            repository, session, bases, self._before, earlier, plan, now, encoding, self._progress
+        )
+
+    def _parts(self, snapshot: SourceSnapshot) -> Sequence[EntityKind]:
+        """Kinds of entities of which the version may hold a part only."""
+        if _is_incomplete(snapshot):
+            return (EntityKind.SEQUENCES, EntityKind.LARGE_OBJECTS)
+        return () if self._request.selection.is_everything else (EntityKind.SEQUENCES,)
 
     def _require_space(self, snapshot: SourceSnapshot) -> None:
         """Say before the start what would fail in the middle."""
@@ -278,6 +291,8 @@ class _Taking:
         self._progress.phase("store")
         request = self._request
         found = taking.findings(catalog) if taking else Findings()
+        self._warnings += found.warnings
+        anomalies = self._anomalies(catalog, snapshot, taken) if taking else ()
         for one in found.incidents:
             keys = f" (for example {'; '.join(one.examples[:3])})" if one.examples else ""
             self._warnings.append(
@@ -304,6 +319,7 @@ class _Taking:
             mark=found.mark,
             since_scan=found.since_scan,
             incidents=found.incidents,
+            anomalies=anomalies,
         )
         version = commit_version(
             self._session, self._repository.id, catalog, described, taken, schema, self._progress
@@ -312,9 +328,30 @@ class _Taking:
             self._tell_kept(source, found.mark, [one.entry.entity for one in taken])
         return version
 
+    def _anomalies(
+        self, catalog: Catalog, snapshot: SourceSnapshot, taken: Sequence[Taken]
+    ) -> tuple[Anomaly, ...]:
+        """The version is worth more than what is said about it."""
+        rules, left_out = self._request.unusual, None
+        if rules is None:
+            return ()
+        if self._request.kind in WHOLE and not _is_incomplete(snapshot):
+            left_out = {omission.name for omission in snapshot.omissions}
+        try:
+            return find_unusual(
+                catalog, self._session.handle.number, snapshot.identity, taken, rules, left_out
+            )
+        except CasError as error:
+            self._warnings.append(f"whether its counts are unusual is not known: {error}")
+            return ()
+
     def _tell_kept(self, source: Source, mark: Mark, entities: Sequence[Entity]) -> None:
         """The version is there, whatever the platform says to that."""
         try:
             source.kept(self._repository.id, mark, entities)
         except CasError as error:
             self._warnings.append(f"the platform keeps what it noted of changes, and that grows: {error}")
+
+
+def _is_incomplete(snapshot: SourceSnapshot) -> bool:
+    return any(omission.is_failure for omission in snapshot.omissions)

@@ -8,6 +8,7 @@ from blake3 import blake3
 
 from cas.catalog.interface import Catalog
 from cas.catalog.model import (
+    Anomaly,
     EntitySummary,
     NewIncident,
     Trigger,
@@ -28,17 +29,21 @@ from cas.records.source import Omission, Selection, SourceIdentity
 
 @dataclass(frozen=True, slots=True)
 class EntityChanges:
-    """Records by what became of them since the version that this one is built upon."""
+    """Records by what became of them since an earlier version; None where there is none: all are new.
+
+    `is_redefined`: equal records may have other bytes now, and count as updated."""
 
     inserted: int
     updated: int
     deleted: int
+    since: int | None
+    is_redefined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
     """One entity in this version: what the document, the catalog and the receipt say of it. `changes`: None
-    where nothing is known of an earlier one."""
+    where they are not known."""
 
     entry: EntityEntry
     read: EntityRead
@@ -71,6 +76,7 @@ class Described:
     """Where the platform stood, for versions that others may be built upon."""
     since_scan: int = 0
     incidents: tuple[NewIncident, ...] = ()
+    anomalies: tuple[Anomaly, ...] = ()
 
 
 def commit_version(
@@ -149,6 +155,7 @@ def _result(
         mark=described.mark,
         since_scan=described.since_scan,
         incidents=described.incidents,
+        anomalies=described.anomalies,
     )
 
 
@@ -156,7 +163,13 @@ def _summary(taken: Taken) -> EntitySummary:
     summary, changes = summary_of(taken.entry, taken.read), taken.changes
     if changes is None:
         return summary
-    return replace(summary, inserted=changes.inserted, updated=changes.updated, deleted=changes.deleted)
+    return replace(
+        summary,
+        inserted=changes.inserted,
+        updated=changes.updated,
+        deleted=changes.deleted,
+        compared_with=changes.since,
+    )
 
 
 def facts_of(identity: SourceIdentity, url: str, roles: Sequence[str]) -> SourceFacts:

@@ -22,6 +22,7 @@ from cli.dates import parse_span
 from cli.exit_codes import ExitCode
 from cli.faults import failure_of
 from cli.session import Session, naming, whoami
+from cli.showing_counts import STYLE, most_unusual
 from cli.stopping import Stopped
 from cli.terminal import Terminal
 from cli.watching import Announced
@@ -103,6 +104,7 @@ def auto_request(
         threads=cas.settings.threads,
         delta_depth=cas.settings.delta_depth,
         scan_every=cas.settings.scan_every,
+        unusual=cas.settings.anomaly_rules,
     )
 
 
@@ -137,6 +139,8 @@ class _Teller:
         self.say(
             f"Version {version.number} is {version.state.value}: {plain(reason)} ({cost})", style="green"
         )
+        if version.anomalies:
+            self.say(f"  {plain(most_unusual(version.anomalies))}", style=STYLE)
 
     def failed(self, error: CasError, retry_in: float) -> None:
         line = failure_of(error).line

@@ -1,4 +1,8 @@
-"""What a command works with: settings, terminal, repository, catalog, source; closed at its end."""
+"""What a command works with: settings, terminal, repository, catalog, source; closed at its end.
+
+What only some commands need is imported when it is asked for: a version of what changed takes little longer
+than its imports.
+"""
 
 import getpass
 import socket
@@ -10,6 +14,7 @@ from functools import cached_property
 from math import ceil
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from cas.catalog.model import Trigger, Version, VersionFilter, VersionState
@@ -19,9 +24,6 @@ from cas.engine.repository import Repository
 from cas.errors import Conflict, InvalidInput, NotFound
 from cas.postgres.connecting import ConnectionOptions
 from cas.postgres.embedded.server import EmbeddedServer
-from cas.postgres.filling.target import PostgresTarget, TargetOptions
-from cas.postgres.live.locking import LockPatience
-from cas.postgres.live.platform import PlatformOptions, PostgresPlatform
 from cas.postgres.reading.opening import Patience
 from cas.postgres.reading.source import PostgresSource, SourceOptions
 from cas.store.opening import StoreOptions, open_store
@@ -30,6 +32,11 @@ from cli.operating_system import faults_of_files
 from cli.settings import Settings, load_settings
 from cli.terminal import Terminal
 from cli.words import duration
+
+if TYPE_CHECKING:
+    from cas.postgres.filling.target import PostgresTarget
+    from cas.postgres.live.locking import LockPatience
+    from cas.postgres.live.platform import PostgresPlatform
 
 LATEST = "latest"
 """Stands for the newest complete version, wherever a version is asked for. Safety versions of restores do
@@ -174,8 +181,10 @@ class Session:
         with naming(origin):
             return PostgresSource(url, self.source_options)
 
-    def platform(self, url: str | None = None) -> PostgresPlatform:
+    def platform(self, url: str | None = None) -> "PostgresPlatform":
         """The running platform: CAS_SOURCE, or the database of this URL."""
+        from cas.postgres.live.platform import PlatformOptions, PostgresPlatform
+
         options = PlatformOptions(self.source_options, lock_patience(self.settings.lock_timeout))
         with naming("CAS_SOURCE"):
             return PostgresPlatform(url or self.source_url, options)
@@ -189,8 +198,10 @@ class Session:
             pg_dump=Path(program).expanduser() if program else None,
         )
 
-    def target(self, url: str) -> PostgresTarget:
+    def target(self, url: str) -> "PostgresTarget":
         """An empty database to be filled, closed with the session."""
+        from cas.postgres.filling.target import PostgresTarget, TargetOptions
+
         with naming("--into"):
             target = PostgresTarget(url, TargetOptions(self.connection_options, jobs=self.settings.threads))
         self._open.callback(target.close)
@@ -255,8 +266,10 @@ class Session:
         self.terminal.warn(f"the store failed at {retry.call} ({retry.fault.what}); next try in {wait}")
 
 
-def lock_patience(seconds: float) -> LockPatience:
+def lock_patience(seconds: float) -> "LockPatience":
     """Short attempts that together wait about so long; 0: any time."""
+    from cas.postgres.live.locking import LockPatience
+
     usual = LockPatience()
     if not seconds:
         return replace(usual, attempts=sys.maxsize)

@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from cas.anomalies import WINDOW, AnomalyRules
 from cas.engine.compression import DEFAULT_LEVEL
 from cas.errors import InvalidInput
 from cas.limits import DEFAULT_DELTA_DEPTH, MAX_DELTA_DEPTH
@@ -51,6 +52,16 @@ class Settings(BaseSettings):
     scan_every: int = Field(
         50, ge=0, description="every so many versions every row is read, as a check; 0: never"
     )
+    unusual: bool = Field(True, description="switch for marking unusual counts of changes")
+    unusual_records: int = Field(
+        0, ge=0, description="number of changed records above which a count is unusual in any case; 0: none"
+    )
+    unusual_percent: float = Field(
+        0, ge=0, le=1_000_000, description="the same in percent of the records that were there; 0: none"
+    )
+    unusual_window: int = Field(
+        WINDOW, ge=0, le=1000, description="number of earlier versions that tell what is usual; 0: none"
+    )
     delta_depth: int = Field(
         DEFAULT_DELTA_DEPTH,
         ge=0,
@@ -86,6 +97,12 @@ class Settings(BaseSettings):
         return self.parallelism or min(
             4, len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count() or 1
         )
+
+    @property
+    def anomaly_rules(self) -> AnomalyRules | None:
+        """Which counts are marked; None for none."""
+        rules = AnomalyRules(self.unusual_records, self.unusual_percent, self.unusual_window)
+        return rules if self.unusual else None
 
 
 _HAS_AFFINITY = hasattr(os, "sched_getaffinity")

@@ -31,5 +31,5 @@ def named_figures(
     grid.add_row(*(Text(head, style="dim") for head in heads))
     for _, row in rows:
         grid.add_row(*row)
-    names = [(name, "") for name, _ in rows]
+    names = [[(name, "")] for name, _ in rows]
     return indented(remarked(grid, names, width - INDENT, indent=0, above=True))

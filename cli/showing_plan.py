@@ -57,7 +57,7 @@ def told_plan(plan: RestorePlan, width: int) -> Iterator[RenderableType]:
     for finding in plan.findings:
         yield told_finding(finding)
     yield Text()
-    yield facts(_meaning(plan))
+    yield facts((*_compared(plan.entities), *_meaning(plan)))
 
 
 def _purpose(plan: RestorePlan, request: LiveRequest) -> str:
@@ -132,6 +132,17 @@ def _beside(entities: Sequence[EntityPlan], changing: int) -> Iterator[Text]:
                 f"  {number(left)} other {records} in {plain(one.label)}, and stay{'s' if left == 1 else ''}",
                 style="dim",
             )
+
+
+def _compared(entities: Sequence[EntityPlan]) -> Iterator[tuple[str, str]]:
+    """How tables were compared with the version and why, each way once."""
+    ways: dict[tuple[str, str], list[EntityPlan]] = {}
+    for one in entities:
+        ways.setdefault((one.read_by, one.read_reason), []).append(one)
+    for (read_by, reason), alike in ways.items():
+        whose = "all tables" if len(ways) == 1 and len(alike) > 1 else ", ".join(one.label for one in alike)
+        rows = counted(sum(one.rows_read for one in alike), "row")
+        yield "compared", f"by {read_by}, {rows}: {reason} ({whose})"
 
 
 def _examples(one: EntityPlan, width: int) -> Iterator[Text]:

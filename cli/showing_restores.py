@@ -110,10 +110,12 @@ def told_restores(found: Sequence[Restore], width: int) -> RenderableType:
         ]
         grid.add_row(*cells(row[: len(head)]))
     remarks = [
-        (
-            _remarks(restore, is_wide=is_wide, is_narrow=is_narrow),
-            "red" if restore.state is RestoreState.FAILED else "dim",
-        )
+        [
+            (
+                _remarks(restore, is_wide=is_wide, is_narrow=is_narrow),
+                "red" if restore.state is RestoreState.FAILED else "dim",
+            )
+        ]
         for restore in found
     ]
     return remarked(grid, remarks, width, indent=len(str(found[0].number)) + 2)

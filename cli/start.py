@@ -22,15 +22,15 @@ def run() -> None:
     """Set the process up and run the command line."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nothing here multiplies matrices
     _return_freed_memory()
-    from cli.main import run as command_line
-
     # Records are bytes and make no cycles; looking for cycles as often as Python does by default was
     # measured to cost a fifth of the time of a version.
+    gc.set_threshold(100_000, 50, 100)
+    from cli.main import run as command_line
+
     gc.freeze()
     # A thread that feeds a server must not wait 5 ms for its turn while the socket runs dry: a restore's
     # records took 5.7 s so, and 5.0 s with this.
     sys.setswitchinterval(0.0003)
-    gc.set_threshold(100_000, 50, 100)
     command_line()
 
 

@@ -60,14 +60,23 @@ def cells(values: Sequence[str | Text]) -> list[Text]:
 
 
 def remarked(
-    grid: Table, remarks: Sequence[tuple[str, str]], width: int, *, indent: int, above: bool = False
+    grid: Table,
+    remarks: Sequence[Sequence[tuple[str, str]]],
+    width: int,
+    *,
+    indent: int,
+    above: bool = False,
 ) -> Group:
-    """A table of a head and lines that do not wrap, each with its remark in its style, if any: below it, or
-    above."""
+    """A table of a head and lines that do not wrap, each with its remarks in their styles: below it, or
+    above. Empty ones are left out."""
     head, *lines = (Text.assemble(*line) for line in _lines(Console(width=width), grid))
     parts: list[RenderableType] = [head]
-    for line, (remark, style) in zip(lines, remarks, strict=True):
-        told = [Padding(Text(plain(remark), style=style), (0, 0, 0, indent), expand=False)] if remark else []
+    for line, beside in zip(lines, remarks, strict=True):
+        told = [
+            Padding(Text(plain(remark), style=style), (0, 0, 0, indent), expand=False)
+            for remark, style in beside
+            if remark
+        ]
         parts += [*told, line] if above else [line, *told]
     return Group(*parts)
 

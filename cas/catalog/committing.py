@@ -7,6 +7,7 @@ from cas.catalog import rules
 from cas.catalog.connecting import Connection
 from cas.catalog.listing import version
 from cas.catalog.model import EntitySummary, Version, VersionResult
+from cas.catalog.pasts import insert_anomalies
 from cas.catalog.readings import insert_reading
 from cas.catalog.sessions import lock_open, share_epoch
 
@@ -39,6 +40,7 @@ def commit(
     )
     insert_parts(connection, number, result)
     insert_reading(connection, number, result)
+    insert_anomalies(connection, number, result.anomalies)
     connection.execute(
         "UPDATE cas.sessions SET state = 'ended', ended_at = clock_timestamp() WHERE id = %s", [session]
     )
@@ -81,15 +83,16 @@ def _insert_entities(connection: Connection, number: int, entities: Sequence[Ent
         """
         INSERT INTO cas.version_entities (version, ordinal, label, kind, root, records, payload_bytes,
                                           checksum, read_by, read_reason, rows_read, new_chunks,
-                                          inserted, updated, deleted)
+                                          inserted, updated, deleted, compared_with)
         SELECT %s, ordinal, label, kind, root, records, payload_bytes,
-               checksum, read_by, read_reason, rows_read, new_chunks, inserted, updated, deleted
+               checksum, read_by, read_reason, rows_read, new_chunks,
+               inserted, updated, deleted, compared_with
         FROM unnest(%b::text[], %b::text[], %b::bytea[], %b::bigint[], %b::bigint[],
                     %b::bytea[], %b::text[], %b::text[], %b::bigint[], %b::bigint[],
-                    %b::bigint[], %b::bigint[], %b::bigint[]) WITH ORDINALITY
+                    %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[]) WITH ORDINALITY
              AS given (label, kind, root, records, payload_bytes,
                        checksum, read_by, read_reason, rows_read, new_chunks,
-                       inserted, updated, deleted, ordinal)
+                       inserted, updated, deleted, compared_with, ordinal)
         """,
         [
             number,
@@ -106,6 +109,7 @@ def _insert_entities(connection: Connection, number: int, entities: Sequence[Ent
             [entity.inserted for entity in cleaned],
             [entity.updated for entity in cleaned],
             [entity.deleted for entity in cleaned],
+            [entity.compared_with for entity in cleaned],
         ],
     )
 

@@ -23,6 +23,7 @@ from uuid import UUID
 from cas.catalog.model import (
     AdoptedVersion,
     Base,
+    EntityPast,
     Incident,
     NewPack,
     NewVersion,
@@ -30,6 +31,7 @@ from cas.catalog.model import (
     SessionHandle,
     Version,
     VersionFilter,
+    VersionKind,
     VersionResult,
     VersionRoots,
 )
@@ -85,12 +87,25 @@ class Catalog(Protocol):
     def version(self, number: int) -> Version:
         """With entities. NotFound."""
 
-    def latest(self, source_system_identifier: str = "", source_database: str = "") -> Version | None:
-        """The newest complete version, of this source where given. With entities."""
+    def latest(
+        self,
+        source_system_identifier: str = "",
+        source_database: str = "",
+        kinds: Sequence[VersionKind] = (),
+    ) -> Version | None:
+        """The newest complete version, of this source and of these kinds where given. With entities."""
 
     def entity_roots(self, name: str) -> Sequence[VersionRoots]:
         """All complete and incomplete versions, oldest first, each with its entities that this name may
         mean: those with this label, and those whose label ends in a dot and the name."""
+
+    def entity_pasts(
+        self, version: int, entities: Sequence[tuple[str, str]], limit: int
+    ) -> Sequence[Sequence[EntityPast]]:
+        """For each of these entities, by kind and label: how committed versions of the same database as this
+        one, with lower numbers, hold it, newest first and at most `limit` of them. Those that may hold only
+        a part of it do not count: of sequences all but complete versions of everything, of large objects
+        incomplete ones."""
 
     def bases(self, limit: int = 20) -> Sequence[Base]:
         """Committed versions that a reading of changes can build upon, newest first."""

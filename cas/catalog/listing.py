@@ -7,7 +7,16 @@ from typing import LiteralString
 from psycopg.rows import DictRow, dict_row
 
 from cas.catalog.connecting import Connection
-from cas.catalog.model import EntitySummary, Trigger, Version, VersionFilter, VersionKind, VersionState
+from cas.catalog.model import (
+    Anomaly,
+    CountKind,
+    EntitySummary,
+    Trigger,
+    Version,
+    VersionFilter,
+    VersionKind,
+    VersionState,
+)
 from cas.catalog.rules import COMMITTED, MAX_INTEGER, lapsed
 from cas.errors import Fenced, NotFound
 from cas.ids import ChunkId
@@ -21,7 +30,10 @@ _LISTED: LiteralString = """
         FROM cas.versions v CROSS JOIN clock LEFT JOIN cas.sessions s ON s.number = v.number)
     SELECT listed.*,
            (SELECT coalesce(array_agg(ARRAY[o.name, o.reason] ORDER BY o.ordinal), '{}')
-            FROM cas.version_omissions o WHERE o.version = listed.number) AS omissions
+            FROM cas.version_omissions o WHERE o.version = listed.number) AS omissions,
+           (SELECT coalesce(jsonb_agg(jsonb_build_array(a.label, a.kind, a.count, a.of, a.usual, a.why)
+                                      ORDER BY a.ordinal), '[]')
+            FROM cas.anomalies a WHERE a.version = listed.number) AS anomalies
     FROM listed
 """
 """Every version with what it is now: nobody needs to clean up after a killed writer."""
@@ -35,6 +47,7 @@ _CONDITIONS: Mapping[str, LiteralString] = {
     "until": "created_at < %(until)s",
     "text": "strpos(search, %(text)s) > 0",
     "before": "number < %(before)s",
+    "unusual": "EXISTS (SELECT FROM cas.anomalies a WHERE a.version = listed.number)",
 }
 
 
@@ -49,6 +62,7 @@ def versions(connection: Connection, where: VersionFilter) -> Sequence[Version]:
         "until": where.until,
         "text": where.text.casefold(),
         "before": None if where.before is None else min(where.before, MAX_INTEGER),
+        "unusual": where.unusual or None,
     }
     demanded: list[LiteralString] = [
         condition for name, condition in _CONDITIONS.items() if given[name] not in ([], None, "")
@@ -72,16 +86,19 @@ def version(connection: Connection, number: int) -> Version:
     return _version(row, _entities(connection, number) if row["state"] in COMMITTED else ())
 
 
-def latest(connection: Connection, system_identifier: str, database: str) -> Version | None:
-    """The highest complete version, of this source where given, with entities."""
+def latest(
+    connection: Connection, system_identifier: str, database: str, kinds: Sequence[VersionKind] = ()
+) -> Version | None:
+    """The highest complete version, of this source and of one of these kinds where given, with entities."""
     row = connection.execute(
         """
         SELECT number FROM cas.versions
         WHERE state = 'complete' AND %(system)s IN ('', source_system_identifier)
               AND %(database)s IN ('', source_database)
+              AND (%(kinds)s::text[] = '{}' OR kind = ANY (%(kinds)s))
         ORDER BY number DESC LIMIT 1
         """,
-        {"system": system_identifier, "database": database},
+        {"system": system_identifier, "database": database, "kinds": [kind.value for kind in kinds]},
     ).fetchone()
     return None if row is None else version(connection, row[0])
 
@@ -94,7 +111,7 @@ def _entities(connection: Connection, number: int) -> tuple[EntitySummary, ...]:
     rows = connection.execute(
         """
         SELECT label, kind, root, records, payload_bytes, checksum, read_by, read_reason, rows_read,
-               new_chunks, inserted, updated, deleted
+               new_chunks, inserted, updated, deleted, compared_with
         FROM cas.version_entities WHERE version = %s ORDER BY ordinal
         """,
         [number],
@@ -148,6 +165,7 @@ def _version(row: DictRow, entities: tuple[EntitySummary, ...]) -> Version:
         error_text=lapsed(silent_since) if abandoned else row["error_text"],
         entities=entities,
         omissions=tuple((name, reason) for name, reason in row["omissions"]),
+        anomalies=tuple(Anomaly(label, CountKind(kind), *rest) for label, kind, *rest in row["anomalies"]),
     )
 
 

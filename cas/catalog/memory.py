@@ -5,7 +5,7 @@ catalog; several writers share the object. Everything happens under one lock, so
 transaction of its own.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from threading import RLock
@@ -17,6 +17,7 @@ from cas.catalog.auto_saving_memory import MemoryAutoSaving
 from cas.catalog.model import (
     AdoptedVersion,
     Base,
+    EntityPast,
     EntityRoot,
     Incident,
     NewPack,
@@ -26,6 +27,7 @@ from cas.catalog.model import (
     SessionHandle,
     Version,
     VersionFilter,
+    VersionKind,
     VersionResult,
     VersionRoots,
     VersionState,
@@ -190,7 +192,12 @@ class MemoryCatalog:
                 raise NotFound("there is no such version", where=f"version {number}")
             return self._listed(self._versions[number])
 
-    def latest(self, source_system_identifier: str = "", source_database: str = "") -> Version | None:
+    def latest(
+        self,
+        source_system_identifier: str = "",
+        source_database: str = "",
+        kinds: Sequence[VersionKind] = (),
+    ) -> Version | None:
         with self._lock:
             numbers = [
                 version.number
@@ -198,6 +205,7 @@ class MemoryCatalog:
                 if version.state is VersionState.COMPLETE
                 and source_system_identifier in ("", version.source_system_identifier)
                 and source_database in ("", version.source_database)
+                and (not kinds or version.kind in kinds)
             ]
             return self._versions[max(numbers)] if numbers else None
 
@@ -206,6 +214,22 @@ class MemoryCatalog:
         with self._lock:
             committed = [each for each in self._versions.values() if each.state in rules.COMMITTED]
         return [_roots(version, known) for version in sorted(committed, key=lambda each: each.number)]
+
+    def entity_pasts(
+        self, version: int, entities: Sequence[tuple[str, str]], limit: int
+    ) -> Sequence[Sequence[EntityPast]]:
+        with self._lock:
+            if version not in self._versions:
+                raise NotFound("there is no such version", where=f"version {version}")
+            earlier = [
+                self._versions[number]
+                for number in sorted(self._versions, reverse=True)
+                if number < version
+                and self._versions[number].state in rules.COMMITTED
+                and _source_of(self._versions[number]) == _source_of(self._versions[version])
+            ]
+        asked = [(kind, rules.clean(label)) for kind, label in entities]
+        return [[past for one in earlier for past in _pasts(one, *entity)][:limit] for entity in asked]
 
     def bases(self, limit: int = 20) -> Sequence[Base]:
         with self._lock:
@@ -401,6 +425,7 @@ def _begun(number: int, new: NewVersion, created_at: datetime) -> Version:
         error_text="",
         entities=(),
         omissions=(),
+        anomalies=(),
     )
 
 
@@ -431,7 +456,29 @@ def _completed(version: Version, result: VersionResult, *, finished_at: datetime
         retries=result.retries,
         entities=tuple(rules.clean_entity(entity) for entity in result.entities),
         omissions=tuple((rules.clean(name), rules.clean(reason)) for name, reason in result.omissions),
+        anomalies=tuple(map(rules.clean_anomaly, result.anomalies)),
     )
+
+
+def _source_of(version: Version) -> tuple[str, str]:
+    return version.source_system_identifier, version.source_database
+
+
+def _pasts(version: Version, kind: str, label: str) -> Iterator[EntityPast]:
+    """How a version holds the entity: once, or not at all."""
+    for entity in version.entities:
+        is_asked = (entity.kind, entity.label) == (kind, label)
+        if is_asked and rules.is_comparable(version.kind, version.state, entity):
+            yield EntityPast(
+                version.number,
+                version.trigger,
+                entity.root,
+                entity.records,
+                entity.inserted,
+                entity.updated,
+                entity.deleted,
+                entity.compared_with,
+            )
 
 
 def _roots(version: Version, name: str) -> VersionRoots:
@@ -461,5 +508,6 @@ def _matches(version: Version, where: VersionFilter) -> bool:
         and (where.since is None or version.created_at >= where.since)
         and (where.until is None or version.created_at < where.until)
         and where.text.casefold() in searched
+        and (not where.unusual or bool(version.anomalies))
         and (where.before is None or version.number < where.before)
     )

@@ -112,10 +112,47 @@ class EntitySummary:
     new_chunks: int
     """Record chunks that were not in the store before."""
     inserted: int | None = None
-    """Records that the version it was built upon does not have; None where there is none to compare with.
-    So for `updated` and `deleted`."""
+    """Records that the version `compared_with` does not have. None where that is not known; so for `updated`
+    and `deleted`."""
     updated: int | None = None
     deleted: int | None = None
+    compared_with: int | None = None
+    """None where nothing earlier is known of the entity: then all records are inserted."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntityPast:
+    """One entity as an earlier committed version of the same database holds it."""
+
+    version: int
+    trigger: Trigger
+    root: ChunkId
+    records: int
+    inserted: int | None
+    updated: int | None
+    deleted: int | None
+    compared_with: int | None
+
+
+class CountKind(StrEnum):
+    """What happened to records."""
+
+    INSERTED = "inserted"
+    UPDATED = "updated"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """A count of changes that is unusual. `of`: records that were there before. `usual`: what nearly all
+    earlier versions stayed within; None where there are too few to tell. `why`: all of it in words."""
+
+    label: str
+    kind: CountKind
+    count: int
+    of: int
+    usual: int | None
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +207,7 @@ class VersionResult:
     """Where the platform stood; None where the next version cannot build upon this one."""
     since_scan: int = 0
     incidents: tuple[NewIncident, ...] = ()
+    anomalies: tuple[Anomaly, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +253,8 @@ class Version:
     entities: tuple[EntitySummary, ...]
     """Empty in listings; filled by `version`."""
     omissions: tuple[tuple[str, str], ...]
+    anomalies: tuple[Anomaly, ...]
+    """The most telling first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +301,8 @@ class VersionFilter:
     """Created before."""
     text: str = ""
     """Found in number, name, reason or description, regardless of case."""
+    unusual: bool = False
+    """Only those with anomalies."""
     limit: int = 100
     before: int | None = None
     """Only numbers below this one: the cursor of the next page."""

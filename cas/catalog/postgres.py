@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from cas.catalog import adopting, committing, listing, readings, roots, rules, sessions
+from cas.catalog import adopting, committing, listing, pasts, readings, roots, rules, sessions
 from cas.catalog.auto_saving import AutoSaving
 from cas.catalog.auto_saving_postgres import PostgresAutoSaving
 from cas.catalog.connecting import Connection, Connections
@@ -18,6 +18,7 @@ from cas.catalog.migrating import migrate, shipped_migrations
 from cas.catalog.model import (
     AdoptedVersion,
     Base,
+    EntityPast,
     Incident,
     NewPack,
     NewVersion,
@@ -25,6 +26,7 @@ from cas.catalog.model import (
     SessionHandle,
     Version,
     VersionFilter,
+    VersionKind,
     VersionResult,
     VersionRoots,
 )
@@ -160,13 +162,24 @@ class PostgresCatalog:
         with self._connections.transaction() as connection:
             return listing.version(connection, number)
 
-    def latest(self, source_system_identifier: str = "", source_database: str = "") -> Version | None:
+    def latest(
+        self,
+        source_system_identifier: str = "",
+        source_database: str = "",
+        kinds: Sequence[VersionKind] = (),
+    ) -> Version | None:
         with self._connections.transaction() as connection:
-            return listing.latest(connection, source_system_identifier, source_database)
+            return listing.latest(connection, source_system_identifier, source_database, kinds)
 
     def entity_roots(self, name: str) -> Sequence[VersionRoots]:
         with self._connections.transaction() as connection:
             return roots.entity_roots(connection, name)
+
+    def entity_pasts(
+        self, version: int, entities: Sequence[tuple[str, str]], limit: int
+    ) -> Sequence[Sequence[EntityPast]]:
+        with self._connections.transaction() as connection:
+            return pasts.entity_pasts(connection, version, entities, limit)
 
     def bases(self, limit: int = 20) -> Sequence[Base]:
         with self._connections.transaction() as connection:

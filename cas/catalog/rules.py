@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 
 from cas.catalog.model import (
     AdoptedVersion,
+    Anomaly,
+    CountKind,
     EntitySummary,
     NewIncident,
     NewPack,
@@ -25,6 +27,7 @@ from cas.catalog.model import (
 from cas.errors import Conflict, CorruptData, Fenced, InvalidInput
 from cas.ids import CHUNK_ID_BYTES
 from cas.limits import MAX_ENTITIES, SESSION_LEASE_SECONDS
+from cas.records.model import EntityKind
 
 LEASE = timedelta(seconds=SESSION_LEASE_SECONDS)
 
@@ -41,6 +44,9 @@ MAX_DURATION = 1e9
 """Seconds: thirty years. What is above would overflow a time."""
 
 COMMITTED = (VersionState.COMPLETE, VersionState.INCOMPLETE)
+
+WHOLE = (VersionKind.FULL, VersionKind.DATA_ONLY)
+"""Kinds of versions that hold all records."""
 
 ADOPTED_OVER = "its session was ended when the catalog was reconciled with the store"
 
@@ -80,6 +86,18 @@ def holdable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
+def is_comparable(kind: VersionKind, state: VersionState, entity: EntitySummary) -> bool:
+    """Whether a version of this kind and state holds the entity whole, with data."""
+    match entity.kind:
+        case EntityKind.SEQUENCES:
+            is_whole = kind in WHOLE and state is VersionState.COMPLETE
+        case EntityKind.LARGE_OBJECTS:
+            is_whole = state is VersionState.COMPLETE
+        case _:
+            is_whole = True
+    return is_whole and any(entity.root)
+
+
 def clean_entity(entity: EntitySummary) -> EntitySummary:
     """The same with texts that PostgreSQL can hold; the document keeps the exact ones."""
     return replace(
@@ -96,6 +114,11 @@ def clean_incident(incident: NewIncident) -> NewIncident:
     return NewIncident(
         clean(incident.label), clean(incident.what), tuple(clean(text) for text in incident.examples)
     )
+
+
+def clean_anomaly(anomaly: Anomaly) -> Anomaly:
+    """The same with texts that PostgreSQL can hold."""
+    return replace(anomaly, label=clean(anomaly.label), why=clean(anomaly.why))
 
 
 def check_new(new: NewVersion) -> None:
@@ -160,11 +183,25 @@ def check_result(result: VersionResult) -> None:
         changes = [entity.inserted, entity.updated, entity.deleted]
         if None in changes and any(count is not None for count in changes):
             raise ValueError(f"{entity.label} tells some of its changes only")
+        if entity.compared_with is not None and (None in changes or entity.compared_with < 1):
+            raise ValueError(
+                f"{entity.label} is compared with version {entity.compared_with}, and not counted"
+            )
         numbers += [count for count in changes if count is not None]
         if len(entity.root) != CHUNK_ID_BYTES:
             raise ValueError(f"the root of {entity.label} has {len(entity.root)} bytes")
     if not all(0 <= number <= MAX_INTEGER for number in numbers):
         raise ValueError("a count of a version is negative or beyond 64 bits")
+    for anomaly in result.anomalies:
+        _check_anomaly(anomaly)
+
+
+def _check_anomaly(anomaly: Anomaly) -> None:
+    most = MAX_INTEGER if CountKind(anomaly.kind) is CountKind.INSERTED else anomaly.of
+    if not (0 < anomaly.count <= most and 0 <= anomaly.of <= MAX_INTEGER and anomaly.why):
+        raise ValueError(f"{anomaly.label}: {anomaly.count} of {anomaly.of} {anomaly.kind} is no anomaly")
+    if anomaly.usual is not None and not 0 <= anomaly.usual <= MAX_INTEGER:
+        raise ValueError(f"{anomaly.label}: {anomaly.usual} is not usual")
 
 
 def check_adopted(version: AdoptedVersion) -> None:

@@ -33,11 +33,14 @@ from cas.format.pack import Trailer
 from cas.ids import PackName
 
 MAX_SEGMENT_CHUNKS = 32_000_000
-"""Merging stops here: a segment that is merged is written again, 29 bytes a chunk."""
+"""Merging stops here: a segment that is merged is written again, 33 bytes a chunk."""
 
 MERGED_AT_ONCE = 16
 """While packs are under construction, so many small segments are merged in one go: fewer are not worth
 the time that a writer would wait. Before and after there are as few segments as can be."""
+
+NEEDS_AT_ONCE = 1 << 16
+"""Needs that are searched at once: a repository of a thousand versions has a million."""
 
 LEFT_OVER_SECONDS = 3600
 """Temporary files that are older were left by a process that died; writing one takes seconds."""
@@ -79,6 +82,8 @@ class Places:
     ordinal: npt.NDArray[np.int64]
     share: npt.NDArray[np.int64]
     """Stored bytes that belong to each found chunk."""
+    length: npt.NDArray[np.int64]
+    """Its plain bytes."""
     row: npt.NDArray[np.int64]
     """A number below the index's length that no other place has, and -1. It holds as long as nothing
     is added to the index: see `ChunkIndex.frozen`."""
@@ -253,19 +258,19 @@ class ChunkIndex:
         and below which depth it must lie. `bad`: rows that do not count, of a frozen index."""
         with self._lock:
             segments = tuple(self._segments)
-        unmet: dict[PackName, frozenset[tuple[bytes, int]]] = {}
+        unmet: dict[PackName, set[tuple[bytes, int]]] = {}
         for segment in segments:
             needs = segment.needs
             wanted = np.flatnonzero(view.allowed(segment)[needs.pack])
-            high, low, below = needs.high[wanted], needs.low[wanted], needs.below[wanted]
-            missing = np.flatnonzero(_search(segments, high, low, view, below, bad).pack < 0)
-            pairs = np.column_stack((high[missing], low[missing])).astype("<u8")
-            numbers = needs.pack[wanted[missing]]
-            for number in np.unique(numbers).tolist():
-                mine = numbers == number
-                ids = [pair.tobytes() for pair in pairs[mine]]
-                unmet[segment.packs[number]] = frozenset(zip(ids, below[missing][mine].tolist(), strict=True))
-        return unmet
+            for begin in range(0, len(wanted), NEEDS_AT_ONCE):
+                some = wanted[begin : begin + NEEDS_AT_ONCE]
+                high, low, below = needs.high[some], needs.low[some], needs.below[some]
+                missing = np.flatnonzero(_search(segments, high, low, view, below, bad).pack < 0)
+                pairs = np.column_stack((high[missing], low[missing])).astype("<u8")
+                owners = needs.pack[some[missing]].tolist()
+                for owner, pair, depth in zip(owners, pairs, below[missing].tolist(), strict=True):
+                    unmet.setdefault(segment.packs[owner], set()).add((pair.tobytes(), depth))
+        return {name: frozenset(needs) for name, needs in unmet.items()}
 
     def clear(self) -> None:
         """Forget everything, on the disk too."""
@@ -291,6 +296,7 @@ def _search(
     pack = np.full(len(high), -1, dtype=np.int64)
     ordinal = np.zeros(len(high), dtype=np.int64)
     share = np.zeros(len(high), dtype=np.int64)
+    length = np.zeros(len(high), dtype=np.int64)
     row = np.full(len(high), -1, dtype=np.int64)
     depth = np.zeros(len(high), dtype=np.uint8)
     for segment in segments:
@@ -312,11 +318,12 @@ def _search(
             pack[queries] = segment.rows.pack[found].astype(np.int64) + first_pack
             ordinal[queries] = segment.rows.ordinal[found]
             share[queries] = segment.rows.share[found]
+            length[queries] = segment.rows.length[found]
             row[queries] = found + first_row
             depth[queries] = segment.rows.depth[found]
         first_pack += len(segment.packs)
         first_row += len(segment.rows)
-    return Places(packs, pack, ordinal, share, row, depth)
+    return Places(packs, pack, ordinal, share, length, row, depth)
 
 
 def _remove_left_over(directory: Path) -> None:

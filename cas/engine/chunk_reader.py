@@ -8,8 +8,8 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from operator import sub
 from threading import Lock
+from typing import TypeAlias
 
 from cas.engine.chunk_index import ChunkIndex, View
 from cas.engine.compression import Decompressor, Dictionary
@@ -35,6 +35,10 @@ KEPT_DICTIONARIES = 4
 
 KEPT_NODES = 256
 """Parsed nodes above the leaves: whoever looks for one key after another passes the same ones each time."""
+
+
+_Bases: TypeAlias = dict[tuple[ChunkId, int], bytes]
+"""Plain bytes of bases, by id and the depth of the delta that asks: they lie below it."""
 
 
 class ChunkReader:
@@ -98,9 +102,11 @@ class ChunkReader:
     def lengths(self, leaves: Sequence[Leaf]) -> list[int]:
         """The lengths of the records of these leaves, as trailers and LARGE chunks tell them; no record is
         read. CorruptData where one is in no pack."""
-        small = [leaf.id for leaf in leaves if not leaf.is_large]
-        spans = self._locator.spans(small, self._view) if small else None
-        lengths = map(sub, spans.stops, spans.starts) if spans else iter(())
+        found = self._index.locate([leaf.id for leaf in leaves if not leaf.is_large], self._view)
+        lost = int((found.pack < 0).sum())
+        if lost:
+            raise CorruptData(f"{lost} records are in no pack", kind="missing", where="packs/")
+        lengths = iter(found.length.tolist())
         return [self._large(leaf.id).length if leaf.is_large else next(lengths) for leaf in leaves]
 
     def stored_bytes(self, ids: Sequence[ChunkId]) -> int:
@@ -154,12 +160,13 @@ class ChunkReader:
         missed = keys - loaded.keys() - failed
         wanted = [want for key in sorted(missed) if (want := self._wanted(key)) is not None]
         wanted = [want for want in wanted if want.frame.kind is kind and want.frame.depth < depth]
-        if self._load_bases(wanted, kind, failed):  # a base may be one of those that are wanted themselves
+        bases = self._bases_of(wanted, kind, failed)
+        if bases:  # one may be among those that are wanted themselves
             loaded |= self._remembered({want.key for want in wanted}, depth)
             wanted = [want for want in wanted if want.key not in loaded]
         for group in ranges(wanted):
             for run, stored in self._fetch(group):
-                loaded.update(self._decode(run, stored, failed))
+                loaded.update(self._decode(run, stored, failed, bases))
         failed.update(want.key for want in wanted if want.key not in loaded)
         return loaded
 
@@ -175,21 +182,35 @@ class ChunkReader:
                     found[key] = plain
         return found
 
-    def _load_bases(self, wanted: Sequence[Wanted], kind: ChunkKind, failed: set[FrameKey]) -> bool:
-        """Bring the bases of several deltas into the cache together: few requests instead of one each.
-        Whether there were any."""
-        deltas = [want.frame for want in wanted if want.frame.encoding is Encoding.ZSTD_DELTA]
-        bases = list(dict.fromkeys(base for frame in deltas for base in frame.bases))
-        if len(bases) < 2:
-            return False
+    def _bases_of(self, wanted: Sequence[Wanted], kind: ChunkKind, failed: set[FrameKey]) -> _Bases:
+        """The bases of several deltas, read together: few requests and few searches instead of some for each.
+        Each delta reads those that are not here by itself."""
+        by_depth: defaultdict[int, dict[ChunkId, None]] = defaultdict(dict)
+        for frame in (want.frame for want in wanted):
+            if frame.encoding is Encoding.ZSTD_DELTA:
+                by_depth[frame.depth].update(dict.fromkeys(frame.bases))
+        every = list(dict.fromkeys(base for bases in by_depth.values() for base in bases))
+        found: _Bases = {}
+        if len(every) < 2 or not self._load_bases(every, kind, max(by_depth), failed):
+            return found
+        for depth, bases in by_depth.items():
+            with suppress(CorruptData):
+                plains = self._read(kind, list(bases), depth, failed)
+                found |= zip(((base, depth) for base in bases), plains, strict=True)
+        return found
+
+    def _load_bases(
+        self, bases: Sequence[ChunkId], kind: ChunkKind, depth: int, failed: set[FrameKey]
+    ) -> bool:
+        """Bring them into the cache, as far as they fit. False where they are too large to be held."""
         found = self._index.locate(bases, self._view)
         there = [base for base, pack in zip(bases, found.pack.tolist(), strict=True) if pack >= 0]
         with suppress(CorruptData):
             spans = self._locator.spans(there, self._view)
             if sum(spans.frame_lengths.values()) <= CACHE_BYTES // 2:
-                depth = max(frame.depth for frame in deltas)
                 self._load(set(spans.keys), kind, depth, failed)
-        return True
+            return sum(spans.stops) - sum(spans.starts) <= CACHE_BYTES // 2
+        return False
 
     def _wanted(self, key: FrameKey) -> Wanted | None:
         """Where a frame lies; None when its pack went or was damaged since the trailer was read."""
@@ -215,7 +236,9 @@ class ChunkReader:
             if stored is not None:
                 yield run, stored
 
-    def _decode(self, run: Sequence[Wanted], stored: bytes, failed: set[FrameKey]) -> dict[FrameKey, bytes]:
+    def _decode(
+        self, run: Sequence[Wanted], stored: bytes, failed: set[FrameKey], bases: _Bases
+    ) -> dict[FrameKey, bytes]:
         begin = run[0].offset
         alike: defaultdict[tuple[Encoding, tuple[ChunkId, ...], int], list[Wanted]] = defaultdict(list)
         for want in run:
@@ -223,7 +246,7 @@ class ChunkReader:
         decoded: dict[FrameKey, bytes] = {}
         for wants in alike.values():
             parts = [stored[w.offset - begin : w.offset - begin + w.frame.stored_length] for w in wants]
-            plains = self._decode_alike(wants, parts, failed)
+            plains = self._decode_alike(wants, parts, failed, bases)
             for want, plain in zip(wants, plains, strict=True):
                 if plain is not None:
                     decoded[want.key] = plain
@@ -233,19 +256,18 @@ class ChunkReader:
     def decode(self, name: PackName, frame: Frame, stored: bytes) -> bytes:
         """The plain bytes of one frame of a pack, by what its entry says. They are not proven: whoever
         asks recomputes the ids. CorruptData where it cannot be decoded."""
-        base = self._base(frame, name, frame.depth, set())
+        base = self._base(frame, name, set(), {})
         (plain,) = self._decompress(frame.encoding, base, [stored], [frame.plain_length], name)
         return plain
 
     def _decode_alike(
-        self, wants: Sequence[Wanted], parts: Sequence[bytes], failed: set[FrameKey]
+        self, wants: Sequence[Wanted], parts: Sequence[bytes], failed: set[FrameKey], bases: _Bases
     ) -> Sequence[bytes | None]:
         """Frames of one encoding, one depth and the same bases; None for each that cannot be decoded."""
         where, encoding = wants[0].key[0], wants[0].frame.encoding
         lengths = [want.frame.plain_length for want in wants]
         try:
-            # Bases of lesser depth only: no endless loop.
-            base = self._base(wants[0].frame, where, wants[0].frame.depth, failed)
+            base = self._base(wants[0].frame, where, failed, bases)
         except CorruptData:
             return [None] * len(wants)
         try:
@@ -256,20 +278,25 @@ class ChunkReader:
             ]
 
     def _base(
-        self, frame: Frame, where: PackName, depth: int, failed: set[FrameKey]
+        self, frame: Frame, where: PackName, failed: set[FrameKey], bases: _Bases
     ) -> Dictionary | bytes | None:
-        """What a frame is decoded with: a dictionary, the bytes of a delta's bases, or nothing."""
+        """What a frame is decoded with: a dictionary, the bytes of a delta's bases, or nothing. Bases are of
+        lesser depth: no endless loop."""
         match frame.encoding:
             case Encoding.RAW | Encoding.ZSTD:
                 return None
             case Encoding.ZSTD_DICTIONARY:
                 return self.dictionary(frame.bases[0])
             case Encoding.ZSTD_DELTA:
-                spans = self._locator.spans(frame.bases, self._view)
-                length = sum(spans.stops) - sum(spans.starts)
-                if length > MAX_DELTA_BASE_BYTES:
-                    raise over_limit(f"delta on {length} bytes", where)
-                return b"".join(self._read(frame.kind, frame.bases, depth, failed))
+                known = [bases.get((base, frame.depth)) for base in frame.bases]
+                if not all(known):
+                    spans = self._locator.spans(frame.bases, self._view)
+                    length = sum(spans.stops) - sum(spans.starts)
+                    _require_bounded(length, where)
+                    return b"".join(self._read(frame.kind, frame.bases, frame.depth, failed))
+                plain = b"".join(filter(None, known))
+                _require_bounded(len(plain), where)
+                return plain
 
     def _decompress(
         self,
@@ -380,3 +407,8 @@ class ChunkReader:
             where=f"{pack_key(key[0])}, frame {key[1]}",
             hint="Run `cas check --level bytes` to see which versions need it",
         )
+
+
+def _require_bounded(length: int, where: PackName) -> None:
+    if length > MAX_DELTA_BASE_BYTES:
+        raise over_limit(f"delta on {length} bytes", where)

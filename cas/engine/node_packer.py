@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
-from cas.engine.predecessors import Base, Predecessors
 from cas.ids import ChunkId
+from cas.tree.counting import NewLeaf
 
 NODES_AT_ONCE = 64
 """Nodes that are looked up and packed together; about 170 KiB."""
@@ -13,11 +12,12 @@ NODES_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class WaitingNode:
-    """A node that was made and not yet looked up. `predecessor` finds the base of a delta."""
+    """A node that was made and not yet looked up, and where it stands."""
 
     id: ChunkId
     plain: bytes
-    predecessor: Callable[[], Base | None] | None
+    level: int
+    last_key: bytes
 
 
 class NodePacker:
@@ -27,18 +27,17 @@ class NodePacker:
         self,
         name: Callable[[bytes], ChunkId],
         store: Callable[[Sequence[WaitingNode]], None],
-        predecessors: Predecessors | None,
+        watch: Callable[[Sequence[NewLeaf]], None] | None = None,
     ) -> None:
-        """`name` gives a node its id, `store` packs those that are new."""
+        """`name` gives a node its id, `store` packs those that are new; `watch` hears of leaves before."""
         self._name = name
         self._store = store
-        self._predecessors = predecessors
+        self._watch = watch
         self._waiting: list[WaitingNode] = []
 
     def put_node(self, plain: bytes, level: int, last_key: bytes) -> ChunkId:
         node_id = self._name(plain)
-        find = partial(self._predecessors.find, level, last_key) if self._predecessors else None
-        self._waiting.append(WaitingNode(node_id, plain, find))
+        self._waiting.append(WaitingNode(node_id, plain, level, last_key))
         if len(self._waiting) >= NODES_AT_ONCE:
             self.flush()
         return node_id
@@ -46,5 +45,7 @@ class NodePacker:
     def flush(self) -> None:
         """Hand over what waits."""
         waiting, self._waiting = self._waiting, []
+        if self._watch is not None:
+            self._watch([NewLeaf(node.id, node.plain) for node in waiting if node.level == 0])
         if waiting:
             self._store(waiting)

@@ -5,13 +5,15 @@ that holds the same last key in the older tree is nearly always the one that was
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cas.engine.chunk_reader import ChunkReader
 from cas.engine.decodable import Decodable
-from cas.errors import CasError, CorruptData
-from cas.format.node import Node, parse_node
-from cas.ids import ChunkId, ChunkKind
+from cas.engine.nodes_at_hand import NodesAtHand
+from cas.errors import CasError
+from cas.format.node import Node
+from cas.ids import ChunkId
+from cas.tree.reading import require_level
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,45 +26,53 @@ class Base:
 
 
 class Predecessors:
-    """Finds nodes of one tree by level and key. Cheap where keys ascend: one node a level is kept.
+    """Finds nodes of one tree by level and key.
 
     depths: the place that may be built upon decides the depth, whichever copy was read. A delta that
     claimed less could not be decoded.
     """
 
-    def __init__(self, reader: ChunkReader, root: ChunkId, depths: Decodable) -> None:
-        self._reader = reader
+    def __init__(self, nodes: NodesAtHand, root: ChunkId, depths: Decodable) -> None:
+        self._nodes = nodes
         self._depths = depths
         self._root: ChunkId | None = root
-        self._kept: dict[int, tuple[Base, Node]] = {}
-        self._height = -1
 
-    def find(self, level: int, last_key: bytes) -> Base | None:
-        """The node of `level` that holds or would hold the key; None where the tree is lower, or cannot
-        be read: then the successor is stored whole."""
+    def find(self, places: Sequence[tuple[int, bytes]]) -> list[Base | None]:
+        """For each (level, last key) the node of that level that holds or would hold the key. None where the
+        tree is lower, where that node cannot be built upon, or from where on the tree cannot be read: then
+        the successor is stored whole."""
+        found: list[Base | None] = [None] * len(places)
         if self._root is None:
-            return None
+            return found
         try:
-            base, node = self._read(self._height, self._root)
-            self._height = node.level
-            if level > node.level:
-                return None
-            while node.level > level and node.ids:
-                position = min(bisect_left(node.keys, last_key), len(node.ids) - 1)
-                base, node = self._read(node.level - 1, node.ids[position])
+            standing = self._standing(self._root, places)
+            ids = list(standing.values())
+            there = self._depths.locate(ids)
+            usable = [at for at, pack in enumerate(there.pack.tolist()) if pack >= 0]
+            plains = self._nodes.plains([ids[at] for at in usable])
         except CasError:
             self._root = None
-            return None
-        return base
-
-    def _read(self, level: int, node_id: ChunkId) -> tuple[Base, Node]:
-        kept = self._kept.get(level)
-        if kept is not None and kept[0].id == node_id:
-            return kept
-        places = self._depths.locate((node_id,))
-        if places.pack[0] < 0:
-            raise CorruptData("no copy of a node can be built upon", kind="missing", where=node_id.hex())
-        (plain,) = self._reader.read(ChunkKind.NODE, (node_id,))
-        found = Base(node_id, plain, int(places.depth[0])), parse_node(plain, node_id.hex())
-        self._kept[found[1].level] = found
+            return found
+        positions = list(standing)
+        for at, plain in zip(usable, plains, strict=True):
+            found[positions[at]] = Base(ids[at], plain, int(there.depth[at]))
         return found
+
+    def _standing(self, root: ChunkId, places: Sequence[tuple[int, bytes]]) -> dict[int, ChunkId]:
+        """By position in `places`, the ids; one level of the tree after the other."""
+        (top,) = self._nodes.nodes((root,))
+        standing = {at: root for at, (level, _) in enumerate(places) if level == top.level}
+        waiting: dict[int, Node] = {at: top for at, (level, _) in enumerate(places) if level < top.level}
+        level = top.level
+        while waiting:
+            level -= 1
+            below = {
+                at: node.ids[min(bisect_left(node.keys, places[at][1]), len(node.ids) - 1)]
+                for at, node in waiting.items()
+            }
+            standing |= {at: node_id for at, node_id in below.items() if places[at][0] == level}
+            deeper = {at: node_id for at, node_id in below.items() if places[at][0] < level}
+            ids = list(dict.fromkeys(deeper.values()))
+            nodes = dict(zip(ids, self._nodes.nodes(ids), strict=True))
+            waiting = {at: require_level(nodes[one], one, level) for at, one in deeper.items()}
+        return standing

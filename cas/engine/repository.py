@@ -18,6 +18,7 @@ from blake3 import blake3
 from cas.engine.ahead import ahead
 from cas.engine.chunk_index import ChunkIndex, View
 from cas.engine.chunk_reader import ChunkReader
+from cas.engine.node_file import NodeFile
 from cas.engine.trailers import Trailers
 from cas.errors import CasError, Conflict, CorruptData, NotFound, Unsupported
 from cas.format.config import REPOSITORY_ID_BYTES, Config, encode_config, parse_config
@@ -35,9 +36,12 @@ from cas.format.names import (
 )
 from cas.format.pack import Trailer
 from cas.ids import ID_KEY_BYTES, ChunkKind, IdKey, PackName
-from cas.limits import MAX_VERSION_NUMBER, NODE_CANDIDATE_BITS
+from cas.limits import MAX_VERSION_NUMBER, MIB, NODE_CANDIDATE_BITS
 from cas.store.interface import ObjectExists, ObjectMissing, Store
 from cas.tree.boundary import Boundary
+
+NEWEST_NODES_BYTES = 1024 * MIB
+"""Of the file that holds the nodes of the newest trees: what those of 25 million records need."""
 
 TRAILERS_AHEAD = 8
 """Trailers on their way while the last one is put into the index; up to some MiB each."""
@@ -98,6 +102,9 @@ class Repository:
         home = cache / self.config.repository_id if cache else None
         self.index = ChunkIndex(home / "index" if home else None)
         self.trailers = Trailers(store, home / "trailers" if home else None)
+        self.newest_nodes = NodeFile(
+            home / "newest-nodes.sqlite" if home else None, self.config.id_key, NEWEST_NODES_BYTES
+        )
         self.boundary = Boundary.of(self.config.id_key, self.config.node_bits)
 
     @property
@@ -205,5 +212,6 @@ class Repository:
 
     def close(self) -> None:
         """Stop the threads; the store stays open."""
+        self.newest_nodes.close()
         if "fetchers" in self.__dict__:
             self.fetchers.shutdown()

@@ -32,6 +32,8 @@ class Rows:
     pack: U32
     ordinal: U32
     share: U32
+    length: U32
+    """Plain bytes."""
     depth: U8
 
     def __len__(self) -> int:
@@ -44,14 +46,16 @@ class Rows:
             self.pack[order],
             self.ordinal[order],
             self.share[order],
+            self.length[order],
             self.depth[order],
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What packs need to be decoded, in any order. A frame of depth d needs bases of depth below d; for
-    a dictionary `below` is 1, since nothing stands on one that is itself a delta."""
+    """What packs need to be decoded, sorted by `high`: many are searched at once, and what is near each other
+    is found quickly. A frame of depth d needs bases of depth below d; for a dictionary `below` is 1, since
+    nothing stands on one that is itself a delta."""
 
     high: U64
     low: U64
@@ -60,6 +64,10 @@ class Needs:
 
     def __len__(self) -> int:
         return len(self.high)
+
+    def sorted(self) -> "Needs":
+        order = np.argsort(self.high, kind="stable")
+        return Needs(self.high[order], self.low[order], self.pack[order], self.below[order])
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,25 +91,25 @@ def _rows_of_pack(trailer: Trailer, pack: int = 0) -> Rows:
     """The rows of one pack, sorted."""
     high, low = halves(trailer.short_ids)
     count = len(high)
-    lengths = np.frombuffer(trailer.lengths, dtype="<u4").astype(np.float64)
+    length = np.frombuffer(trailer.lengths, dtype="<u4")
     per_frame = np.array([frame.chunks for frame in trailer.frames], dtype=np.intp)
     ratio = np.array(
         [frame.stored_length / max(frame.plain_length, 1) for frame in trailer.frames], dtype=np.float64
     )
-    share = np.ceil(lengths * np.repeat(ratio, per_frame)).astype(np.uint32) + np.uint32(TRAILER_SHARE)
+    share = np.ceil(length * np.repeat(ratio, per_frame)).astype(np.uint32) + np.uint32(TRAILER_SHARE)
     depth = np.repeat(np.array([frame.depth for frame in trailer.frames], dtype=np.uint8), per_frame)
     ordinal = np.arange(count, dtype=np.uint32)
-    rows = Rows(high, low, np.full(count, pack, dtype=np.uint32), ordinal, share, depth)
+    rows = Rows(high, low, np.full(count, pack, dtype=np.uint32), ordinal, share, length, depth)
     return rows.take(np.argsort(high, kind="stable"))
 
 
 def segment_of_pack(name: PackName, trailer: Trailer) -> Segment:
     """One pack."""
-    bases = sorted({need for frame in trailer.frames for need in needs_of(frame)})
+    bases = list({need for frame in trailer.frames for need in needs_of(frame)})
     high, low = halves(b"".join([base for base, _ in bases]))
     below = np.array([below for _, below in bases], dtype=np.uint8)
     needs = Needs(high, low, np.zeros(len(bases), dtype=np.uint32), below)
-    return Segment((name,), _rows_of_pack(trailer), needs)
+    return Segment((name,), _rows_of_pack(trailer), needs.sorted())
 
 
 def needs_of(frame: Frame) -> list[tuple[bytes, int]]:
@@ -136,7 +144,9 @@ def merging(segments: Sequence[Segment]) -> Merging:
         np.concatenate([need.below for need in needs]),
     )
     count = sum(len(segment.rows) for segment in segments)
-    return Merging(names, count, joined, _merged_parts([each.rows for each in segments], shifts, count))
+    return Merging(
+        names, count, joined.sorted(), _merged_parts([each.rows for each in segments], shifts, count)
+    )
 
 
 def _merged_parts(runs: Sequence[Rows], shifts: Sequence[np.uint32], count: int) -> Iterator[Rows]:
@@ -154,6 +164,7 @@ def _merged_parts(runs: Sequence[Rows], shifts: Sequence[np.uint32], count: int)
             np.concatenate(packs)[order],
             np.concatenate([run.ordinal[span] for run, span in spans])[order],
             np.concatenate([run.share[span] for run, span in spans])[order],
+            np.concatenate([run.length[span] for run, span in spans])[order],
             np.concatenate([run.depth[span] for run, span in spans])[order],
         )
 
@@ -170,6 +181,7 @@ def merge(segments: Sequence[Segment]) -> Segment:
             np.concatenate([part.pack for part in parts]),
             np.concatenate([part.ordinal for part in parts]),
             np.concatenate([part.share for part in parts]),
+            np.concatenate([part.length for part in parts]),
             np.concatenate([part.depth for part in parts]),
         ),
         whole.needs,

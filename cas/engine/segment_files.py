@@ -7,6 +7,7 @@
     n x u64   first half of the short ids, ascending      n x u64   their second half
     m x u64   first half of a needed short id             m x u64   its second half
     n x u32   pack (row above)    n x u32   chunk in the pack    n x u32   its share of stored bytes
+    n x u32   its plain bytes
     m x u32   pack that needs it
     n x u8    length of the chain of deltas that leads to the chunk
     m x u8    the chunk that is needed must have a shorter chain than this
@@ -30,9 +31,9 @@ from blake3 import blake3
 from cas.engine.segment import Merging, Needs, Rows, Segment, merging
 from cas.ids import PackName
 
-MAGIC = b"CASIDX3\n"
+MAGIC = b"CASIDX4\n"
 _HEAD = struct.Struct("<8sQQQ32s")
-_CHUNK_BYTES = 8 + 8 + 4 + 4 + 4 + 1
+_CHUNK_BYTES = 8 + 8 + 4 + 4 + 4 + 4 + 1
 _NEED_BYTES = 8 + 8 + 4 + 1
 _BLOCK_BYTES = 1 << 20
 
@@ -55,9 +56,8 @@ def _write(whole: Merging, path: Path) -> Segment:
         file.write(b"".join(bytes.fromhex(name) for name in whole.packs))
         at = [begin for begin, _, _ in columns]
         for part in whole.parts:
-            _put(
-                file, at, _ROW_COLUMNS, (part.high, part.low, part.pack, part.ordinal, part.share, part.depth)
-            )
+            small = (part.pack, part.ordinal, part.share, part.length, part.depth)
+            _put(file, at, _ROW_COLUMNS, (part.high, part.low, *small))
         needs = whole.needs
         _put(file, at, _NEED_COLUMNS, (needs.high, needs.low, needs.pack, needs.below))
         digest = _digest(file)
@@ -68,8 +68,8 @@ def _write(whole: Merging, path: Path) -> Segment:
     return _mapped(path, whole.packs, columns)
 
 
-_ROW_COLUMNS = (0, 1, 4, 5, 6, 8)
-_NEED_COLUMNS = (2, 3, 7, 9)
+_ROW_COLUMNS = (0, 1, 4, 5, 6, 7, 9)
+_NEED_COLUMNS = (2, 3, 8, 10)
 
 
 def _columns(chunks: int, packs: int, needs: int) -> list[tuple[int, int, int]]:
@@ -78,7 +78,7 @@ def _columns(chunks: int, packs: int, needs: int) -> list[tuple[int, int, int]]:
     columns = []
     for width, count in (
         *((8, chunks), (8, chunks), (8, needs), (8, needs)),
-        *((4, chunks), (4, chunks), (4, chunks), (4, needs)),
+        *((4, chunks), (4, chunks), (4, chunks), (4, chunks), (4, needs)),
         *((1, chunks), (1, needs)),
     ):
         columns.append((at, width, count))

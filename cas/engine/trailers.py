@@ -14,14 +14,20 @@ from cas.errors import CorruptData, Unsupported
 from cas.format.names import pack_key
 from cas.format.pack import FOOTER_BYTES, HEADER_BYTES, Trailer, parse_end, parse_footer
 from cas.ids import PackName
-from cas.limits import KIB
+from cas.limits import KIB, MIB
 from cas.store.interface import ObjectMissing, Store
 
 FIRST_READ_BYTES = 64 * KIB
 """A small pack's trailer comes with the first request; a full pack's needs a second one."""
 
-KEPT_LAYOUTS = 16
-"""Layouts in memory, up to 2 MiB each. A restore in key order uses a few packs at a time."""
+KEPT_LAYOUT_BYTES = 64 * MIB
+"""Layouts in memory: 13 of full packs, or those that 180 versions of a thousand changes added. A tree that
+grew by versions lies in the packs of all of them; with 16 layouts, reading the tree of an 88th version took
+20 s, nearly all of it for reading trailers again and again, and 2 s so."""
+
+FRAME_BYTES = 320
+CHUNK_BYTES = 28
+"""About what a layout holds for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,11 @@ class Layout:
     first_chunk: npt.NDArray[np.int64]
     offset: npt.NDArray[np.int64]
     start: npt.NDArray[np.int64]
+
+    @property
+    def bytes(self) -> int:
+        """About what it takes in memory."""
+        return len(self.offset) * FRAME_BYTES + len(self.start) * CHUNK_BYTES
 
 
 def layout_of(trailer: Trailer) -> Layout:
@@ -55,6 +66,7 @@ class Trailers:
         self._store = store
         self._directory = directory
         self._layouts: OrderedDict[PackName, Layout] = OrderedDict()
+        self._layout_bytes = 0
         self._lock = Lock()
         if directory is not None:
             with suppress(OSError):  # no place for a cache: `keep` does without
@@ -69,9 +81,11 @@ class Trailers:
                 return self._layouts[name]
         layout = layout_of(self.trailer(name))
         with self._lock:
-            self._layouts[name] = layout
-            while len(self._layouts) > KEPT_LAYOUTS:
-                self._layouts.popitem(last=False)
+            if name not in self._layouts:
+                self._layouts[name] = layout
+                self._layout_bytes += layout.bytes
+            while self._layout_bytes > KEPT_LAYOUT_BYTES and len(self._layouts) > 1:
+                self._layout_bytes -= self._layouts.popitem(last=False)[1].bytes
         return layout
 
     def trailer(self, name: PackName) -> Trailer:

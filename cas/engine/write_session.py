@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from cas.engine.compression import DEFAULT_LEVEL, Compressor, Dictionary, train_
 from cas.engine.decodable import Decodable
 from cas.engine.heartbeat import Heartbeat
 from cas.engine.node_packer import NodePacker, WaitingNode
+from cas.engine.nodes_at_hand import NodesAtHand
 from cas.engine.own_chunks import OwnChunks
 from cas.engine.packer import DATA_KINDS, ClosedPack, Packer
 from cas.engine.predecessors import Predecessors
@@ -39,6 +40,7 @@ from cas.format.names import dictionary_key, pack_key, version_key
 from cas.ids import ChunkId, ChunkKind
 from cas.limits import DEFAULT_DELTA_DEPTH, LARGE_VALUE_BYTES, MAX_CHUNK_BYTES, MIB
 from cas.store.interface import ObjectExists, ObjectMissing, Store
+from cas.tree.counting import NewLeaf
 
 FORGOTTEN_BYTES = 8 * MIB
 """Records of distinct entities from this size on are not remembered one by one. What is still on its way
@@ -135,6 +137,11 @@ class WriteSession:
         """A reader of what was live when the session began: what may be built upon."""
         return self._repository.reader_of(self._view)
 
+    @cached_property
+    def tree_nodes(self) -> NodesAtHand:
+        """The nodes of the trees that are built upon."""
+        return NodesAtHand(self.reader, self._repository.newest_nodes)
+
     @property
     def objects_written(self) -> int:
         """Objects put so far, the document not counted."""
@@ -203,21 +210,31 @@ class WriteSession:
         self._store(kind, [chunk_id], [plain], None)
         return chunk_id
 
-    def nodes(self, before: ChunkId | None) -> NodePacker:
-        """A writer of one tree's nodes; `before` is the root of the tree that it follows."""
+    def nodes(
+        self, before: ChunkId | None, watch: Callable[[Sequence[NewLeaf]], None] | None = None
+    ) -> NodePacker:
+        """A writer of one tree's nodes; `before` is the root of the tree that it follows. `watch` is told of
+        the leaves, in the order in which they are put."""
         predecessors = None
         if before is not None and self._settings.delta_depth:
-            reader = self._repository.reader_of(self._view)
-            predecessors = Predecessors(reader, before, self._reusable)
-        return NodePacker(self._hashers[ChunkKind.NODE], self._store_nodes, predecessors)
+            predecessors = Predecessors(self.tree_nodes, before, self._reusable)
+        return NodePacker(self._hashers[ChunkKind.NODE], partial(self._store_nodes, predecessors), watch)
 
-    def _store_nodes(self, nodes: Sequence[WaitingNode]) -> None:
+    def _store_nodes(self, predecessors: Predecessors | None, nodes: Sequence[WaitingNode]) -> None:
         """Pack the nodes that are new, as deltas where their predecessors allow it."""
         where = {node.id: node for node in nodes}
         ids, _ = self._absent(ChunkKind.NODE, list(where), [node.plain for node in where.values()])
+        fresh = [where[node_id] for node_id in ids]
+        if predecessors is not None:
+            fresh = self._store_deltas(fresh, predecessors)
+        self._packer.put(ChunkKind.NODE, [node.id for node in fresh], [node.plain for node in fresh])
+
+    def _store_deltas(self, nodes: Sequence[WaitingNode], predecessors: Predecessors) -> list[WaitingNode]:
+        """Pack those whose predecessors allow it; gives the others."""
         whole: list[WaitingNode] = []
-        for node in (where[node_id] for node_id in ids):
-            base = node.predecessor() if node.predecessor else None
+        deltas: dict[ChunkId, bytes] = {}
+        bases = predecessors.find([(node.level, node.last_key) for node in nodes])
+        for node, base in zip(nodes, bases, strict=True):
             if (
                 base is None
                 or base.depth >= self._settings.delta_depth
@@ -226,7 +243,10 @@ class WriteSession:
                 )
             ):
                 whole.append(node)
-        self._packer.put(ChunkKind.NODE, [node.id for node in whole], [node.plain for node in whole])
+            else:
+                deltas[node.id] = node.plain
+        self.tree_nodes.wrote(deltas, [base.id for base in bases if base is not None])
+        return whole
 
     def train(self, samples: Sequence[bytes], expected_bytes: int) -> Dictionary | None:
         """Train and store a dictionary for records like these; None where it would not pay.
@@ -249,7 +269,7 @@ class WriteSession:
         if self._repository.index.locate((dictionary_id,), self._view).pack[0] < 0:
             return None
         with suppress(CasError):
-            return self._repository.reader_of(self._view).dictionary(dictionary_id)
+            return self.reader.dictionary(dictionary_id)
         return None
 
     def _store(
@@ -319,6 +339,7 @@ class WriteSession:
         if self._parent is not None:
             self._require_parent(self._parent)
         version = self._catalog.commit(self.handle.id, result, journal=journal)
+        self.tree_nodes.keep()
         self._stop()
         return version
 

@@ -9,6 +9,8 @@ import itertools
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import lt
+from typing import cast
 
 from cas.format.malformed import malformed, newer, over_limit
 from cas.format.wire import Reader, varint
@@ -99,7 +101,7 @@ def parse_node(data: bytes, where: str = "") -> Node:
         raise malformed("counts are missing or zero", where)
     if sum(counts) > MAX_RECORDS:
         raise over_limit("more records under a node than can be counted", where)
-    return Node(level, keys, tuple(map(ChunkId, ids)), counts, large)
+    return Node(level, keys, cast("tuple[ChunkId, ...]", ids), counts, large)
 
 
 def _parse_keys(reader: Reader, size: int, where: str) -> tuple[bytes, ...]:
@@ -117,7 +119,7 @@ def _parse_keys(reader: Reader, size: int, where: str) -> tuple[bytes, ...]:
         if len(set(lengths)) == 1 and lengths[0]:
             raise malformed("keys of one width are not written with that width", where)
         keys = tuple(reader.take(length) for length in lengths)
-    if any(left >= right for left, right in itertools.pairwise(keys)):
+    if not all(map(lt, keys, keys[1:])):
         raise malformed("keys do not ascend", where)
     return keys
 

@@ -67,6 +67,20 @@ def edited_since(undone: Undone, tables: Mapping[Name, PlannedTable]) -> list[Fi
     return findings
 
 
+def doubted(tables: Mapping[Name, PlannedTable], contents: Contents) -> list[Finding]:
+    """Tables of which what was written since the version was read was told, and cannot be all."""
+    return [
+        Finding(
+            False,
+            f"what was written to {table.pair.live.label} since version {contents.document.number} is in"
+            f" doubt ({table.doubt}); every row was compared",
+            "Take versions with --scan until the cause is known",
+        )
+        for table in tables.values()
+        if table.doubt
+    ]
+
+
 def left_out(contents: Contents, request: LiveRequest) -> list[Finding]:
     """What the version holds and a running platform does not get."""
     if request.tables or request.is_narrowed:

@@ -30,6 +30,8 @@ class EntityPlan:
     """What happens to one live table. `label` is the live one, `from_label` the version's.
 
     `differing`: keys that are not as in the version, in scope or not. `digest`: hex, over every change.
+    `read_by`: 'capture' or 'xmin' where only what was written since the version was read is compared, else
+    'scan'; `read_reason`: why so, in words; `rows_read`: of the live table.
     """
 
     label: str
@@ -44,6 +46,9 @@ class EntityPlan:
     differing: int
     changed_bytes: int
     digest: str
+    read_by: str
+    read_reason: str
+    rows_read: int
     drift: Drift = Drift()
     examples: tuple[RecordChange, ...] = ()
 

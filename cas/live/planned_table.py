@@ -2,7 +2,6 @@
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from blake3 import blake3
 
@@ -56,8 +55,12 @@ class PlannedTable:
         self.sets_sequence = False
         """Whether a sequence that it draws from is set."""
         self.recasting: Recasting | None = None
-        self.compared_by = "scan"
-        """How its differences were found."""
+        self.read_by = "scan"
+        self.read_reason = ""
+        self.rows_read = 0
+        """How its differences were found; see EntityPlan."""
+        self.doubt = ""
+        """Why what was written since is not believed, where it was told."""
         self._known_places: dict[tuple[tuple[str, ...], bool], tuple[int, ...] | None] = {}
         self.conflicts = 0
         self._encoding = encoding
@@ -93,8 +96,10 @@ class PlannedTable:
             return tuple(column.name for column in columns)
         return tuple(columns[at].name for at in self.pair.columns.taken)
 
-    def compare(self, reader: ChunkReader, batches: Batches, ids: RecordIds, progress: Progress) -> None:
-        """Find all differences, in scope or not."""
+    def compare(
+        self, reader: ChunkReader, batches: Batches, ids: RecordIds, progress: Progress, why: str
+    ) -> None:
+        """Find all differences, in scope or not, by every row; `why`: for what reason."""
         label = self.pair.live.label
         progress.entity(label, self.pair.entry.records, self.pair.entry.payload_bytes)
 
@@ -106,28 +111,27 @@ class PlannedTable:
         alike = self.pair.columns.keeps_places
         for one in compare(self.pair.entry, reader, counted, ids, self.counts, alike=alike):
             self.differences.add(one)
+        self.read_reason, self.rows_read = why, self.counts.live_records
 
     def compare_written(
-        self, reader: ChunkReader, look: LiveSnapshot, changed: Changed, ids: RecordIds, progress: Progress
-    ) -> bool:
-        """As `compare`, of what was written since the version was read. False where that does not fit, and
-        every row has to be read."""
-        entry, label = self.pair.entry, self.pair.live.label
-        progress.entity(label, 0, 0)
-        told = partial(progress.advance, label)
-        reading = ChangeReading(self.pair.live, entry, reader, ids.of, told)
+        self, reading: ChangeReading, look: LiveSnapshot, changed: Changed, version: int
+    ) -> None:
+        """As `compare`, of what was written since the version was read. Miscounted where these cannot be all:
+        then every row has to be read."""
+        entry = self.pair.entry
         try:
             for one in reading.differences(changed, look, with_payloads=True):
                 self.differences.add(one)
-        except Miscounted:
+        except Miscounted as error:
+            self.doubt = f"{changed.read_by}: {error.what}"
             self.differences.close()
             self.differences = DifferenceSpool()
-            return False
+            raise
         found = reading.counts
         self.counts.live_records = entry.records + found.inserted - found.deleted
         self.counts.live_bytes = entry.payload_bytes + found.payload_bytes
-        self.compared_by = changed.read_by
-        return True
+        self.read_by, self.rows_read = changed.read_by, found.rows
+        self.read_reason = reading.told(changed, version)
 
     def decide(self, reader: ChunkReader, rules: Rules) -> None:
         """Make the changes anew."""
@@ -227,6 +231,9 @@ class PlannedTable:
             differing=self.differences.length,
             changed_bytes=self._bytes,
             digest=self._digest.hex(),
+            read_by=self.read_by,
+            read_reason=self.read_reason,
+            rows_read=self.rows_read,
             drift=Drift(columns.dropped, columns.added, columns.retyped, columns.renamed),
             examples=tuple(self._examples),
         )

@@ -7,14 +7,17 @@ and lie on the local disk until the plan is executed or dropped.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from functools import partial
 
 from cas.catalog.restore_model import MeasuredRestore, RestoreMode
 from cas.contents import Contents, open_contents
+from cas.engine.nodes_at_hand import NodesAtHand
 from cas.engine.repository import Repository
+from cas.entity_changes import ChangeReading, Miscounted
 from cas.errors import Conflict, InvalidInput, NotFound, Unsupported
 from cas.format.entities import EntityEntry
 from cas.live.deciding import Rules
-from cas.live.findings import blocking_findings, edited_since, left_out
+from cas.live.findings import blocking_findings, doubted, edited_since, left_out
 from cas.live.judging import estimate, impact, judge
 from cas.live.keys_in_scope import Predicate, named_keys, subtree_keys, tables_reached
 from cas.live.plan import Reference, RestorePlan, SequencePlan, plan_hash
@@ -43,7 +46,7 @@ from cas.record_stream import read_payload
 from cas.records.live import ForeignKey, LivePlatform, LiveSnapshot, OwnedSequence, SequenceValue
 from cas.records.marks import Mark
 from cas.records.model import Entity, RecordBatch
-from cas.records.source import Selection
+from cas.records.source import Changed, Selection
 from cas.records.target import Finding
 from cas.tree.reading import lookup
 
@@ -203,7 +206,7 @@ class _Planner:
             owned = look.owned_sequences()
             sequences = self._sequences(tables, owned)
             touched = [table.pair.live for table in tables.values() if table.is_touched]
-            findings = [*look.obstacles(touched), *left_out(contents, request)]
+            findings = [*look.obstacles(touched), *left_out(contents, request), *doubted(tables, contents)]
             if self._undone is not None:
                 findings += edited_since(self._undone, tables)
             look.finish()
@@ -288,22 +291,42 @@ class _Planner:
 
     def _compare(self, tables: Mapping[Name, PlannedTable], look: LiveSnapshot) -> None:
         self._progress.phase("compare")
+        nodes = NodesAtHand(self._contents.reader, self._repository.newest_nodes)
         for table in tables.values():
-            if not self._compare_written(table, look):
+            changed = self._changed(table.pair, look)
+            if not isinstance(changed, str):
+                changed = self._compare_written(table, look, changed, nodes)
+            if changed:
                 batches = _Batches(look, table.pair.live)
-                table.compare(self._contents.reader, batches, self._ids, self._progress)
+                table.compare(self._contents.reader, batches, self._ids, self._progress, changed)
 
-    def _compare_written(self, table: PlannedTable, look: LiveSnapshot) -> bool:
-        """By what was written since the version was read, where that can be told: then the table held
-        just the version's records."""
-        pair, mark = table.pair, self._read_at
-        is_same = pair.entry.entity == pair.live and pair.columns.keeps_places and pair.entry.root is not None
-        if mark is None or not is_same or not look.mark().is_same_database(mark):
-            return False
-        changed = look.changed(pair.live, mark, self._repository.id)
-        if isinstance(changed, str):
-            return False
-        return table.compare_written(self._contents.reader, look, changed, self._ids, self._progress)
+    def _changed(self, pair: Pair, look: LiveSnapshot) -> Changed | str:
+        """What may have been written since the version was read, where it held just the table's records then;
+        else why that cannot be told."""
+        mark, version = self._read_at, self._contents.document.number
+        if self._request.scan:
+            return "asked for"
+        if mark is None:
+            return f"nothing is known of the moment at which version {version} was read"
+        if not look.mark().is_same_database(mark):
+            return f"version {version} is of another database"
+        if pair.entry.entity != pair.live or not pair.columns.keeps_places or pair.entry.root is None:
+            return f"its definition is another one than in version {version}"
+        return look.changed(pair.live, mark, self._repository.id)
+
+    def _compare_written(
+        self, table: PlannedTable, look: LiveSnapshot, changed: Changed, nodes: NodesAtHand
+    ) -> str:
+        """By what was written since. Empty, or why every row has to be read."""
+        live, entry, version = table.pair.live, table.pair.entry, self._contents.document.number
+        self._progress.entity(live.label, 0, 0)
+        told = partial(self._progress.advance, live.label)
+        reading = ChangeReading(live, entry, self._contents.reader, nodes, self._ids.of, told)
+        try:
+            table.compare_written(reading, look, changed, version)
+        except Miscounted as error:
+            return f"what was written since version {version} is in doubt: {error.what}"
+        return ""
 
     def _narrow(
         self, tables: Mapping[Name, PlannedTable], meant: set[str], foreign_keys: Sequence[ForeignKey]

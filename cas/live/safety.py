@@ -27,7 +27,7 @@ from cas.records.model import RecordBatch
 from cas.records.sequences import SEQUENCES, SequenceState, encode_sequence
 from cas.records.source import Selection
 from cas.tree.edit import Edit, TreeStore, edit_tree
-from cas.version_commit import Described, Taken, commit_version, facts_of
+from cas.version_commit import Described, EntityChanges, Taken, commit_version, facts_of
 
 
 class SafetyVersion:
@@ -53,7 +53,6 @@ class SafetyVersion:
         self._prepared = prepared
         self._tables = tables
         self._progress = progress
-        self._reader = prepared.contents.reader
         self._taken: dict[Name, Taken] = {}
         self._is_committed = False
         base = prepared.contents.document
@@ -144,7 +143,7 @@ class SafetyVersion:
         session.begin_entity(0)
         dictionary = session.known_dictionary(entry.dictionary) if entry.dictionary else None
         writer = session.nodes(entry.root)
-        store = TreeStore(self._reader, writer, self._repository.boundary)
+        store = TreeStore(session.tree_nodes, writer, self._repository.boundary)
         putting = _Putting(session, dictionary)
         root = edit_tree(store, entry.root, putting.edits(table.differences), counted=live.is_bag)
         writer.flush()
@@ -165,7 +164,7 @@ class SafetyVersion:
                 hint="Nothing was changed. Run `cas check` for the version that comes back",
             )
         read = EntityRead(live.label, "scan", "as it differs", counts.live_records, putting.new)
-        return Taken(made, read)
+        return Taken(made, read, self._changes(table, made))
 
     def _read(self, table: PlannedTable, transaction: LiveTransaction) -> Taken:
         """One table, whole."""
@@ -182,7 +181,21 @@ class SafetyVersion:
             reading.dictionary.id if reading.dictionary else None,
         )
         why = "its columns differ"
-        return Taken(entry, EntityRead(live.label, "scan", why, reading.records, reading.new_chunks))
+        read = EntityRead(live.label, "scan", why, reading.records, reading.new_chunks)
+        return Taken(entry, read, self._changes(table, entry))
+
+    def _changes(self, table: PlannedTable, made: EntityEntry) -> EntityChanges | None:
+        """What became of the version's records until now. None where the version has none to tell it by."""
+        before = table.pair.entry
+        inserted = updated = deleted = 0
+        for one in table.differences:
+            old, new = (side.count if side else 0 for side in (one.version, one.live))
+            inserted += max(new - old, 0)
+            deleted += max(old - new, 0)
+            updated += bool(one.version and one.live and one.version.id != one.live.id)
+        if before.root is None or made.records != before.records + inserted - deleted:
+            return None
+        return EntityChanges(inserted, updated, deleted, self._prepared.contents.document.number)
 
     def _sequences(self, found: Sequence[SequenceValue]) -> list[Taken]:
         """The sequences of the tables, as an entity of their own; none where there are none."""

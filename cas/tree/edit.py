@@ -6,24 +6,31 @@ What was replaced on one level is the list of edits for the level above.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from cas.format.node import Node, encode_node, parse_node
 from cas.ids import ChunkId
 from cas.tree.boundary import Boundary
 from cas.tree.build import build_above
 from cas.tree.nodes import Leaf, NodeReader, NodeWriter, Root
-from cas.tree.reading import read_node
+from cas.tree.reading import nodes_of, read_node
 from cas.tree.splitting import Splitter
 
 Edit = tuple[bytes, Leaf | None]
 """A key and what it shall map to; None removes it. Removing an absent key changes nothing."""
 
 
+EDITS_AHEAD = 1024
+"""Edits whose nodes are read together, before they are read one by one."""
+
+
 @dataclass(frozen=True, slots=True)
 class TreeStore:
-    """Where an edited tree is read from and written to, and where its nodes end."""
+    """Where an edited tree is read from and written to, and where its nodes end. A reader that remembers the
+    nodes that `EDITS_AHEAD` edits touch reads them together."""
 
     reader: NodeReader
     writer: NodeWriter
@@ -94,7 +101,7 @@ def _edit_level(
 
     splitter = Splitter(store.writer, store.boundary, level, counted, take)
     cursor = _Cursor(store.reader, top, level)
-    queue = _Queue(edits)
+    queue = _Queue(edits, lambda keys: nodes_of(store.reader, top, keys, level))
     while queue.head is not None:
         node, is_last = cursor.seek(queue.head[0])
         while True:
@@ -136,18 +143,30 @@ def _merge(splitter: Splitter, node: Node, queue: "_Queue", is_last: bool, count
 
 
 class _Queue:
-    """The edits with a look at the next one; refuses keys that do not ascend."""
+    """The edits with a look at the next ones; refuses keys that do not ascend."""
 
-    def __init__(self, edits: Iterable[Edit]) -> None:
+    def __init__(self, edits: Iterable[Edit], expect: Callable[[Sequence[bytes]], object]) -> None:
+        """expect: told the keys of the edits that come next."""
         self._edits = iter(edits)
-        self.head: Edit | None = next(self._edits, None)
+        self._expect = expect
+        self._ahead: deque[Edit] = deque()
+        self._look_ahead()
+
+    @property
+    def head(self) -> Edit | None:
+        return self._ahead[0] if self._ahead else None
 
     def advance(self) -> None:
-        assert self.head is not None
-        following = next(self._edits, None)
-        if following is not None and following[0] <= self.head[0]:
+        key, _ = self._ahead.popleft()
+        if not self._ahead:
+            self._look_ahead()
+        if self._ahead and self._ahead[0][0] <= key:
             raise ValueError("edits do not ascend strictly")
-        self.head = following
+
+    def _look_ahead(self) -> None:
+        self._ahead.extend(islice(self._edits, EDITS_AHEAD))
+        if len(self._ahead) > 1:
+            self._expect([key for key, _ in self._ahead])
 
 
 class _Cursor:

@@ -2,7 +2,6 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import repeat
 
 from cas.format.malformed import malformed
 from cas.format.node import Node
@@ -42,31 +41,46 @@ def lookup(reader: NodeReader, root: ChunkId, key: bytes) -> Leaf | None:
 
 
 def lookup_ascending(reader: NodeReader, root: ChunkId, keys: Sequence[bytes]) -> list[Leaf | None]:
-    """As `lookup` for keys that ascend strictly. Reads no node twice, and those below one node together."""
-    return list(_search(reader, read_node(reader, root), keys))
+    """As `lookup` for keys that ascend strictly. Reads the nodes of a level together."""
+    found: list[Leaf | None] = [None] * len(keys)
+    for node, begin, end in nodes_of(reader, read_node(reader, root), keys):
+        for at in range(begin, end):
+            position = bisect_left(node.keys, keys[at])
+            if position < len(node.keys) and node.keys[position] == keys[at]:
+                found[at] = leaf_at(node, position)
+    return found
 
 
-def _search(reader: NodeReader, node: Node, keys: Sequence[bytes]) -> Iterator[Leaf | None]:
-    """`keys` are those that fall into this node, or behind the last one of the tree."""
-    if node.level == 0:
-        for key in keys:
-            position = bisect_left(node.keys, key)
-            is_there = position < len(node.keys) and node.keys[position] == key
-            yield leaf_at(node, position) if is_there else None
-        return
-    falls: list[tuple[int, int, int]] = []
-    begin = 0
-    while begin < len(keys):
+def nodes_of(
+    reader: NodeReader, top: Node, keys: Sequence[bytes], level: int = 0
+) -> list[tuple[Node, int, int]]:
+    """The nodes of a level into which these keys fall, each with the range of those that do, as (node, begin,
+    end). Keys ascend strictly; those behind the last one of the tree fall into none."""
+    here = [(top, 0, len(keys))]
+    for below in range(top.level - 1, level - 1, -1):
+        falls = [
+            (node.ids[position], begin, end)
+            for node, first, stop in here
+            for position, begin, end in _falls(node, keys, first, stop)
+        ]
+        ids = [node_id for node_id, _, _ in falls]
+        nodes = reader.nodes(ids) if ids else ()
+        here = [
+            (require_level(node, node_id, below), begin, end)
+            for node, (node_id, begin, end) in zip(nodes, falls, strict=True)
+        ]
+    return here
+
+
+def _falls(node: Node, keys: Sequence[bytes], begin: int, stop: int) -> Iterator[tuple[int, int, int]]:
+    """Where the keys from `begin` to `stop` fall in an upper node: (position, begin, end)."""
+    while begin < stop:
         position = bisect_left(node.keys, keys[begin])
         if position == len(node.keys):
-            break
-        end = bisect_right(keys, node.keys[position], begin)
-        falls.append((position, begin, end))
+            return
+        end = bisect_right(keys, node.keys[position], begin, stop)
+        yield position, begin, end
         begin = end
-    below = [node.ids[position] for position, _, _ in falls]
-    for (_, first, end), child_id, child in zip(falls, below, reader.nodes(below), strict=True):
-        yield from _search(reader, require_level(child, child_id, node.level - 1), keys[first:end])
-    yield from repeat(None, len(keys) - begin)
 
 
 def entries_without(

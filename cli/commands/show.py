@@ -12,6 +12,7 @@ from cas.catalog.model import Version, VersionKind
 from cli.commanding import command
 from cli.exit_codes import ExitCode
 from cli.session import Session
+from cli.showing_counts import changes_in
 from cli.tables import STATE_STYLES, cells, facts, indented, table
 from cli.words import duration, moment, number, plain, saved, size
 
@@ -26,13 +27,13 @@ def add_show(app: typer.Typer) -> None:
 
 
 def show(cas: Session, version: VersionArgument) -> ExitCode:
-    """Show one version: how each entity was read, what it holds, what it costs."""
+    """Show one version: how each entity was read, what changed in it, what it holds and costs."""
     found = cas.catalog.version(cas.number(version))
-    cas.terminal.result(found, human=Group(*_receipt(found)))
+    cas.terminal.result(found, human=Group(*_receipt(found, cas.terminal.out.width)))
     return ExitCode.OK
 
 
-def _receipt(version: Version) -> Iterator[RenderableType]:
+def _receipt(version: Version, width: int) -> Iterator[RenderableType]:
     yield Text.assemble(
         (f"Version {version.number}", "bold"),
         "  ",
@@ -46,6 +47,9 @@ def _receipt(version: Version) -> Iterator[RenderableType]:
         yield indented(_entities(version))
         yield Text()
         yield facts(_ways(version))
+        for part in changes_in(version, width):
+            yield Text()
+            yield part
     if version.omissions:
         yield Text()
         yield Text("  Left out", style="yellow")

@@ -11,6 +11,7 @@ from cli import flags
 from cli.commanding import command
 from cli.exit_codes import ExitCode
 from cli.session import Session, whoami
+from cli.showing_counts import told_changes
 from cli.watching import Announced
 from cli.watching_faces import watching
 from cli.words import counted, duration, plain, saved, size
@@ -68,6 +69,7 @@ def snapshot(
         delta_depth=cas.settings.delta_depth,
         scan=scan,
         scan_every=cas.settings.scan_every,
+        unusual=cas.settings.anomaly_rules,
     )
     return take(cas, request)
 
@@ -112,6 +114,7 @@ def _told(receipt: SnapshotReceipt) -> Text:
         f", {size(version.added_bytes)} added",
         (f" ({less} saved)" if less else ""),
     )
+    told.append_text(told_changes(version))
     for name, reason in version.omissions:
         told.append(f"\n  left out: {plain(name)}: {plain(reason)}", style="yellow")
     told.append(f"\n  See it: cas show {version.number}", style="dim")

@@ -14,6 +14,7 @@ from cli.commanding import command
 from cli.dates import parse_time
 from cli.exit_codes import ExitCode
 from cli.session import Session
+from cli.showing_counts import MARK, STYLE, most_unusual
 from cli.tables import cells, remarked, state
 from cli.words import minute, moment, number, offset, size
 
@@ -36,6 +37,7 @@ def add_versions(app: typer.Typer) -> None:
         "cas versions",
         "cas versions --state complete --since 7d",
         "cas versions --tag release --text import --json",
+        "cas versions --unusual --since 30d",
     ]
     command(app, "versions", examples=examples)(versions)
 
@@ -68,12 +70,16 @@ def versions(
     text: Annotated[
         str, typer.Option(help="In number, name, reason or description.", rich_help_panel=_WHICH)
     ] = "",
+    unusual: Annotated[
+        bool,
+        typer.Option("--unusual", help="With counts of changes that were unusual.", rich_help_panel=_WHICH),
+    ] = False,
     limit: Annotated[int, typer.Option(help="Versions on one page.", rich_help_panel=_WHICH)] = 20,
     before: Annotated[
         int | None, typer.Option(help="Only numbers below: the next page.", rich_help_panel=_WHICH)
     ] = None,
 ) -> ExitCode:
-    """List versions, newest first; failed ones with their reason."""
+    """List versions, newest first; failed ones with their reason, unusual ones marked !."""
     where = VersionFilter(
         states=tuple(states or ()),
         triggers=tuple(triggers or ()),
@@ -82,6 +88,7 @@ def versions(
         since=parse_time(since, "--since") if since else None,
         until=parse_time(until, "--until") if until else None,
         text=text,
+        unusual=unusual,
         limit=limit,
         before=before,
     )
@@ -94,7 +101,7 @@ def versions(
 
 
 def _listed(found: Sequence[Version], width: int) -> RenderableType:
-    """Two lines a version: its figures, and below them what a person wrote or what went wrong."""
+    """Some lines a version: its figures, and below them what a person wrote, went wrong, or is unusual."""
     if not found:
         return Text("No version matches. Take one with: cas snapshot", style="dim")
     is_wide = width >= WIDE
@@ -111,7 +118,7 @@ def _listed(found: Sequence[Version], width: int) -> RenderableType:
         row: list[str | Text] = [
             str(version.number),
             minute(version.created_at) if len(offsets) == 1 else moment(version.created_at),
-            state(version.state),
+            _marked(version),
             version.trigger.value,
             *([version.kind.value] if is_wide else []),
             number(version.records),
@@ -121,9 +128,18 @@ def _listed(found: Sequence[Version], width: int) -> RenderableType:
         ]
         grid.add_row(*cells(row))
     remarks = [
-        (_remarks(version, is_wide=is_wide), "red" if version.error_code else "dim") for version in found
+        [
+            (_remarks(version, is_wide=is_wide), "red" if version.error_code else "dim"),
+            (most_unusual(version.anomalies), STYLE),
+        ]
+        for version in found
     ]
     return remarked(grid, remarks, width, indent=len(str(found[0].number)) + 2)
+
+
+def _marked(version: Version) -> Text:
+    found = state(version.state)
+    return found.append(f" {MARK}", style=f"bold {STYLE}") if version.anomalies else found
 
 
 def _remarks(version: Version, *, is_wide: bool) -> str:

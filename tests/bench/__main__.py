@@ -4,16 +4,18 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 
 from rich.console import Console
 
-from cas.demo.platform import build
 from tests.bench import chart, machine, measure, report
-from tests.bench.figures import Summaries, figures
+from tests.bench.figures import Figure, Summaries, figures
+from tests.bench.groups import Group, measure_groups, works
+from tests.bench.hours import HOURS
 from tests.bench.looking import Looking, look, many_versions
 from tests.bench.ours import Cas
 from tests.bench.peers import BareCopy, Borg, CompressedDump, CustomDump, Restic
@@ -21,11 +23,13 @@ from tests.bench.repairs import middle
 from tests.bench.rounds import CHANGED_SHARE, Results, Schedule
 from tests.bench.samples import summarise
 from tests.bench.server import SETTINGS, BenchServer
+from tests.bench.setting import SEED, Setting
 from tests.bench.tools import Stage, Tool
 from tests.demo.reading import KEYS
 
 QUERIES = tuple(f"SELECT * FROM {table} ORDER BY {key}" for table, key in KEYS.items())
-SEED = 1
+ROUNDS = (Group.ROUNDS, Group.MEMORY, Group.LOOKING)
+"""What belongs to the rounds."""
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -35,7 +39,19 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--versions", type=int, default=1000, help="versions that are looked through; default 1,000"
     )
-    parser.add_argument("--only", nargs="+", metavar="TOOL", help="dump, zstd, restic, borg, cas")
+    parser.add_argument(
+        "--hours", type=int, default=HOURS, help=f"versions of a month; default {HOURS}; 0 leaves them out"
+    )
+    parser.add_argument(
+        "--changes", nargs="+", type=int, metavar="N", help="of the curve over the number of changes"
+    )
+    parser.add_argument(
+        "--sizes", nargs="+", type=int, metavar="N", help="products, of the curve over the number of records"
+    )
+    parser.add_argument(
+        "--only", nargs="+", type=Group, metavar="GROUP", help=f"groups of figures: {', '.join(Group)}"
+    )
+    parser.add_argument("--tools", nargs="+", metavar="TOOL", help="dump, zstd, restic, borg, cas")
     parser.add_argument("--peers-only", action="store_true", help="leave our own program out")
     parser.add_argument("--directory", type=Path, help="where databases and repositories lie meanwhile")
     parser.add_argument("--output", type=Path, default=Path("bench-results"), help="where results go")
@@ -67,34 +83,61 @@ def measured(
     tools, left_out = chosen(options, server.programs)
     server_notes = ", ".join(f"{name}={value}" for name, value in SETTINGS.items())
     load = machine.description()
-    console.print(f"Building {options.records:,} products ...")
-    counts = build(server.fresh("bench"), records=options.records, seed=SEED).counts
-    schedule = Schedule(server, "bench", QUERIES, directory, floor, tools, console.print)
-    results = schedule.run(options.runs)
-    quarter: Summaries = {}
-    ours = [tool for tool in tools if tool.name == "cas"]
-    if ours and options.records >= 4:
-        build(server.fresh("bench_quarter"), records=options.records // 4, seed=SEED)
-        smaller = Schedule(server, "bench_quarter", QUERIES, directory, floor, ours, console.print)
-        fewer = smaller.run(options.runs, [Stage.FIRST])
-        quarter = medians(fewer, only="cas")
-        results.failures.extend(fewer.failures)
-    looking = _looked(schedule, ours[0], options, console) if ours else None
+    by_name = {tool.name: tool for tool in tools}
+    wanted = wanted_groups(options, by_name)
+    setting = Setting(server, directory, options.records, options.runs, by_name, console.print)
+    schedule = Schedule(server, setting.platform(), QUERIES, directory, floor, tools, console.print)
+    results = schedule.run(options.runs) if Group.ROUNDS in wanted else Results()
+    quarter = _of_a_quarter(setting, schedule, results) if Group.MEMORY in wanted else {}
+    looking = _looked(schedule, by_name["cas"], options, console) if Group.LOOKING in wanted else None
     full = medians(results)
+    told: list[Figure] = []
+    if not wanted.isdisjoint(ROUNDS):
+        changed = round(options.records * CHANGED_SHARE)
+        told = figures(full, quarter, middle(results.repairs), looking, changed)
+    probe = partial(schedule.probe, results, options.runs)
+    more = {group: work for group, work in works(options).items() if group in wanted}
+    others = measure_groups(setting, more, probe)
+    if more:
+        probe()
+    results.failures.extend(others.failures)
     return report.Report(
         records=options.records,
-        counts=counts,
-        machine={**load, "server": server_notes},
+        counts=setting.counts,
+        machine={**load, "load afterwards": machine.load(), "server": server_notes},
         versions={tool.name: tool.version() for tool in (floor, *tools)},
         left_out=left_out,
         tools=(floor, *tools),
         results=results,
         full=full,
         quarter=quarter,
-        figures=figures(
-            full, quarter, middle(results.repairs), looking, round(options.records * CHANGED_SHARE)
-        ),
+        groups=others.found,
+        figures=[*told, *others.figures],
     )
+
+
+def wanted_groups(options: argparse.Namespace, tools: Collection[str]) -> set[Group]:
+    """What is measured; without our own program only what the peers do."""
+    wanted = set(options.only or Group)
+    return wanted if "cas" in tools else wanted & {Group.ROUNDS}
+
+
+def _of_a_quarter(setting: Setting, schedule: Schedule, results: Results) -> Summaries:
+    """First versions of a platform of a quarter of the size, by ours. None of less than four products."""
+    if setting.records < 4:
+        return {}
+    smaller = Schedule(
+        setting.server,
+        setting.platform(setting.records // 4),
+        QUERIES,
+        setting.directory,
+        schedule.floor,
+        [setting.tools["cas"]],
+        setting.tell,
+    )
+    fewer = smaller.run(setting.rounds, [Stage.FIRST])
+    results.failures.extend(fewer.failures)
+    return medians(fewer, only="cas")
 
 
 def _looked(schedule: Schedule, ours: Tool, options: argparse.Namespace, console: Console) -> Looking | None:
@@ -122,15 +165,15 @@ def chosen(options: argparse.Namespace, programs: Path) -> tuple[list[Tool], dic
         Borg(programs),
         Cas(),
     ]
-    if options.only is not None:
-        unknown = set(options.only) - {tool.name for tool in every}
+    if options.tools is not None:
+        unknown = set(options.tools) - {tool.name for tool in every}
         if unknown:
             sys.exit(f"no such tool: {', '.join(sorted(unknown))}")
     tools, left_out = [], {}
     for tool in every:
         if options.peers_only and tool.name == "cas":
             left_out[tool.name] = "peers only, as asked"
-        elif options.only is not None and tool.name not in options.only:
+        elif options.tools is not None and tool.name not in options.tools:
             left_out[tool.name] = "not asked for"
         elif reason := tool.missing():
             left_out[tool.name] = reason

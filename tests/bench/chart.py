@@ -1,27 +1,18 @@
 """The result as one SVG: horizontal bars, a panel for each question."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 
+from tests.bench.panels import FLOOR, OURS, PEER, Panel
 from tests.bench.report import Report
 from tests.bench.tools import Stage
 
 WIDTH, LABEL, VALUE, BAR, GAP = 860, 230, 90, 22, 6
-OURS, FLOOR, PEER = "#0f766e", "#cbd5e1", "#94a3b8"
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """One question and its bars: (label, length, text beside it, colour)."""
-
-    title: str
-    bars: Sequence[tuple[str, float, str, str]]
 
 
 def svg(report: Report) -> str:
     """A chart that needs nothing else: no script, no font, no other file."""
-    panels = [panel for panel in _panels(report) if panel.bars]
+    more = [panel for found in report.groups.values() for panel in found.panels()]
+    panels = [panel for panel in (*_panels(report), *more) if panel.bars]
     parts = []
     y = 34
     for panel in panels:

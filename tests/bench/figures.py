@@ -30,6 +30,11 @@ class Figure:
     met: bool | None
 
 
+def part(ratio: float) -> str:
+    """A ratio as a part of what it is compared with: 1/30.0; one above 1 as it is."""
+    return f"{ratio:.2f}" if ratio >= 1 else f"1/{1 / ratio:.1f}"
+
+
 def figures(
     full: Summaries,
     quarter: Summaries,

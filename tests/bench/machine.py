@@ -13,8 +13,13 @@ def description() -> dict[str, object]:
         "memory": _field("/proc/meminfo", "MemTotal"),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "load": [round(value, 2) for value in os.getloadavg()],
+        "load": load(),
     }
+
+
+def load() -> list[float]:
+    """Processes that ran or waited to, on average over 1, 5 and 15 minutes."""
+    return [round(value, 2) for value in os.getloadavg()]
 
 
 def _field(file: str, name: str) -> str:

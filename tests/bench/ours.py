@@ -38,18 +38,21 @@ class Cas:
     def before(self, stage: Stage, place: Place) -> Pipeline | None:
         if stage is not Stage.FIRST:
             return None
-        return Pipeline([[self._cas, "init", place.repository.as_uri()]], self._environment(place))
+        return self.command(place, "init", place.repository.as_uri())
+
+    def command(self, place: Place, *words: str, to: str = "output") -> Pipeline:
+        """Any command of ours; `to`: the file in the scratch directory that gets what it prints."""
+        return Pipeline([[self._cas, *words]], self.environment(place), place.scratch / to)
 
     def pipeline(self, stage: Stage, place: Place) -> Pipeline:
-        if stage is Stage.RESTORE:
-            command = [self._cas, "restore", "1", "--into", place.target, "--yes", "--json"]
-        elif stage is Stage.REPAIR:
-            command = [self._cas, "restore", "latest", "--table", REPAIRED, "--yes", "--json"]
-        else:
-            command = [self._cas, "snapshot", "--reason", f"bench, {stage}", "--json"]
-        return Pipeline([command], self._environment(place), place.scratch / f"{stage}.json")
+        words = {
+            Stage.RESTORE: ("restore", "1", "--into", place.target, "--yes"),
+            Stage.REPAIR: ("restore", "latest", "--table", REPAIRED, "--yes"),
+        }.get(stage, ("snapshot", "--reason", f"bench, {stage}"))
+        return self.command(place, *words, "--json", to=f"{stage}.json")
 
-    def _environment(self, place: Place) -> dict[str, str]:
+    def environment(self, place: Place) -> dict[str, str]:
+        """What says where everything is."""
         return {
             "CAS_STORE": place.repository.as_uri(),
             "CAS_CATALOG": place.catalog,

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.figures import Figure, Summaries
+from tests.bench.groups import Found, Group
 from tests.bench.rounds import Results
 from tests.bench.samples import Summary
 from tests.bench.tools import Stage, Tool
@@ -32,6 +33,7 @@ class Report:
     results: Results
     full: Summaries
     quarter: Summaries
+    groups: Mapping[Group, Found]
     figures: Sequence[Figure]
 
     def label(self, name: str, stage: Stage) -> str:
@@ -59,11 +61,14 @@ def show(report: Report, console: Console) -> None:
             f"{report.label(name, stage)}, {stage} version of {report.records // 4:,} products:"
             f" {summary.seconds:.1f} s, {summary.peak_bytes / 1e6:.0f} MB of memory"
         )
+    for found in report.groups.values():
+        for table in found.tables():
+            console.print(table)
     noise = report.results.noise
     console.print(
         "Noise of the machine: the same bare COPY took "
         + ", ".join(f"{seconds:.2f}" for seconds in noise)
-        + f" s at start, middle and end of the rounds: {max(noise) / min(noise) - 1:.0%} between extremes."
+        + f" s, from the beginning to the end of the run: {max(noise) / min(noise) - 1:.0%} between extremes."
     )
     console.print("CPU is that of the tool's own processes; the database server's is beside it.")
     for name, equal in report.results.restored_equal.items():
@@ -93,6 +98,7 @@ def document(report: Report) -> dict[str, object]:
         "repairs": [asdict(repair) for repair in report.results.repairs],
         "repaired_equal": report.results.repaired_equal,
         "figures": [asdict(figure) for figure in report.figures],
+        "groups": {group.value: found.document() for group, found in report.groups.items()},
         "medians": [
             {"tool": tool, "stage": str(stage), **asdict(summary)}
             for (tool, stage), summary in report.full.items()

@@ -1,6 +1,5 @@
 """The schedule: rounds in which every tool does every stage, each round starting with another tool."""
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,14 +11,12 @@ from cas.postgres.demo_platform import vacuum
 from tests.bench import measure
 from tests.bench.repairs import Repair, damage, repair_of
 from tests.bench.samples import Sample, rotated
+from tests.bench.sampling import sampled
 from tests.bench.server import BenchServer
 from tests.bench.tools import Place, Stage, Tool
 
 CHANGED_SHARE = 0.001
 """Of the products, at random, between the first version and the second."""
-
-_BACKEND_EXIT_SECONDS = 0.2
-"""A server's process outlives its client a little; its CPU time counts when it has ended."""
 
 
 @dataclass(slots=True)
@@ -54,12 +51,12 @@ class Schedule:
         for number in range(rounds):
             places = {tool.name: self.place(tool, number) for tool in self.tools}
             self.server.fresh("bench_catalog")
-            self._probe(results, number)
+            self.probe(results, number)
             for stage in Stage:
                 if stage not in stages:
                     continue
                 if stage is Stage.SECOND:
-                    self._probe(results, number)
+                    self.probe(results, number)
                     self._change(number)
                 for tool in rotated(self.tools, number):
                     if stage in tool.stages and (tool.name, stage) not in out:
@@ -73,7 +70,7 @@ class Schedule:
                             self.tell(results.failures[-1])
             for tool in self.tools:
                 rmtree(places[tool.name].scratch.parent)
-        self._probe(results, rounds)
+        self.probe(results, rounds)
         return results
 
     def place(self, tool: Tool, number: int) -> Place:
@@ -100,7 +97,7 @@ class Schedule:
         if stage is Stage.REPAIR and tool.name == "cas":
             original = self.server.digest(self.database, self.queries)
             self.tell(f"{damage(self.server.url(self.database), seed=2000 + number):,} products damaged")
-        sample = self._measured(tool, stage, place)
+        sample = sampled(self.server, tool.pipeline(stage, place), place)
         results.samples[tool.name, stage].append(sample)
         self.tell(
             f"round {number + 1}, {stage}: {tool.stages[stage]}: {sample.seconds:.1f} s,"
@@ -116,28 +113,10 @@ class Schedule:
                 results.restored_equal[tool.name] = restored == original
             self.server.drop("bench_target")
 
-    def _measured(self, tool: Tool, stage: Stage, place: Place) -> Sample:
-        before = measure.stored(place.repository)
-        self.server.settle()
-        server_before = self.server.cpu_seconds()
-        cost = measure.run(tool.pipeline(stage, place), errors=place.scratch / "errors")
-        time.sleep(_BACKEND_EXIT_SECONDS)
-        server_after = self.server.cpu_seconds()
-        after = measure.stored(place.repository)
-        server = None if server_before is None or server_after is None else server_after - server_before
-        return Sample(
-            seconds=cost.seconds,
-            cpu_seconds=cost.cpu_seconds,
-            server_cpu_seconds=server,
-            peak_bytes=cost.peak_bytes,
-            stored_bytes=after.bytes - before.bytes,
-            objects=after.written_since(before),
-        )
-
-    def _probe(self, results: Results, number: int) -> None:
+    def probe(self, results: Results, number: int) -> None:
         """The bare COPY once more: what the machine itself varies by."""
         place = self.place(self.floor, number)
-        sample = self._measured(self.floor, Stage.FIRST, place)
+        sample = sampled(self.server, self.floor.pipeline(Stage.FIRST, place), place)
         rmtree(place.scratch.parent)
         results.noise.append(sample.seconds)
         results.samples[self.floor.name, Stage.FIRST].append(sample)

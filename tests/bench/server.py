@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from cas.postgres.embedded.server import EmbeddedServer
 
@@ -39,6 +40,19 @@ class BenchServer:
         """An empty database of this name; one that was there is dropped. Returns its URL."""
         self.drop(database)
         return self._server.ensure_database(database)
+
+    def copy(self, database: str, name: str) -> str:
+        """A copy of a database that nobody is connected to; one of this name is dropped. Returns its URL."""
+        self.drop(name)
+        with psycopg.connect(self._server.url(), autocommit=True) as connection:
+            made, of = sql.Identifier(name), sql.Identifier(database)
+            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(made, of))
+        return self._server.url(name)
+
+    @staticmethod
+    def database_of(url: str) -> str:
+        """The name that a URL of this server ends with."""
+        return str(conninfo_to_dict(url)["dbname"])
 
     def drop(self, database: str) -> None:
         with psycopg.connect(self._server.url(), autocommit=True) as connection:

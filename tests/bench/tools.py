@@ -17,7 +17,7 @@ class Stage(StrEnum):
     RESTORE = "restore"
     """The first version, into an empty database."""
     SECOND = "second"
-    """After some records changed at random; by full read, as after the first."""
+    """After some records changed at random, found by the age of rows."""
     REPAIR = "repair"
     """A thousand records of one table were damaged: they come back."""
 

@@ -139,7 +139,7 @@ class PostgresStage:
             DELETE FROM cas.restore_entities; DELETE FROM cas.restores;
             SELECT setval('cas.restores_number_seq', 1, false);
             DELETE FROM cas.policies; DELETE FROM cas.watches;
-            DELETE FROM cas.version_marks; DELETE FROM cas.incidents;
+            DELETE FROM cas.version_marks; DELETE FROM cas.incidents; DELETE FROM cas.anomalies;
             SELECT setval('cas.incidents_number_seq', 1, false);
             DELETE FROM cas.version_omissions; DELETE FROM cas.version_entities;
             DELETE FROM cas.pins; DELETE FROM cas.packs;

@@ -11,7 +11,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cas.catalog.model import SessionHandle, Trigger, Version, VersionFilter, VersionKind, VersionState
+from cas.catalog.model import (
+    Anomaly,
+    CountKind,
+    SessionHandle,
+    Trigger,
+    Version,
+    VersionFilter,
+    VersionKind,
+    VersionResult,
+    VersionState,
+)
 from cas.errors import CasError
 from tests.catalog.conftest import postgres_stage_on
 from tests.catalog.stages import MemoryStage, PostgresStage, Stage
@@ -40,6 +50,17 @@ class Run:
 
 
 Operation = Callable[[Run], object]
+
+
+def varied(seed: int, state: VersionState = VersionState.COMPLETE) -> VersionResult:
+    """Some are counted, and some of these are unusual."""
+    made = result(seed, state=state)
+    if seed % 3 == 0:
+        return made
+    first = replace(made.entities[0], inserted=seed, updated=0, deleted=2)
+    counted = replace(made, entities=(first, *made.entities[1:]))
+    unusual = Anomaly(first.label, CountKind.DELETED, 2, 10, None, f"2 of 10 in {seed}")
+    return counted if seed % 3 == 1 else replace(counted, anomalies=(unusual,))
 
 
 @st.composite
@@ -73,7 +94,7 @@ def whole_versions(draw: st.DrawFn) -> Operation:
         session = run.sessions[-1].id
         catalog.describe_source(session, f"db{seed % 2}", "18", f"s{seed % 3}")
         catalog.register_pack(session, pack(100 + len(run.sessions)))
-        return without_times(catalog.commit(session, result(seed), journal=0))
+        return without_times(catalog.commit(session, varied(seed), journal=0))
 
     return take
 
@@ -87,8 +108,8 @@ def steps(draw: st.DrawFn) -> Operation:
         lambda run: run.stage.catalog.register_pack(run.session(turn), pack(seed)),
         lambda run: run.stage.catalog.prepare(run.session(turn)),
         lambda run: run.stage.catalog.renew(run.session(turn)),
-        lambda run: run.stage.catalog.commit(run.session(turn), result(seed, state=state), journal=seed % 2),
-        lambda run: run.stage.catalog.commit(run.session(turn), result(seed, state=state), journal=0),
+        lambda run: run.stage.catalog.commit(run.session(turn), varied(seed, state), journal=seed % 2),
+        lambda run: run.stage.catalog.commit(run.session(turn), varied(seed, state), journal=0),
         lambda run: run.stage.catalog.fail(run.session(turn), "TIMEOUT", f"because of {seed}"),
         lambda run: run.stage.catalog.describe_source(run.session(turn), f"db{seed % 2}", "18", "s"),
         lambda run: run.stage.catalog.adopt([adopted(number, seed, seed + 1)], journal=seed % 3),
@@ -109,6 +130,7 @@ def filters(draw: st.DrawFn) -> VersionFilter:
         text=draw(words | st.sampled_from(["GRÖSSE", "%", "2", "run"])),
         limit=draw(st.integers(1, 4)),
         before=draw(st.none() | st.integers(1, 8)),
+        unusual=draw(st.booleans()),
     )
 
 
@@ -142,7 +164,14 @@ def seen(run: Run, asked: list[VersionFilter]) -> list[object]:
     pages += [VersionFilter(since=moment) for moment in moments] + [VersionFilter(until=m) for m in moments]
     listed = [[without_times(version) for version in catalog.versions(page)] for page in pages]
     newest = [without_times(catalog.latest(*source)) for source in ((), ("s1",), ("s2", "db1"), ("", "db0"))]
-    return [numbers, whole, listed, newest, catalog.live_packs(), catalog.journal()]
+    newest.append(without_times(catalog.latest("s1", "db1", [VersionKind.FULL, VersionKind.SELECTED])))
+    asked_of = [("table", "public.products"), ("table", "public.suppliers"), ("sequences", "sequences")]
+    pasts = [
+        [list(past) for past in catalog.entity_pasts(number, asked_of, limit)]
+        for number in numbers
+        for limit in (1, 3)
+    ]
+    return [numbers, whole, listed, newest, pasts, catalog.live_packs(), catalog.journal()]
 
 
 @pytest.fixture(scope="module")

@@ -82,6 +82,8 @@ def test_from_a_mass_update_back_and_forth(taken: Place, shop: str) -> None:
     assert (products["version_records"], products["live_records"]) == (RECORDS, RECORDS - 5)
     assert products["after_records"] == RECORDS
     assert by_label["public.suppliers"]["deletes"] == 1
+    assert (products["read_by"], products["rows_read"]) == ("xmin", RECORDS // 3 - 1)
+    assert products["read_reason"].startswith("written since version 1")
     assert plan["estimate"]["basis"] == "no restore was measured yet"
     assert everything(shop) == spoiled, "a plan only looks"
     assert {event["event"] for event in planned.events} == {"progress"}
@@ -89,7 +91,7 @@ def test_from_a_mass_update_back_and_forth(taken: Place, shop: str) -> None:
 
     dry = taken("restore", "1", "--dry-run")
     assert dry.code == 0, dry
-    for words in ("public.products", "insert", "price", "→", "no restore was measured yet", "risk", "hash"):
+    for words in ("public.products", "insert", "price", "→", "compared", "by xmin", "risk", "hash"):
         assert words in dry.out, words
     assert everything(shop) == spoiled
 

@@ -15,14 +15,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.bench import measure
-from tests.bench.__main__ import arguments, chosen
+from tests.bench import captured, hours, measure, ways_back
+from tests.bench.__main__ import arguments, chosen, wanted_groups
+from tests.bench.captured import Captured, why_not_captured
 from tests.bench.figures import Figure, Summaries, figures
+from tests.bench.groups import Group, works
+from tests.bench.hours import Hour, Month
 from tests.bench.looking import Looking
 from tests.bench.measure import Pipeline, StepFailed, run
 from tests.bench.repairs import Repair
 from tests.bench.samples import Sample, rotated, summarise
 from tests.bench.tools import Stage
+from tests.bench.ways_back import Back, Way
 from tests.servers.postgres import temporary_directory
 
 MB = 1_000_000
@@ -145,6 +149,74 @@ class TestFigures:
         assert by_name["first version, objects written"].met is True
 
 
+def met(found: list[Figure]) -> list[bool | None]:
+    return [figure.met for figure in found]
+
+
+class TestGroupsOfFigures:
+    """Each group's limits, exactly reached and just missed."""
+
+    def captured(self, seconds: float, stored: int, objects: int) -> Captured:
+        ours = summarise([sample(seconds, stored=stored, objects=objects)])
+        restic = summarise([sample(6.0, stored=162 * MB)])
+        return Captured(1000, ours, ours, ours, [0.1], restic)
+
+    def test_a_version_by_capture(self) -> None:
+        assert met(self.captured(0.2, 512_000, 3).figures()) == [True] * 3
+        assert met(self.captured(0.21, 513_000, 4).figures()) == [False] * 3
+        reached = [figure.reached for figure in self.captured(0.2, 512_000, 3).figures()]
+        assert reached == ["1/30.0", "512 (restic 162,000)", "3"]
+
+    def test_without_restic_only_the_time_is_not_measured(self) -> None:
+        ours = summarise([sample(9.0, stored=1000, objects=1)])
+        assert met(Captured(1000, ours, ours, ours, [0.1], None).figures()) == [None, True, True]
+
+    def month(self, stored: int, seconds: list[float]) -> Month:
+        samples = [Hour(number, sample(one)) for number, one in enumerate(seconds)]
+        return Month(720, 1000, 200 * MB, stored, 2000, 172 * MB, 900.0, samples)
+
+    def test_a_month_of_versions(self) -> None:
+        assert met(self.month(344 * MB, [1.0]).figures()) == [True]
+        assert met(self.month(345 * MB, [1.0]).figures()) == [False]
+        assert self.month(344 * MB, [1.0]).bytes_per_change == 200
+
+    def test_whether_versions_get_slower(self) -> None:
+        grown = self.month(1, [1.0, 1.2, 5.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 3.0, 3.5, 4.0])
+        assert grown.quarters == (1.2, 3.5)
+        assert self.month(1, [2.0]).quarters == (2.0, 2.0)
+
+    def test_ways_back(self) -> None:
+        for xmin, capture, reached in ((2.0, 0.5, True), (2.01, 0.51, False)):
+            seconds = {Way.SCAN: 9.0, Way.XMIN: xmin, Way.CAPTURE: capture}
+            restores = {way: summarise([sample(one)]) for way, one in seconds.items()}
+            found = Back(
+                restores, restores, dict.fromkeys(Way, 1000), summarise([sample(10.0)]), is_equal=True
+            )
+            assert met(found.figures()) == [reached, reached]
+
+    def test_what_was_not_measured_is_neither_reached_nor_missed(self) -> None:
+        for found in (captured.figures(None), hours.figures(None, 720), ways_back.figures(None)):
+            assert found
+            assert {(figure.met, figure.reached) for figure in found} == {(None, "")}
+
+    @pytest.mark.parametrize("read_by", ["capture", "xmin", "scan"])
+    def test_a_version_that_was_read_in_another_way_is_no_sample(self, read_by: str, tmp_path: Path) -> None:
+        entities = [
+            {"label": "public.suppliers", "read_by": "scan", "read_reason": "other"},
+            {"label": "public.products", "read_by": read_by, "read_reason": "why"},
+        ]
+        receipt = tmp_path / "snapshot.json"
+        receipt.write_text(json.dumps({"version": {"entities": entities}}))
+        assert why_not_captured(receipt) == ("" if read_by == "capture" else f"by {read_by}, why")
+
+    def test_groups_can_be_measured_alone(self) -> None:
+        assert wanted_groups(arguments([]), ["cas"]) == set(Group)
+        assert wanted_groups(arguments(["--only", "hours", "back"]), ["cas"]) == {Group.HOURS, Group.BACK}
+        assert wanted_groups(arguments([]), ["restic"]) == {Group.ROUNDS}
+        assert Group.HOURS not in works(arguments(["--hours", "0"]))
+        assert {*works(arguments([])), Group.ROUNDS, Group.MEMORY, Group.LOOKING} == set(Group)
+
+
 class TestMeasuring:
     def test_peak_memory_is_the_programs_and_not_the_harness(self, tmp_path: Path) -> None:
         ballast = bytearray(200 * MB)
@@ -234,4 +306,25 @@ def test_a_small_run_against_the_peers_that_are_here(short_directory: Path) -> N
     assert found["rows"]["products"] == 2000
     assert measured["dump", "first"]["stored_bytes"] > 100_000
     assert "Left out: cas" in done.stdout
+    ElementTree.parse(next((short_directory / "out").glob("*.svg")))
+
+
+def test_a_small_version_by_capture(short_directory: Path) -> None:
+    command = [sys.executable, "-m", "tests.bench", "--records", "2000", "--runs", "1", "--only", "capture"]
+    done = subprocess.run(
+        [*command, "--directory", str(short_directory), "--output", str(short_directory / "out")],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [path.name for path in short_directory.iterdir()] == ["out"]
+    found = json.loads(next((short_directory / "out").glob("*.json")).read_text())
+    measured = found["groups"]["capture"]
+    assert measured["changed"] == 2
+    assert measured["ours"]["stored_bytes"] > measured["idle"]["stored_bytes"] > 0
+    assert min(measured["ours"]["seconds"], measured["start"]["seconds"], *measured["running"]) > 0
+    assert len(found["noise_seconds"]) == 2
+    assert {figure["name"].partition(",")[0] for figure in found["figures"]} == {"version by capture"}
+    assert {one["tool"] for one in found["medians"]} <= {"copy"}
     ElementTree.parse(next((short_directory / "out").glob("*.svg")))

@@ -9,6 +9,7 @@ from cas.catalog.interface import Catalog
 from cas.catalog.model import (
     AdoptedVersion,
     Base,
+    EntityPast,
     Incident,
     NewPack,
     NewVersion,
@@ -16,6 +17,7 @@ from cas.catalog.model import (
     SessionHandle,
     Version,
     VersionFilter,
+    VersionKind,
     VersionResult,
     VersionRoots,
 )
@@ -178,9 +180,14 @@ class GatedCatalog:
         self._gate.after("version")
         return answer
 
-    def latest(self, source_system_identifier: str = "", source_database: str = "") -> Version | None:
+    def latest(
+        self,
+        source_system_identifier: str = "",
+        source_database: str = "",
+        kinds: Sequence[VersionKind] = (),
+    ) -> Version | None:
         self._gate.before("latest")
-        answer = self.inner.latest(source_system_identifier, source_database)
+        answer = self.inner.latest(source_system_identifier, source_database, kinds)
         self._gate.after("latest")
         return answer
 
@@ -188,6 +195,14 @@ class GatedCatalog:
         self._gate.before("entity_roots")
         answer = self.inner.entity_roots(name)
         self._gate.after("entity_roots")
+        return answer
+
+    def entity_pasts(
+        self, version: int, entities: Sequence[tuple[str, str]], limit: int
+    ) -> Sequence[Sequence[EntityPast]]:
+        self._gate.before("entity_pasts")
+        answer = self.inner.entity_pasts(version, entities, limit)
+        self._gate.after("entity_pasts")
         return answer
 
     def bases(self, limit: int = 20) -> Sequence[Base]:

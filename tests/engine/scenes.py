@@ -31,13 +31,13 @@ Records = dict[str, Mapping[bytes, bytes] | Counter[bytes]]
 class World:
     """What is durable. Every call of `open` is a new process with an empty cache, unless one is given.
 
-    Keys and salts are the same in every run.
+    Keys and salts are the same in every run, and for every seed others.
     """
 
-    def __init__(self, store: Store | None = None) -> None:
+    def __init__(self, store: Store | None = None, seed: int = 7) -> None:
         self.clock = TickingClock()
         self.store = store or MemoryStore()
-        self.environment = Environment(now=self.clock, entropy=random.Random(7).randbytes)
+        self.environment = Environment(now=self.clock, entropy=random.Random(seed).randbytes)
         config = create_repository(self.store, self.environment)
         self.history = History()
         self.catalog = MemoryCatalog(self.clock)

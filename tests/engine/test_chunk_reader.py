@@ -25,6 +25,7 @@ from cas.ids import ChunkId, ChunkKind, PackName, pack_name, short
 from cas.limits import LARGE_VALUE_BYTES, MAX_DELTA_DEPTH, MIB
 from cas.store.interface import FaultKind, StoreFault
 from cas.store.memory import MemoryStore
+from cas.tree.nodes import Leaf
 from tests.engine.packs import KEY, Packing, ids_of, pack_of, payloads
 from tests.engine.reading import reader_of
 from tests.store.faulty import FOREVER, FaultyStore
@@ -106,7 +107,7 @@ def test_a_pack_that_goes_while_many_are_read_is_replaced_by_a_copy(
     store: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its trailer was read, and has left the memory again when the frames are asked for."""
-    monkeypatch.setattr(trailers, "KEPT_LAYOUTS", 1)
+    monkeypatch.setattr(trailers, "KEPT_LAYOUT_BYTES", 1)
     parts = [PLAINS[:100], PLAINS[100:200], PLAINS[200:]]
     packs = [pack_of(part, store=store, salt=number) for number, part in enumerate(parts)]
     copy = pack_of(PLAINS, store=store, salt=9)
@@ -457,6 +458,24 @@ def test_pieces_must_have_the_length_of_their_value(store: FaultyStore) -> None:
     with pytest.raises(CorruptData) as caught:
         reader.value(ValueRef(bad_id, is_large=True), ChunkKind.ENTITIES)
     assert caught.value.kind == "malformed"
+
+
+def test_lengths_are_told_without_reading(store: FaultyStore) -> None:
+    pieces = [b"p" * LARGE_VALUE_BYTES, b"the rest"]
+    packing = Packing(store=store)
+    piece_ids = packing.put(ChunkKind.PIECE, pieces)
+    (large_id,) = packing.put(ChunkKind.LARGE, [encode_large(LARGE_VALUE_BYTES + 8, piece_ids)])
+    packs = [*copies(store, 2), *packing.close()]
+    reader = reader_of(store, packs)
+    leaves = [Leaf(IDS[7]), Leaf(large_id, 1, is_large=True), Leaf(IDS[3]), Leaf(IDS[7])]
+    expected = [len(PLAINS[7]), LARGE_VALUE_BYTES + 8, len(PLAINS[3]), len(PLAINS[7])]
+    assert reader.lengths(leaves) == expected
+    ranges = [call for call in store.calls if call.operation == "get_range"]
+    assert reader.lengths([Leaf(one) for one in IDS]) == list(map(len, PLAINS))
+    assert [call for call in store.calls if call.operation == "get_range"] == ranges
+    with pytest.raises(CorruptData) as caught:
+        reader.lengths([Leaf(IDS[0]), *map(Leaf, ids_of([b"stranger"]))])
+    assert caught.value.kind == "missing"
 
 
 def test_several_threads_read_at_once(store: FaultyStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,10 @@ def run(world: World, catalog: Catalog | None = None) -> RebuildReport:
 def kept(version: Version) -> Version:
     """What must be the same afterwards: all but how long it took, what is counted another way, and how many
     records changed, which only the catalog knows."""
-    entities = tuple(replace(one, inserted=None, updated=None, deleted=None) for one in version.entities)
+    entities = tuple(
+        replace(one, inserted=None, updated=None, deleted=None, compared_with=None)
+        for one in version.entities
+    )
     return replace(
         version, finished_at=None, duration_seconds=None, stored_bytes=None, retries=0, entities=entities
     )

@@ -1,13 +1,13 @@
 """The tree depends on its content only, and its operations agree with a plain dict."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cas.format.node import parse_node
+from cas.format.node import Node, parse_node
 from cas.ids import ChunkId
 from cas.limits import MAX_NODE_ENTRIES
 from cas.tree.build import TreeBuilder
@@ -68,6 +68,36 @@ def test_what_an_edit_writes_need_not_be_readable_yet(
     apart = TreeStore(stored, written, store.boundary)
     expected = build(store_with(MemoryNodes(), bits), apply(content, edits))
     assert edit_tree(apart, root.id, sorted(edits.items())) == expected
+
+
+class Remembering(MemoryNodes):
+    """Remembers what it was asked for: together with others, or alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.together: set[ChunkId] = set()
+        self.alone: set[ChunkId] = set()
+
+    def nodes(self, ids: Sequence[ChunkId]) -> Sequence[Node]:
+        (self.together if len(ids) > 1 else self.alone).update(
+            one for one in ids if one not in self.together | self.alone
+        )
+        return super().nodes(ids)
+
+
+def test_the_nodes_of_many_edits_are_read_together() -> None:
+    """A reader that remembers what it just read is asked for few nodes alone."""
+    rng = random.Random(3)
+    content = {b"%06d" % number: Leaf(ChunkId(rng.randbytes(32))) for number in range(20_000)}
+    nodes = Remembering()
+    store = store_with(nodes, 4)
+    root = build(store, content)
+    edits = {key: Leaf(ChunkId(rng.randbytes(32))) for key in rng.sample(sorted(content), 3000)}
+    assert edit_tree(store, root.id, sorted(edits.items())) == build(
+        store_with(MemoryNodes(), 4), content | edits
+    )
+    assert len(nodes.together) > 900
+    assert len(nodes.alone) < 10
 
 
 @given(contents, contents)

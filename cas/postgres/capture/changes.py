@@ -2,6 +2,9 @@
 
 The keys are put in order by the server, which may use disk for it, and each is looked up: the settings leave
 the planner no other way. So a table is read as often as keys were written, however large it is.
+
+A log that is truncated, or dropped and made anew, is empty for snapshots from before. So before it is read
+its seal is looked at again, by the same transaction, which from then on keeps the log as it is.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,6 +13,7 @@ from contextlib import closing, contextmanager
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from cas.errors import SourceChanged
 from cas.postgres.capture.keys import LogKey
 from cas.postgres.capture.naming import SEAL, log_name
 from cas.postgres.connecting import server_encoding
@@ -32,14 +36,22 @@ class CapturedChanges:
     connection is used again."""
 
     def __init__(
-        self, connection: psycopg.Connection, table: Table, keys: Sequence[LogKey], base: str, written: int
+        self,
+        connection: psycopg.Connection,
+        table: Table,
+        keys: Sequence[LogKey],
+        base: str,
+        written: int,
+        seal: str,
     ) -> None:
+        """`seal`: the transaction that sealed the log."""
         self._connection = connection
         self._table = table
         self._keys = keys
         self._base = base
         self._encoding = server_encoding(connection)
         self._written = written
+        self._seal = seal
 
     @property
     def written(self) -> int:
@@ -47,7 +59,7 @@ class CapturedChanges:
 
     def on(self, connection: psycopg.Connection) -> "CapturedChanges":
         """The same by another connection of the same snapshot, so that both iterators can run at once."""
-        return CapturedChanges(connection, self._table, self._keys, self._base, self._written)
+        return CapturedChanges(connection, self._table, self._keys, self._base, self._written, self._seal)
 
     def batches(self) -> Iterator[RecordBatch]:
         return self._split(self._records_statement())
@@ -71,10 +83,24 @@ class CapturedChanges:
         pgconn = self._connection.pgconn
         run(pgconn, _BEFORE % self._encoding.encode(), where=where)
         try:
+            self._require_seal(where)
             yield self._connection
         finally:
             if pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
                 run(pgconn, _BACK, where=where)
+
+    def _require_seal(self, where: str) -> None:
+        statement = b"SELECT xid FROM %b WHERE operation = '%b'" % (self._log, SEAL.encode())
+        found = run(self._connection.pgconn, statement, where=where)
+        seals = [found.get_value(row, 0) for row in range(found.ntuples)]
+        if seals != [self._seal.encode()]:
+            raise SourceChanged(
+                "the log of changes was emptied while it was read", where=where, hint="Start again"
+            )
+
+    @property
+    def _log(self) -> bytes:
+        return f"{CAPTURE_SCHEMA}.{log_name(self._table.oid)}".encode()
 
     def _keys_statement(self) -> bytes:
         texts = b", ".join(b"%b AS t%d" % (_text(key), key.number) for key in self._keys)
@@ -125,7 +151,6 @@ class CapturedChanges:
 
     def _written_keys(self) -> bytes:
         """All keys that the log has, as often as they stand in it."""
-        log = f"{CAPTURE_SCHEMA}.{log_name(self._table.oid)}".encode()
         sides = []
         for letter in (b"k", b"o"):
             arrays = b", ".join(
@@ -134,7 +159,7 @@ class CapturedChanges:
             sides.append(
                 b"SELECT %b FROM %b AS l WHERE l.operation <> '%b' AND l.%b1 IS NOT NULL"
                 b" AND NOT pg_catalog.pg_visible_in_snapshot(l.xid, '%b'::pg_catalog.pg_snapshot)"
-                % (arrays, log, SEAL.encode(), letter, self._base.encode("ascii"))
+                % (arrays, self._log, SEAL.encode(), letter, self._base.encode("ascii"))
             )
         return b" UNION ALL ".join(sides)
 

@@ -22,7 +22,7 @@ from cas.postgres.capture.making import (
 )
 from cas.postgres.capture.naming import LOST
 from cas.postgres.capture.patience import CaptureOptions, patiently, run_sql
-from cas.postgres.capture.seals import log_oid, set_seal
+from cas.postgres.capture.seals import log_oid, set_seal, standing
 from cas.postgres.capture.wholeness import flaw_of
 from cas.postgres.connecting import connect, shown_url
 from cas.postgres.faults import faults_of
@@ -125,7 +125,7 @@ def _make(connection: psycopg.Connection, table: Table, options: CaptureOptions)
         run_sql(connection, statement)
     log = log_oid(connection, table.oid)
     assert log is not None, "it was made in this transaction"
-    set_seal(connection, table, family, log, is_first=True)
+    set_seal(connection, table, standing(connection, table, family, log), is_first=True)
 
 
 def lock_family(connection: psycopg.Connection, family: Sequence[Relation]) -> None:

@@ -2,6 +2,9 @@
 
 Deleting waits for nobody of the platform and makes nobody wait. Calls for one platform are made one after the
 other: what one deletes is what all positions have passed, and no position may come into being beside it.
+
+First comes the seal, in a transaction of its own, then the position and the deleting: who dies between leaves
+a seal that counts for later readers only, or none, and never a position beside a seal that holds no longer.
 """
 
 from collections.abc import Sequence
@@ -11,10 +14,11 @@ from datetime import timedelta
 
 import psycopg
 
-from cas.postgres.capture.families import family_of
+from cas.errors import CasError, ConnectionFailed
+from cas.postgres.capture.families import family_of, obstacle_of
 from cas.postgres.capture.naming import POSITIONS, SEAL, WATERMARKS, log_name
 from cas.postgres.capture.patience import CaptureOptions, patiently, run_sql
-from cas.postgres.capture.seals import log_oid, seal_of, set_seal, standing
+from cas.postgres.capture.seals import break_seal, log_oid, seal_of, set_seal, standing
 from cas.postgres.capture.snapshots import COVERS, checked
 from cas.postgres.capture.wholeness import flaw_of
 from cas.postgres.connecting import connect, shown_url
@@ -81,19 +85,32 @@ def prune(
     on.
 
     tables: (schema, name) of those that the version holds; None: all. Where a log had become doubtful and all
-    of its capture is whole again, it is sealed anew, which counts for later versions. Raises as faults do;
-    nothing is lost then, but later versions scan.
+    of its capture is whole again, it is sealed anew, which counts for later versions. Raises as faults do,
+    after all other tables were told; nothing is lost then, but later versions read more.
     """
     chosen, bounds = options or CaptureOptions(), limits or LogLimits()
+    where = shown_url(url)
     deleted = forgotten = 0
     sealed = []
+    failures: list[CasError] = []
     with closing(connect(url, chosen.connection)) as connection:
         for table in _logged(connection, tables):
             work = _Work(connection, table, repository_id, checked(snapshot), bounds)
-            if patiently(connection, chosen, work.run, where=shown_url(url)):
+            try:
+                is_done = patiently(connection, chosen, work.seal, where=where) and patiently(
+                    connection, chosen, work.run, where=where
+                )
+            except ConnectionFailed:
+                raise
+            except CasError as error:
+                failures.append(error)
+                continue
+            sealed += [table.entity.label] if work.is_sealed else []
+            if is_done:
                 deleted += work.deleted
                 forgotten += work.forgotten
-                sealed += [table.entity.label] if work.is_sealed else []
+    if failures:
+        raise failures[0]
     return Pruned(deleted, forgotten, tuple(sealed))
 
 
@@ -117,7 +134,7 @@ def _logged(connection: psycopg.Connection, tables: Sequence[tuple[str, str]] | 
 
 
 class _Work:
-    """One table, in one transaction."""
+    """One table, in two transactions."""
 
     def __init__(
         self,
@@ -136,10 +153,28 @@ class _Work:
         self.forgotten = 0
         self.is_sealed = False
 
+    def seal(self) -> None:
+        """Where the log is believed no longer: anew, if all is whole again. A log that nobody should believe
+        now has no seal, lest one that held before is right again when what is in the way has gone."""
+        connection, table = self._connection, self._table
+        self.is_sealed = False
+        run_sql(connection, f"LOCK TABLE {POSITIONS} IN SHARE ROW EXCLUSIVE MODE")
+        log = log_oid(connection, table.oid)
+        if log is None:
+            return
+        family = family_of(connection, table)
+        parts = standing(connection, table, family, log)
+        seal = seal_of(connection, table)
+        is_right = seal is not None and seal.parts == parts
+        if obstacle_of(table, family) or (not is_right and flaw_of(connection, table)):
+            break_seal(connection, table)
+        elif not is_right:
+            set_seal(connection, table, parts, is_first=False)
+            self.is_sealed = True
+
     def run(self) -> None:
         connection, table = self._connection, self._table
         self.deleted = self.forgotten = 0
-        self.is_sealed = False
         run_sql(connection, f"LOCK TABLE {POSITIONS} IN SHARE ROW EXCLUSIVE MODE")
         log = log_oid(connection, table.oid)
         if log is None:
@@ -157,7 +192,6 @@ class _Work:
         if self._is_too_large():
             self.forgotten += connection.execute(_FORGET_OTHERS, asked).rowcount
             self._delete(log)
-        self._seal(log)
 
     def _is_too_large(self) -> bool:
         name = f"{CAPTURE_SCHEMA}.{log_name(self._table.oid)}"
@@ -182,13 +216,3 @@ class _Work:
             self._connection.execute(
                 f"INSERT INTO {WATERMARKS} (log, snapshot) VALUES (%s, %s::pg_snapshot)", [log, oldest[0]]
             )
-
-    def _seal(self, log: int) -> None:
-        connection, table = self._connection, self._table
-        family = family_of(connection, table)
-        seal = seal_of(connection, table)
-        if seal is not None and seal.parts == standing(connection, table, family, log):
-            return
-        if not flaw_of(connection, table):
-            set_seal(connection, table, family, log, is_first=False)
-            self.is_sealed = True

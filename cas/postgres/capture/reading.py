@@ -37,7 +37,7 @@ SELECT pg_snapshot_xmax(%(base)s::text::pg_snapshot) <= pg_snapshot_xmax(pg_curr
 NO_LOG = "not captured"
 NO_RIGHT = "the connected role may not read the log (cas capture install --reader ROLE)"
 UNREADABLE = "the log cannot be read"
-EMPTIED = "the log lost rows in a crash, or was emptied"
+EMPTIED = "the log lost rows in a crash, was emptied, or was not whole at the last version"
 OTHER_HISTORY = "the server was set back to a moment before the last version"
 PRUNED = "the log was pruned further than this repository read, or this repository never told what it read"
 TOO_YOUNG = "it is captured for too short a time"
@@ -78,12 +78,12 @@ def _captured(
     obstacle = obstacle_of(table, family)
     if obstacle:
         return obstacle
-    seal = seal_of(connection, table)
-    if seal is None:
-        return EMPTIED
     flaw = flaw_of_triggers(connection, table, family)
     if flaw:
         return flaw
+    seal = seal_of(connection, table)
+    if seal is None:
+        return EMPTIED
     moved = moved_part(connection, table, family, log, seal)
     if moved:
         return TRUNCATED if moved == REWRITTEN and _was_truncated(connection, table, base) else moved
@@ -102,7 +102,7 @@ def _captured(
         return TOO_YOUNG
     if not is_kept:
         return PRUNED
-    return _read(connection, table, base)
+    return _read(connection, table, base, seal.transaction)
 
 
 def _was_truncated(connection: psycopg.Connection, table: Table, base: str) -> bool:
@@ -120,7 +120,7 @@ def may_read(connection: psycopg.Connection, log: int) -> bool:
         return bool(connection.execute(_MAY_READ, [log]).fetchall()[0][0])
 
 
-def _read(connection: psycopg.Connection, table: Table, base: str) -> CapturedChanges | str:
+def _read(connection: psycopg.Connection, table: Table, base: str, seal: str) -> CapturedChanges | str:
     keys = log_keys(connection, table)
     unfixed = [f"array_position({letter}{k.number}, NULL)" for k in keys if not k.is_fixed for letter in "ko"]
     too_long = f"coalesce({', '.join(unfixed)}) IS NOT NULL" if unfixed else "false"
@@ -137,4 +137,4 @@ def _read(connection: psycopg.Connection, table: Table, base: str) -> CapturedCh
     for is_so, reason in zip(row, (TRUNCATED, TOO_MANY, TOO_LONG), strict=False):
         if is_so:
             return reason
-    return CapturedChanges(connection, table, keys, base, int(row[3]))
+    return CapturedChanges(connection, table, keys, base, int(row[3]), seal)

@@ -4,10 +4,14 @@ It is the log's first row. Unlogged tables are emptied by a crash, and then it i
 each part of what the log relies on, made from rows of the system catalogs and the numbers of the transactions
 that wrote them: nothing can be switched off and on again, dropped and made anew, without moving one.
 
+A name may go to another table and come back. The row type of a table is renamed with it, and moved to
+another schema with it, and is not touched by GRANT as the table's own row is: so its number is in the seal.
+
 A seal counts for readers that saw its transaction. The one of an installation was set under locks that no
 writer held beside it. One that is set later (by pruning, when all is whole again) was not: it counts only for
 readers that saw every transaction end which was under way when it was set. A prepared transaction that
-survived a crash, whose part of the log did not, is such a one.
+survived a crash, whose part of the log did not, is such a one. For that its own number must be younger than
+what it says: what holds is looked at before the transaction writes anything.
 """
 
 from collections.abc import Sequence
@@ -50,13 +54,20 @@ SELECT
       || (SELECT format(' key %%s', i.indkey) FROM pg_index i
           WHERE i.indrelid = %(table)s::oid AND i.indisprimary)),
   (SELECT md5(format('%%s %%s %%s ', c.oid, c.xmin, c.relpersistence)
-              || string_agg(format('%%s %%s %%s', a.attnum, a.atttypid, a.xmin), ' ' ORDER BY a.attnum))
+              || string_agg(format('%%s %%s %%s', a.attnum, a.atttypid, a.xmin), ' ' ORDER BY a.attnum)
+              || (SELECT format(' %%s %%s', l.oid, l.xmin) FROM pg_class l WHERE l.oid = '{LOST}'::regclass)
+              || (SELECT format(' %%s %%s', n.oid, n.xmin) FROM pg_namespace n
+                  WHERE n.nspname = '{CAPTURE_SCHEMA}'))
    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
    WHERE c.oid = %(log)s::oid GROUP BY c.oid, c.xmin, c.relpersistence),
+  (SELECT md5(format('%%s %%s %%s', c.relname, n.nspname, t.xmin))
+   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_type t ON t.oid = c.reltype
+   WHERE c.oid = %(table)s::oid),
   (SELECT md5(string_agg(format('%%s %%s', f.oid, f.relfilenode), ' ' ORDER BY f.oid)) FROM family f)
 """
 
 REWRITTEN = "the table was rewritten"
+OF_ANOTHER_RELEASE = "the log was sealed by another release of cas"
 
 MOVED = (
     "the server's storage was set back, or it is another one",
@@ -65,7 +76,8 @@ MOVED = (
     "a function of the triggers was altered",
     "a partition or a parent was attached or detached",
     "the table was altered",
-    "the log was altered",
+    "the log was altered, or who may write it",
+    "the table was called otherwise, or another one was called so",
     REWRITTEN,
 )
 """Why a log is not believed, by the part of the seal that differs."""
@@ -124,19 +136,24 @@ def moved_part(
     """Why the log is not believed any more, of MOVED; empty where all is as the seal says."""
     now = standing(connection, table, family, log)
     if len(seal.parts) != len(now):
-        return MOVED[-1]
+        return OF_ANOTHER_RELEASE
     moved = [reason for then, this, reason in zip(seal.parts, now, MOVED, strict=True) if then != this]
     return moved[0] if moved else ""
 
 
-def set_seal(
-    connection: psycopg.Connection, table: Table, family: Sequence[Relation], log: int, *, is_first: bool
-) -> None:
-    """Seal the log anew, in the connection's transaction."""
+def break_seal(connection: psycopg.Connection, table: Table) -> None:
+    """The log is not believed by anybody from now on, in the connection's transaction."""
     name = f"{CAPTURE_SCHEMA}.{log_name(table.oid)}"
-    parts = standing(connection, table, family, log)
     with faults_of(table.entity.label):
         connection.execute(f"DELETE FROM {name} WHERE operation = %s".encode(), [SEAL])
+
+
+def set_seal(connection: psycopg.Connection, table: Table, parts: Sequence[str], *, is_first: bool) -> None:
+    """Seal the log anew, in the connection's transaction. `parts`: what `standing` said before anything that
+    the seal relies on was looked at; where is_first is not so, before the transaction wrote anything."""
+    name = f"{CAPTURE_SCHEMA}.{log_name(table.oid)}"
+    break_seal(connection, table)
+    with faults_of(table.entity.label):
         connection.execute(
             f"INSERT INTO {name} (xid, relation, operation, rows, at, seal) VALUES"
             " (pg_current_xact_id(), %s, %s, %s, statement_timestamp(), %s)".encode(),

@@ -43,7 +43,7 @@ def find_pg_dump(server_major: int, setting: Path | None = None) -> DumpProgram:
             raise InvalidInput("this pg_dump does not run", where=str(setting))
         found = [program]
     else:
-        found = [program for path in _candidates() if (program := probe(path)) is not None]
+        found = list(_found(server_major))
     fitting = [program for program in found if program.major >= server_major]
     if not fitting:
         known = ", ".join(sorted({str(program.major) for program in found})) or "none"
@@ -64,6 +64,18 @@ def probe(path: Path) -> DumpProgram | None:
         return None
     match = _VERSION.search(done.stdout.decode("utf-8", "replace"))
     return DumpProgram(path, int(match[1])) if done.returncode == 0 and match else None
+
+
+def _found(server_major: int) -> Iterator[DumpProgram]:
+    """All of them; of the server's own version the first one alone. Those whose place names this version are
+    asked first: what stands on the PATH is often a script, whose start takes longer than a small dump."""
+    named = re.compile(rf"(?<!\d){server_major}(?!\d)")
+    for path in sorted(_candidates(), key=lambda path: named.search(str(path.parent)) is None):
+        program = probe(path)
+        if program is not None:
+            yield program
+            if program.major == server_major:
+                return
 
 
 def _candidates() -> Iterator[Path]:

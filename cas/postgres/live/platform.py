@@ -57,8 +57,9 @@ class PostgresPlatform:
             before = [_chosen(introspect(connection).tables, some) for some in names]
             written, seen = ([_locked(table) for table in some] for some in before)
             begin_locked(connection, written, seen, self._options.patience, where=self.url)
-            after = [_chosen(introspect(connection).tables, some) for some in names]
-            if after != before:
+            locked = [oid for some in before for table in some for oid in table.relations]
+            after = [_chosen(introspect(connection, locked).tables, some) for some in names]
+            if [[table.without_defaults for table in some] for some in after] != before:
                 raise SourceChanged(
                     "tables were altered while they were being locked",
                     where=self.url,

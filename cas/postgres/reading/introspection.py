@@ -2,6 +2,10 @@
 
 The same queries run three times in the life of a snapshot: before the locks (what to lock), inside
 the transaction (is it still so), and after the last row, with a fresh snapshot (has nothing moved).
+
+No lock is waited for. The text of a default is the one thing that the server locks a table for, so it is
+asked for where the connection has locked the table itself: whoever waits to alter a table waits for us, and
+we must not stand behind it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,7 +50,7 @@ SELECT a.attrelid::int8, a.attnum::int4, a.attname::text, a.atttypid::int8,
        CASE WHEN a.attcollation <> t.typcollation
             THEN quote_ident(n.nspname::text) || '.' || quote_ident(k.collname::text) END,
        k.collversion, nullif(a.attidentity::text, ''), a.attgenerated <> '',
-       CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END
+       CASE WHEN a.attgenerated = '' AND a.attrelid = ANY (%s::oid[]) THEN pg_get_expr(d.adbin, d.adrelid) END
 FROM pg_attribute a
 JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -108,14 +112,15 @@ class _Column:
     column: Column
 
 
-def introspect(connection: psycopg.Connection) -> Tables:
-    """All tables as the connection's transaction, or the moment, shows them. Raises as faults do."""
+def introspect(connection: psycopg.Connection, locked: Sequence[int] = ()) -> Tables:
+    """All tables as the connection's transaction, or the moment, shows them. `locked`: the oids of those that
+    the transaction has locked; the others come without defaults. Raises as faults do."""
     with faults_of("reading the system catalogs"):
         relations = _relations(connection)
         members = _partition_trees(relations)
         wanted, left_out = _divided(relations, members)
         oids = [relation.oid for relation in wanted]
-        columns = _columns(connection, oids)
+        columns = _columns(connection, oids, locked)
         keys: dict[int, list[int]] = dict(connection.execute(_KEYS, [oids]).fetchall())
         types = types_of(connection, {c.type_oid for row in columns.values() for c in row})
         role = str(connection.execute("SELECT current_user::text").fetchall()[0][0])
@@ -191,8 +196,10 @@ def _reason_to_leave_out(relation: _Relation) -> str | None:
     return None
 
 
-def _columns(connection: psycopg.Connection, oids: Sequence[int]) -> dict[int, tuple[_Column, ...]]:
-    rows = connection.execute(_COLUMNS, [oids])
+def _columns(
+    connection: psycopg.Connection, oids: Sequence[int], locked: Sequence[int]
+) -> dict[int, tuple[_Column, ...]]:
+    rows = connection.execute(_COLUMNS, [list(locked), oids])
     return {oid: tuple(_column(*row[1:]) for row in group) for oid, group in groupby(rows, itemgetter(0))}
 
 
@@ -244,6 +251,7 @@ def _table(
         key=key,
         members=tuple(member.oid for member in below),
         condition=relation.condition or "",
+        types_written=types.written(reached),
         shows_names=types.shows_names(reached),
         holds_composites=types.holds_composites(reached),
         obstacle=obstacle,

@@ -3,6 +3,9 @@
 A fingerprint covers every type that is not built in and that an entity's columns reach: through
 arrays, domains, ranges and composites. It holds names and no oids, so that equal databases have equal
 fingerprints.
+
+Labels and attributes may be renamed and get their old names back within one read, and rows that were read
+between show what was there between. So it is also noted which transactions wrote them.
 """
 
 import hashlib
@@ -50,7 +53,10 @@ SELECT t.oid::int8, n.nspname::text, t.typname::text, t.typtype::text, t.typbase
        (SELECT x.extname::text || ' ' || x.extversion
         FROM pg_depend d JOIN pg_extension x ON x.oid = d.refobjid
         WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'
-          AND d.refclassid = 'pg_extension'::regclass)
+          AND d.refclassid = 'pg_extension'::regclass),
+       (SELECT string_agg(e.xmin::text, ' ' ORDER BY e.oid) FROM pg_enum e WHERE e.enumtypid = t.oid),
+       (SELECT string_agg(a.xmin::text, ' ' ORDER BY a.attnum) FROM pg_attribute a
+        WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0)
 FROM used JOIN pg_type t ON t.oid = used.oid JOIN pg_namespace n ON n.oid = t.typnamespace
 """
 
@@ -73,6 +79,8 @@ class Type:
     """The type under a domain; 0 for all others."""
     parts: tuple[int, ...]
     description: str
+    written: str
+    """The transactions that wrote its labels and attributes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,11 @@ class Types:
             return ""
         text = "\n".join(sorted(described))
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+    def written(self, oids: Iterable[int]) -> str:
+        """By which transactions the labels and attributes of all reached types were written."""
+        reached = sorted(self.reached(oids))
+        return "; ".join(self.by_oid[oid].written for oid in reached if self.by_oid[oid].written)
 
     def shows_names(self, oids: Iterable[int]) -> bool:
         """Whether values may print the name of a table, function, role or the like."""
@@ -135,12 +148,12 @@ def types_of(connection: psycopg.Connection, oids: Iterable[int]) -> Types:
     found: dict[int, Type] = {}
     for row in connection.execute(_SQL, [sorted(set(oids))]):
         oid, schema, name, kind, base, element, subtypes, attribute_types = row[:8]
-        labels, attributes, base_text, output, collation, extension = row[8:]
+        labels, attributes, base_text, output, collation, extension, *written = row[8:]
         parts = tuple({part for part in (base, element, *subtypes, *attribute_types) if part})
         lines = [f"{kind} {schema}.{name} {output}", *(f"label {label}" for label in labels)]
         lines += [f"attribute {attribute}" for attribute in attributes]
         lines += [f"over {base_text}"] if base else []
         lines += [f"collation {collation}"] if collation else []
         lines += [f"extension {extension}"] if extension else []
-        found[oid] = Type(oid, kind, base, parts, repr(lines))
+        found[oid] = Type(oid, kind, base, parts, repr(lines), " ".join(filter(None, written)))
     return Types(found)

@@ -6,7 +6,9 @@ written since, and never less: subtransactions of those that ran are above it to
 
 A table that was swapped for another, or a partition, brings rows that are older than the mark. Its rows in
 the system catalogs are not, so these are looked at in the same way. They move with TRUNCATE, VACUUM FULL,
-CLUSTER and ALTER TABLE as well, and not with VACUUM or ANALYZE, which write in place.
+CLUSTER and ALTER TABLE as well, and not with VACUUM or ANALYZE, which write in place. So do those of its
+columns: a generated column becomes an ordinary one and takes the name of one that is dropped, or two of them
+exchange names under a key, and the definition is what it was.
 
 A server that recovers from a crash of one of its processes keeps its starting time, and may give the
 numbers of commits that had not reached the disk (`synchronous_commit = off`) once more. It resets its
@@ -35,6 +37,8 @@ _SWAPPED = """
 WITH mark AS (SELECT age(%(low)s::text::xid) AS age)
 SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, mark
                WHERE c.oid = ANY (%(oids)s::oid[]) AND (age(c.xmin) <= mark.age OR age(n.xmin) <= mark.age))
+    OR EXISTS (SELECT FROM pg_attribute a, mark
+               WHERE a.attrelid = ANY (%(oids)s::oid[]) AND a.attnum > 0 AND age(a.xmin) <= mark.age)
     OR EXISTS (SELECT FROM pg_inherits i, mark WHERE age(i.xmin) <= mark.age
                AND (i.inhrelid = ANY (%(oids)s::oid[]) OR i.inhparent = ANY (%(oids)s::oid[])))
 """

@@ -85,7 +85,9 @@ def open_snapshot(
 def lock(connection: psycopg.Connection, tables: Sequence[Table], patience: Patience, *, where: str) -> None:
     """Inside of a transaction without a snapshot: ACCESS SHARE on all tables, partitions included.
 
-    Such a lock makes only those wait who drop, alter, truncate or rewrite a table.
+    Such a lock makes only those wait who drop, alter, truncate or rewrite a table. The transaction's later
+    statements wait no longer for a lock than these: printing a composite value locks its type, which somebody
+    may be altering.
     """
     encoding = server_encoding(connection)
     run(connection.pgconn, b"SET LOCAL lock_timeout = %d" % round(patience.lock_timeout * 1000), where=where)
@@ -96,7 +98,6 @@ def lock(connection: psycopg.Connection, tables: Sequence[Table], patience: Pati
             for table in tables[at : at + TABLES_PER_LOCK]
         ]
         run(connection.pgconn, b"LOCK TABLE %b IN ACCESS SHARE MODE" % b", ".join(names), where=where)
-    run(connection.pgconn, b"SET LOCAL lock_timeout = 0", where=where)
 
 
 @contextmanager
@@ -163,11 +164,12 @@ def _readable(connection: psycopg.Connection, selection: Selection, *, allow_inc
 
 def _unmoved(connection: psycopg.Connection, selection: Selection, locked: Sequence[Table]) -> Chosen:
     """The choice as the transaction's snapshot shows it, which now is taken; it must be what is locked."""
-    again = choose(introspect(connection), selection)
-    if again.tables != locked:
+    again = choose(introspect(connection, [oid for table in locked for oid in table.relations]), selection)
+    seen = [table.without_defaults for table in again.tables]
+    if seen != list(locked):
         raise SourceChanged(
             "tables were created, altered or dropped while the read began",
-            where=", ".join(moved_names(locked, again.tables)[:5]),
+            where=", ".join(moved_names(locked, seen)[:5]),
             hint="Try again when the migration is over",
         )
     return again

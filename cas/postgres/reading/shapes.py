@@ -1,6 +1,6 @@
 """What introspection finds, as values: tables with all that is needed to lock and read them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cas.records.model import Entity, KeyPart
 from cas.records.source import Omission
@@ -35,7 +35,7 @@ class Table:
     """One entity with rows.
 
     Two values are equal exactly when nothing has moved that a read relies on: names, columns, key,
-    the partitions below it, the types' fingerprint, privileges.
+    the partitions below it, the types' fingerprint and who wrote it, privileges.
     """
 
     oid: int
@@ -45,6 +45,8 @@ class Table:
     """The partitions below a partitioned table at all levels, ascending by oid; else empty."""
     condition: str = ""
     """`WHERE ...` of an extension's configuration table: only such rows are the user's."""
+    types_written: str = ""
+    """By which transactions the labels and attributes of its types were written: a text that is compared."""
     shows_names: bool = False
     """Whether a column's text is the name of something (regclass, aclitem, ...) that may be renamed."""
     holds_composites: bool = False
@@ -67,6 +69,12 @@ class Table:
         if self.condition:
             return "an extension decides which of its rows count"
         return ""
+
+    @property
+    def without_defaults(self) -> "Table":
+        """As it is seen by who has not locked it. No row that is there depends on a default."""
+        columns = tuple(replace(column, default=None) for column in self.entity.columns)
+        return replace(self, entity=replace(self.entity, columns=columns))
 
     @property
     def relations(self) -> tuple[int, ...]:

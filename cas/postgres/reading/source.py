@@ -263,7 +263,7 @@ class PostgresSnapshot:
         and name that their rows' text depends on. Tables that are new do not matter."""
         with closing(connect(self._url, self._options.connection)) as connection:
             now = {table.oid: table for table in introspect(connection).tables}
-            before = [replace(table, obstacle=None) for table in self._opened.chosen.tables]
+            before = [replace(table.without_defaults, obstacle=None) for table in self._opened.chosen.tables]
             after = [replace(now[table.oid], obstacle=None) for table in before if table.oid in now]
             moved = moved_names(before, after)
             if self._contents.names is not None:

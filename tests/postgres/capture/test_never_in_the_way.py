@@ -1,9 +1,12 @@
 """A statement of the platform neither fails nor waits because of us; and what we missed for it is known."""
 
 import time
+from typing import Any
 
 import pytest
 
+from cas.postgres.capture import pruning
+from cas.postgres.capture.seals import standing
 from cas.postgres.reading.source import PostgresSource
 from cas.records.source import Selection
 from tests.postgres.capture.scene import Platform, ids, writer
@@ -78,6 +81,42 @@ def test_a_loss_by_a_transaction_that_commits_after_the_seal(platform: Platform,
         base = platform.version()
         unlucky.execute("COMMIT")
     assert platform.look("items", base) == "it is captured for too short a time"
+
+
+def test_a_loss_between_the_beginning_of_pruning_and_its_seal(
+    platform: Platform, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The seal says how much was lost; it is not for who has not seen the end of who lost it."""
+    with writer(platform) as unlucky, writer(platform) as other:
+        other.execute("BEGIN")
+        other.execute(f"LOCK TABLE {log(platform)} IN SHARE MODE".encode())
+        platform.run("UPDATE items SET name = 'x' WHERE id = 1")
+        other.execute("ROLLBACK")
+
+        def late(*given: Any) -> tuple[str, ...]:
+            with writer(platform) as another:
+                another.execute("BEGIN")
+                another.execute(f"LOCK TABLE {log(platform)} IN SHARE MODE".encode())
+                unlucky.execute("BEGIN")
+                unlucky.execute("UPDATE items SET name = 'y' WHERE id = 2")
+                another.execute("ROLLBACK")
+            return standing(*given)
+
+        monkeypatch.setattr(pruning, "standing", late)
+        platform.version()
+        monkeypatch.undo()
+        base = platform.version()
+        unlucky.execute("COMMIT")
+    assert platform.look("items", base) == "it is captured for too short a time"
+
+
+def test_nothing_may_be_written_for_a_while_and_nothing_be_counted(platform: Platform, base: str) -> None:
+    """Neither the log nor the count of what was lost can be reached, and then all is as before."""
+    owner = platform.run("SELECT current_user::text")[0][0]
+    platform.as_admin(f"REVOKE ALL ON SCHEMA cas_capture FROM {owner}")
+    platform.run("UPDATE items SET name = 'x' WHERE id = 1")
+    platform.as_admin(f"GRANT ALL ON SCHEMA cas_capture TO {owner}")
+    assert platform.look("items", base) == "the log was altered, or who may write it"
 
 
 def test_a_schema_that_is_dropped_beside_a_writer(platform: Platform, base: str) -> None:

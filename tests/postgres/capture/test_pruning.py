@@ -2,6 +2,9 @@
 
 from datetime import timedelta
 
+import pytest
+
+from cas.errors import CasError
 from cas.postgres.capture.pruning import LogLimits, prune
 from tests.postgres.capture.scene import Platform, ids
 
@@ -75,6 +78,18 @@ def test_a_version_of_some_tables_moves_only_these(platform: Platform) -> None:
     prune(platform.url, "a repository", platform.now(), [("public", "items")], platform.options)
     assert str(platform.look("items", base)).startswith("the log was pruned further")
     assert platform.found("others", base).keys == ids(7)
+
+
+def test_a_log_that_cannot_be_read_does_not_hold_up_the_others(platform: Platform) -> None:
+    platform.captured("CREATE TABLE broken (id int PRIMARY KEY);" + ITEMS)
+    (row,) = platform.run("SELECT 'broken'::regclass::oid::int8")
+    platform.run(f"ALTER TABLE cas_capture.log_{row[0]} DROP COLUMN operation")
+    platform.run("UPDATE items SET name = 'x' WHERE id = 1")
+    base = platform.now()
+    with pytest.raises(CasError):
+        platform.prune(base)
+    platform.run("UPDATE items SET name = 'x' WHERE id = 2")
+    assert platform.found("items", base).keys == ids(2)
 
 
 def test_a_platform_without_capture(platform: Platform) -> None:

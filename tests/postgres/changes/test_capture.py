@@ -1,10 +1,14 @@
 """Versions by what change capture has noted: just these rows are read; where it is in doubt, others are."""
 
+import time
+
 import psycopg
 import pytest
 
-from cas.errors import ConnectionFailed
+from cas.errors import ConnectionFailed, SourceChanged
 from cas.postgres.capture.installing import install
+from cas.postgres.capture.pruning import prune
+from cas.postgres.capture.reading import captured
 from cas.postgres.capture.removing import remove
 from cas.postgres.reading.source import PostgresSource
 from cas.records.source import Selection
@@ -38,6 +42,59 @@ def test_no_more_rows_are_read_than_keys_were_written(story: Story) -> None:
     found = story.entity(story.checked())
     assert (found.read_by, found.rows_read, changes(found)) == ("capture", 3, (1, 2, 3))
     assert "all keys" not in found.read_reason
+
+
+COUNTED = """
+SELECT s.seq_scan, s.seq_tup_read, s.idx_scan, coalesce(s.idx_tup_fetch, 0),
+       i.heap_blks_read + i.heap_blks_hit, i.idx_blks_read + i.idx_blks_hit
+FROM pg_stat_user_tables s JOIN pg_statio_user_tables i USING (relid) WHERE s.relname = 'large'
+"""
+
+
+def counted(story: Story) -> tuple[int, ...]:
+    """What the server says was read of the large table by all sessions, once those of the versions are gone:
+    whole passes, rows of them, look-ups, rows of them, pages, pages of indexes."""
+    with story.session() as session:
+        for _ in range(1000):
+            query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'cas'"
+            if session.execute(query).fetchall() == [(0,)]:
+                return tuple(session.execute(COUNTED).fetchall()[0])
+            time.sleep(0.01)
+    pytest.fail("a session of a version is still there")
+
+
+def test_the_server_reads_no_more_rows_than_keys_were_written(story: Story) -> None:
+    """By its own count, of a table of 20,000 rows in some hundred pages."""
+    story.run(
+        "CREATE TABLE large (id int PRIMARY KEY, v text)",
+        "INSERT INTO large SELECT n, repeat('x', 50) FROM generate_series(1, 20000) AS n",
+        "VACUUM ANALYZE large",
+    )
+    install(story.url)
+    story.take()
+    story.run(
+        "UPDATE large SET v = 'y' WHERE id % 500 = 0",
+        "DELETE FROM large WHERE id % 1000 = 1",
+        "INSERT INTO large VALUES (30000, 'new')",
+        "UPDATE large SET id = 30001 WHERE id = 7",
+    )
+    keys = 40 + 20 + 1 + 2
+    before = counted(story)
+    version = story.take()
+    passes, rows, lookups, found, pages, index_pages = (
+        after - then for after, then in zip(counted(story), before, strict=True)
+    )
+    summary = story.entity(version, "public.large")
+    assert (summary.read_by, summary.rows_read, changes(summary)) == ("capture", 42, (2, 40, 21))
+    assert (passes, rows) == (0, 0)
+    assert lookups == keys
+    assert summary.rows_read <= found <= keys
+    assert pages <= 2 * keys
+    assert index_pages <= 4 * keys
+    before = counted(story)
+    assert story.take(scan=True).checksum == version.checksum
+    scanned = [after - then for after, then in zip(counted(story), before, strict=True)]
+    assert scanned[1] + scanned[3] >= 20_000 - 19, "the server counts what is read, else this shows nothing"
 
 
 def test_version_after_version(story: Story) -> None:
@@ -79,6 +136,94 @@ def test_where_it_is_in_doubt_rows_are_read_in_another_way(story: Story, name: s
     assert found.read_by != "capture"
     story.run("UPDATE t SET v = 'later' WHERE id = 1")
     assert changes(story.entity(story.checked()))[1] == 1
+
+
+SWAPS = {
+    "by their names": (
+        ("CREATE TABLE u (id int PRIMARY KEY, v text)", "INSERT INTO u VALUES (1, 'another')"),
+        (
+            "ALTER TABLE t RENAME TO x",
+            "ALTER TABLE u RENAME TO t",
+            "ALTER TABLE x RENAME TO u",
+        ),
+    ),
+    "by their schemas": (
+        (
+            "CREATE SCHEMA aside",
+            "CREATE SCHEMA mid",
+            "CREATE TABLE aside.t (id int PRIMARY KEY, v text)",
+            "INSERT INTO aside.t VALUES (1, 'another')",
+        ),
+        (
+            "ALTER TABLE t SET SCHEMA mid",
+            "ALTER TABLE aside.t SET SCHEMA public",
+            "ALTER TABLE mid.t SET SCHEMA aside",
+        ),
+    ),
+    "by the names of their schemas": (
+        (
+            "CREATE SCHEMA aside",
+            "CREATE TABLE aside.t (id int PRIMARY KEY, v text)",
+            "INSERT INTO aside.t VALUES (1, 'another')",
+        ),
+        (
+            "ALTER SCHEMA public RENAME TO mid",
+            "ALTER SCHEMA aside RENAME TO public",
+            "ALTER SCHEMA mid RENAME TO aside",
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(SWAPS))
+def test_two_captured_tables_that_are_swapped(story: Story, name: str) -> None:
+    """Each has a log that says that nothing was written, and a position in it of the same version."""
+    before, swap = SWAPS[name]
+    story.run(*before)
+    install(story.url)
+    assert story.entity(story.checked()).read_by == "capture"
+    story.take()
+    story.run(*swap)
+    found = story.entity(story.checked())
+    assert (found.read_by, found.records) == ("scan", 1)
+    story.run(*swap)
+    assert story.entity(story.checked()).records == 2000
+
+
+def test_a_swap_between_two_versions_of_which_one_saw_it(story: Story) -> None:
+    """What is read is the other table; then the names come back, and the seal is that of before."""
+    before, swap = SWAPS["by their names"]
+    story.run(*before)
+    install(story.url)
+    story.take()
+    story.run(*swap)
+    with PostgresSource(story.url).snapshot(Selection()) as snapshot:
+        moment = snapshot.mark().snapshot
+    story.run(*swap)
+    prune(story.url, story.repository.id, moment)
+    with PostgresSource(story.url).snapshot(Selection()) as snapshot:
+        entity = next(one for one in snapshot.entities if one.name == "t")
+        with snapshot._readers.asking("t") as connection:
+            found = captured(connection, snapshot._table(entity), moment, story.repository.id)
+    assert isinstance(found, str)
+
+
+def test_a_log_that_is_emptied_after_it_was_looked_at(story: Story) -> None:
+    """For a snapshot from before it is as if nothing had been written."""
+    story.run("UPDATE t SET v = 'x' WHERE id = 1")
+    base = story.world.catalog.bases()[0]
+    with PostgresSource(story.url).snapshot(Selection()) as snapshot:
+        entity = next(one for one in snapshot.entities if one.name == "t")
+        found = snapshot.changed(entity, base.mark, story.repository.id)
+        assert not isinstance(found, str)
+        oid = snapshot._table(entity).oid
+        story.run(f"CREATE TABLE kept AS TABLE cas_capture.log_{oid}", f"TRUNCATE cas_capture.log_{oid}")
+        story.run(f"INSERT INTO cas_capture.log_{oid} TABLE kept")
+        assert found.touched is not None
+        with pytest.raises(SourceChanged):
+            list(found.batches)
+        with pytest.raises(SourceChanged):
+            list(found.touched)
 
 
 def test_after_it_was_removed_and_installed_again(story: Story) -> None:

@@ -102,6 +102,43 @@ def test_a_table_made_before_the_version_and_swapped_in_later(story: Story) -> N
     assert story.entity(story.checked()).read_by == "scan"
 
 
+@pytest.mark.parametrize(
+    ("definition", "alterations"),
+    [
+        (
+            "CREATE TABLE g (id int PRIMARY KEY, v text, w text GENERATED ALWAYS AS (v || '!') STORED)",
+            (
+                "ALTER TABLE g ALTER w DROP EXPRESSION",
+                "ALTER TABLE g DROP v",
+                "ALTER TABLE g RENAME w TO v",
+            ),
+        ),
+        (
+            "CREATE TABLE g (n int, v text, id int GENERATED ALWAYS AS (n) STORED PRIMARY KEY,"
+            " other int GENERATED ALWAYS AS (-n) STORED)",
+            (
+                "ALTER TABLE g DROP CONSTRAINT g_pkey",
+                "ALTER TABLE g RENAME id TO mid",
+                "ALTER TABLE g RENAME other TO id",
+                "ALTER TABLE g RENAME mid TO other",
+                "ALTER TABLE g ADD PRIMARY KEY (id)",
+            ),
+        ),
+    ],
+)
+def test_generated_columns_take_the_names_of_others(
+    story: Story, definition: str, alterations: tuple[str, ...]
+) -> None:
+    """The definition is what it was, no row is written, and all records or their keys are others."""
+    story.run(definition, "INSERT INTO g VALUES (1, 'a'), (2, 'b')")
+    before = story.entity(story.take(), "public.g")
+    story.run(*alterations)
+    after = story.entity(story.checked(), "public.g")
+    assert after.read_by == "scan"
+    assert "altered" in after.read_reason
+    assert after.root != before.root
+
+
 def test_partitions_that_come_and_go_with_rows_of_earlier(story: Story) -> None:
     story.run(
         "CREATE TABLE p (id int, v text, PRIMARY KEY (id)) PARTITION BY RANGE (id)",

@@ -118,6 +118,49 @@ def test_ddl_that_waits_for_us_makes_a_second_reader_give_up_and_not_hang(url: s
     assert ask(url, "SELECT count(*) FROM b WHERE x IS NULL") == [(1,)]
 
 
+def test_ddl_that_waits_for_us_does_not_make_us_wait_for_it(url: str) -> None:
+    """The text of a default is had under a lock; who asks for it from outside stands behind the ALTER."""
+    run(url, "ALTER TABLE b ADD COLUMN v int DEFAULT 3 + 4")
+    with source(url).snapshot(Selection()) as snapshot:
+        assert entity_of(snapshot, "public.b").columns[1].default == "(3 + 4)"
+        with psycopg.connect(url) as other:
+            altering = threading.Thread(target=other.execute, args=(b"ALTER TABLE b ADD COLUMN x int",))
+            altering.start()
+            wait_for_waiter(url, "b", "AccessExclusiveLock")
+            finishing = threading.Thread(target=snapshot.finish)
+            finishing.start()
+            finishing.join(20)
+            is_hanging = finishing.is_alive()
+            snapshot._readers.close()
+            altering.join(20)
+            other.rollback()
+    assert not is_hanging
+
+
+def test_a_table_that_was_not_asked_for_may_be_locked_by_whomever(url: str) -> None:
+    run(url, "ALTER TABLE b ADD COLUMN v int DEFAULT 3 + 4")
+    with psycopg.connect(url) as other:
+        other.execute("LOCK TABLE b IN ACCESS EXCLUSIVE MODE")
+        with source(url, HASTY, statement_timeout=5).snapshot(Selection(tables=("a",))) as snapshot:
+            assert len(read(snapshot, entity_of(snapshot, "public.a")).payloads) == 1000
+            snapshot.finish()
+
+
+def test_a_type_that_somebody_alters_without_end_is_not_waited_for_without_end(url: str) -> None:
+    run(
+        url,
+        "CREATE TYPE pair AS (a int, b int)",
+        "CREATE TABLE c (id int PRIMARY KEY, p pair)",
+        "INSERT INTO c VALUES (1, '(1,2)')",
+    )
+    with psycopg.connect(url) as other:
+        other.execute("ALTER TYPE pair RENAME ATTRIBUTE a TO c")
+        with source(url, HASTY, statement_timeout=20).snapshot(Selection()) as snapshot:
+            with pytest.raises(TimedOut, match="lock"):
+                read(snapshot, entity_of(snapshot, "public.c"))
+            assert read(snapshot, entity_of(snapshot, "public.b")).payloads == [b"7"]
+
+
 def test_readers_in_several_threads_see_the_same_moment(url: str) -> None:
     with source(url).snapshot(Selection()) as snapshot:
         entity = entity_of(snapshot, "public.a")

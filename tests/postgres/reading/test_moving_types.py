@@ -87,6 +87,30 @@ def test_what_moves_during_the_read_is_named_when_it_ends(
 
 
 @pytest.mark.parametrize(
+    ("label", "there", "back"),
+    [
+        (
+            "s.moods",
+            "ALTER TYPE s.mood RENAME VALUE 'sad' TO 'glad'",
+            "ALTER TYPE s.mood RENAME VALUE 'glad' TO 'sad'",
+        ),
+        ("s.deep", "ALTER TYPE s.pair DROP ATTRIBUTE b", "ALTER TYPE s.pair ADD ATTRIBUTE b s.mood"),
+    ],
+)
+def test_what_moves_and_comes_back_is_noticed_too(url: str, label: str, there: str, back: str) -> None:
+    """Rows that are read between show what was there between, and the end is as the beginning."""
+    with source(url).snapshot(Selection()) as snapshot:
+        run(url, there)
+        between = read(snapshot, entity_of(snapshot, label))
+        run(url, back)
+        with pytest.raises(SourceChanged) as raised:
+            snapshot.finish()
+    assert b"ok" not in between.payloads[0]
+    assert b"sad" not in between.payloads[0]
+    assert label in raised.value.where
+
+
+@pytest.mark.parametrize(
     "change",
     [
         "CREATE TABLE s.fresh (id int)",

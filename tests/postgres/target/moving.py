@@ -57,7 +57,8 @@ class Moved:
 
 def entities_of(url: str) -> list[Entity]:
     with connect(url, ConnectionOptions()) as connection:
-        return [table.entity for table in introspect(connection).tables]
+        oids = [table.oid for table in introspect(connection).tables]
+        return [table.entity for table in introspect(connection, oids).tables]
 
 
 def lines_of(url: str, entity: Entity) -> Iterator[bytes]:
