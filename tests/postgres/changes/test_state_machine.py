@@ -100,7 +100,7 @@ def _acted(life: Life, rng: random.Random) -> str:
 @pytest.mark.timeout(0)
 def test_random_lives(platform: str) -> None:
     told: Counter[str] = Counter()
-    examples = EXAMPLES or 20
+    examples = EXAMPLES or 6
     run_state_machine_as_test(
         machine_on(platform, told),
         settings=settings(
