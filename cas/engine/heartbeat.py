@@ -5,13 +5,12 @@ from contextlib import suppress
 from threading import Event, Thread
 
 from cas.errors import CasError
-from cas.limits import SESSION_RENEW_SECONDS
 
 
 class Heartbeat:
     """Renews a lease now and then on a thread of its own, until stopped or fenced."""
 
-    def __init__(self, renew: Callable[[], None], seconds: float = SESSION_RENEW_SECONDS) -> None:
+    def __init__(self, renew: Callable[[], None], seconds: float) -> None:
         """seconds: between two renewals."""
         self._renew = renew
         self._seconds = seconds

@@ -38,7 +38,13 @@ from cas.format.large import encode_large
 from cas.format.malformed import over_limit
 from cas.format.names import dictionary_key, pack_key, version_key
 from cas.ids import ChunkId, ChunkKind
-from cas.limits import DEFAULT_DELTA_DEPTH, LARGE_VALUE_BYTES, MAX_CHUNK_BYTES, MIB
+from cas.limits import (
+    DEFAULT_DELTA_DEPTH,
+    LARGE_VALUE_BYTES,
+    MAX_CHUNK_BYTES,
+    MIB,
+    SESSION_RENEW_SECONDS,
+)
 from cas.store.interface import ObjectExists, ObjectMissing, Store
 from cas.tree.counting import NewLeaf
 
@@ -128,7 +134,7 @@ class WriteSession:
             entropy=self._repository.environment.entropy,
         )
         self._own = OwnChunks(self._repository.index, self._packer.undelivered_records)
-        self._heartbeat = Heartbeat(lambda: self._catalog.renew(self.handle.id))
+        self._heartbeat = Heartbeat(lambda: self._catalog.renew(self.handle.id), SESSION_RENEW_SECONDS)
         if self._settings.heartbeat:
             self._heartbeat.start()
 

@@ -9,7 +9,7 @@ import pytest
 
 from cas.catalog.model import NewVersion, Trigger, VersionKind, VersionState
 from cas.check import CheckLevel, CheckReport, check_repository
-from cas.engine import heartbeat
+from cas.engine import write_session
 from cas.engine.write_session import WriteSession, WriteSettings
 from cas.errors import Conflict, CorruptData, Fenced
 from cas.format.names import dictionary_key, journal_key, pack_key, version_key
@@ -334,7 +334,7 @@ def test_equal_chunks_are_stored_once_and_counted(world: World) -> None:
 def test_the_lease_is_renewed_while_a_session_works_and_not_afterwards(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "SESSION_RENEW_SECONDS", 0.01)
+    monkeypatch.setattr(write_session, "SESSION_RENEW_SECONDS", 0.01)
     renewed = Event()
     threads: set[int] = set()
 
