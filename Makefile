@@ -6,7 +6,7 @@ BIN := .venv/bin
 WORKERS ?= 3
 .DEFAULT_GOAL := help
 
-.PHONY: help setup run test lint fuzz bench lock clean
+.PHONY: help setup run test lint thorough fuzz bench lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ lint: setup  ## ruff, mypy, the floors
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+thorough: setup  ## tests that take long: all damages of all databases on both servers, every flipped byte
+	$(BIN)/python -m pytest -n $(WORKERS) -m thorough --durations 15 --durations-min 20
 
 fuzz: setup  ## random lives of platforms, restored and undone, and read in all ways; CAS_FUZZ_EXAMPLES, else 500
 	CAS_FUZZ_EXAMPLES=$${CAS_FUZZ_EXAMPLES:-500} $(BIN)/python -m pytest tests/live/test_state_machine.py \

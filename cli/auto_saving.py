@@ -3,8 +3,9 @@
 import os
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated
 
@@ -13,7 +14,7 @@ import typer
 from cas.auto_save.watch import WatchTimes
 from cas.auto_save.watcher import Watcher
 from cas.catalog.auto_save_model import Claim, Policy
-from cas.catalog.model import Trigger, Version
+from cas.catalog.model import Trigger, Version, VersionState
 from cas.errors import CasError
 from cas.postgres.capture.platform_feed import PlatformFeed
 from cas.records.changes import ChangeFeed, PlatformName
@@ -34,6 +35,9 @@ Once = Annotated[
     bool, typer.Option("--once", help="Look once, take a version if there is reason for one, and end.")
 ]
 
+REMEMBERED = 100
+"""Versions that are named at the end; all are listed by `cas versions`."""
+
 
 def run_watcher(
     cas: Session,
@@ -42,12 +46,13 @@ def run_watcher(
     *,
     once: bool,
     allow_incomplete: bool,
+    if_waiting: str = "",
 ) -> ExitCode:
-    """Until somebody stops it; that is its usual end, and no failure."""
+    """Until somebody stops it; that is its usual end, and no failure. `once`: as a snapshot ends."""
     seconds = parse_span(poll, "--poll")
     url, repository = cas.source_url, cas.repository
     platform = cas.source(url)
-    told = _Teller(cas.terminal)
+    told = _Teller(cas.terminal, if_waiting)
 
     def open_feed(position: str) -> ChangeFeed:
         with naming("CAS_SOURCE"):
@@ -80,14 +85,16 @@ def run_watcher(
                 break
             time.sleep(seconds)
     except Stopped:
+        if once:
+            raise
         told.say("stopped")
     finally:
         watcher.close()
-    numbers = [version.number for version in told.taken]
-    cas.terminal.result({"versions": told.taken})
-    if numbers:
-        cas.terminal.note(f"{counted(len(numbers), 'version')} taken; see them: cas versions", style="dim")
-    return ExitCode.OK
+    cas.terminal.result({"taken": told.taken, "versions": list(told.newest)})
+    if told.taken:
+        cas.terminal.note(f"{counted(told.taken, 'version')} taken; see them: cas versions", style="dim")
+    is_whole = all(version.state is VersionState.COMPLETE for version in told.newest)
+    return ExitCode.OK if is_whole or not once else ExitCode.INCOMPLETE
 
 
 def auto_request(
@@ -110,10 +117,13 @@ def auto_request(
 
 @dataclass(slots=True)
 class _Teller:
-    """Each thing that happens is a line with its time; for programs an event."""
+    """Each thing that happens is a line with its time; for programs an event. `if_waiting`: what to do where
+    somebody else watches. Of the versions that were taken it remembers the newest."""
 
     terminal: Terminal
-    taken: list[Version] = field(default_factory=list)
+    if_waiting: str = ""
+    taken: int = 0
+    newest: deque[Version] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def say(self, text: str, *, style: str = "") -> None:
         self.terminal.note(f"{moment(datetime.now().astimezone())}  {text}", style=style)
@@ -126,6 +136,14 @@ class _Teller:
 
     def waits(self, claim: Claim) -> None:
         self.say(f"Waiting: {plain(claim.holder)} watches it, until {moment(claim.until)} at least")
+        if self.if_waiting:
+            self.terminal.note(self.if_waiting, style="dim")
+
+    def turned(self, *, on: bool) -> None:
+        if on:
+            self.say("Auto-save is on again")
+        else:
+            self.say("Auto-save was turned off: no versions are taken until it is on", style="yellow")
 
     def noticed(self, reason: str) -> None:
         self.say(plain(reason), style="cyan")
@@ -134,7 +152,8 @@ class _Teller:
         self.say(f"Version {version.number} holds it already")
 
     def saved(self, version: Version, reason: str) -> None:
-        self.taken.append(version)
+        self.taken += 1
+        self.newest.append(replace(version, entities=()))
         cost = f"{size(version.added_bytes)} added, in {duration(version.duration_seconds)}"
         self.say(
             f"Version {version.number} is {version.state.value}: {plain(reason)} ({cost})", style="green"

@@ -8,6 +8,7 @@ from cas.errors import InvalidInput
 _AGO = re.compile(r"(\d{1,6})\s*([mhdw])")
 _SPAN = re.compile(r"(\d{1,6})\s*([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST_SPAN = 3650 * 86400
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -37,10 +38,14 @@ def has_zone(text: str) -> bool:
 
 
 def parse_span(text: str, option: str) -> float:
-    """`60s`, `15m`, `6h`, `1d` in seconds. InvalidInput for anything else, and for none at all."""
+    """`60s`, `15m`, `6h`, `1d` in seconds. InvalidInput for anything else, for none at all, and for more than
+    ten years."""
     found = _SPAN.fullmatch(text.strip().lower())
-    if not found or int(found[1]) == 0:
+    seconds = float(int(found[1]) * _SECONDS[found[2]]) if found else 0.0
+    if not 0 < seconds <= _LONGEST_SPAN:
         raise InvalidInput(
-            f"{text[:40]!r} is no span of time", where=option, hint="Write for example 60s, 15m, 6h or 1d"
+            f"{text[:40]!r} is no span of time" if not seconds else f"{text[:40]} is longer than ten years",
+            where=option,
+            hint="Write for example 60s, 15m, 6h or 1d",
         )
-    return float(int(found[1]) * _SECONDS[found[2]])
+    return seconds

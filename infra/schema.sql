@@ -362,7 +362,7 @@ COMMENT ON TABLE cas.incidents IS 'A reading of changes that a reading of every 
 -- When versions are taken without being asked for, and up to where a platform was watched.
 
 CREATE TABLE cas.policies (
-    kind text PRIMARY KEY CHECK (kind IN ('bulk-import', 'mass-change', 'structure', 'schema', 'every', 'follow')),
+    kind text PRIMARY KEY,
     rows bigint CHECK (rows > 0),
     percent double precision CHECK (percent > 0 AND percent <= 100),
     seconds double precision CHECK (seconds > 0),
@@ -372,9 +372,11 @@ CREATE TABLE cas.policies (
     CONSTRAINT policies_rows CHECK ((kind IN ('bulk-import', 'mass-change')) = (rows IS NOT NULL)),
     CONSTRAINT policies_percent CHECK ((kind = 'mass-change') = (percent IS NOT NULL)),
     CONSTRAINT policies_seconds CHECK ((kind IN ('every', 'follow')) = (seconds IS NOT NULL)),
-    CONSTRAINT policies_entities CHECK ((kind = 'structure') = (entities <> '{}'))
+    CONSTRAINT policies_kind CHECK (kind IN
+        ('bulk-import', 'mass-change', 'structure', 'schema', 'every', 'follow', 'leave-out')),
+    CONSTRAINT policies_entities CHECK ((kind IN ('structure', 'leave-out')) = (entities <> '{}'))
 );
-COMMENT ON TABLE cas.policies IS 'Reasons to take a version; auto-save is off where there is none';
+COMMENT ON TABLE cas.policies IS 'Reasons to take a version, and what is none; auto-save is off where there is no reason';
 
 CREATE TABLE cas.watches (
     system_identifier text NOT NULL,

@@ -1,9 +1,12 @@
 """The claim on a platform, renewed beside the work: a version may take longer than a claim lasts, and whoever
 else watches must not begin the same one meanwhile."""
 
+from contextlib import suppress
+
 from cas.catalog.auto_save_model import Claim
 from cas.catalog.auto_saving import AutoSaving
 from cas.engine.heartbeat import Heartbeat
+from cas.errors import CasError
 from cas.records.changes import PlatformName
 
 BEATS = 3
@@ -44,11 +47,12 @@ class Holding:
             self._heartbeat = None
 
     def release(self) -> None:
-        """Let somebody else have it at once."""
+        """Let somebody else have it at once; where the catalog does not answer, when it has run out."""
         self.pause()
         platform, self._platform = self._platform, None
         if platform is not None:
-            self._saving.release(platform, self._holder)
+            with suppress(CasError):
+                self._saving.release(platform, self._holder)
 
     def _renew(self, platform: PlatformName) -> None:
         self._saving.claim(platform, self._holder, self._seconds)

@@ -179,20 +179,23 @@ class Noticing:
     def occasions(self, policies: Sequence[Policy], records: Callable[[str], int | None]) -> list[Occasion]:
         """Of all policies but EVERY and SCHEMA, which ask for other things than rows. `records`: how many a
         table had in the last version, by label; None where it held none of it."""
+        counting = _counting(policies)
         tallies = _sorted(summed([look.tallies for look in self._looks]))
+        some = [one for one in tallies if counting(one)]
         found = [
             occasion
             for policy in policies
             if (rule := _RULES.get(policy.kind)) is not None
-            for occasion in rule(policy, tallies, records)
+            for occasion in rule(policy, tallies if policy.kind is PolicyKind.STRUCTURE else some, records)
         ]
-        return found or [one for policy in policies for one in self._anything(policy)]
+        return found or [one for policy in policies for one in self._anything(policy, counting)]
 
-    def _anything(self, policy: Policy) -> list[Occasion]:
+    def _anything(self, policy: Policy, counting: Callable[[Tally], bool]) -> list[Occasion]:
         if policy.kind is not PolicyKind.FOLLOW:
             return []
         older = [self._older.tallies] if self._older else []
-        tallies = _sorted(summed([*older, *(look.tallies for look in self._looks)]))
+        summed_up = _sorted(summed([*older, *(look.tallies for look in self._looks)]))
+        tallies = tuple(one for one in summed_up if counting(one))
         return [Occasion(policy.kind, tallies, seconds=policy.seconds or 0)] if tallies else []
 
 
@@ -205,6 +208,17 @@ def summed(some: Iterable[Tallies]) -> Tallies:
             total.add(one, one.numbers, is_numbered=one.is_numbered)
             total.is_whole &= one.is_whole
     return sums
+
+
+def reasons(policies: Sequence[Policy]) -> Sequence[Policy]:
+    """Those by which a version may be taken; auto-save is off where there are none."""
+    return [policy for policy in policies if policy.kind is not PolicyKind.LEAVE_OUT]
+
+
+def _counting(policies: Sequence[Policy]) -> Callable[[Tally], bool]:
+    """Whether what happened to a table may be a reason."""
+    left_out = [name for one in policies if one.kind is PolicyKind.LEAVE_OUT for name in one.entities]
+    return lambda tally: not any(_is_called(tally, pattern) for pattern in left_out)
 
 
 def _sorted(tallies: Tallies) -> tuple[Tally, ...]:

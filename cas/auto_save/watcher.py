@@ -14,11 +14,12 @@ claim ran out while its machine slept may take a version more; it can keep no po
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from cas.auto_save.holding import Holding
-from cas.auto_save.occasions import LEAST_OF_PERCENT, Occasion, Tally
+from cas.auto_save.occasions import LEAST_OF_PERCENT, Occasion, Tally, reasons
 from cas.auto_save.watch import BEGINS, UNSEEN, Watch, WatchTimes, place_of
 from cas.auto_save.whole_versions import COMMITTED, last_before, whole_versions
 from cas.auto_save.words import Before, reason_of
@@ -45,6 +46,9 @@ class Told(Protocol):
 
     def waits(self, claim: Claim) -> None:
         """Somebody else watches."""
+
+    def turned(self, *, on: bool) -> None:
+        """There are no policies any more; or there are some again."""
 
     def noticed(self, reason: str) -> None: ...
 
@@ -91,6 +95,7 @@ class Watcher:
         self._holding = Holding(saving, holder, self._times.claim, beats=beats)
         self._watch: Watch | None = None
         self._waits_for = ""
+        self._is_on = True
         self._failures = 0
         self._not_before = 0.0
 
@@ -123,6 +128,9 @@ class Watcher:
         if watch is None or not self._claim(watch.platform):
             return
         now, policies = self._clock(), self._policies()
+        if bool(reasons(policies)) is not self._is_on:
+            self._is_on = not self._is_on
+            self._told.turned(on=self._is_on)
         newest = self._newest(watch.platform)
         watch.look(now, self._catalog)
         occasions, early = self._occasions(watch, policies, newest, at_once)
@@ -196,7 +204,7 @@ class Watcher:
         self, watch: Watch, policies: Sequence[Policy], newest: Version | None, at_once: bool
     ) -> tuple[list[Occasion], list[Occasion]]:
         """Those it is time for, and those for which it is too early."""
-        if not policies:
+        if not reasons(policies):
             return [], []
         kinds = {policy.kind: policy for policy in policies}
         age = None
@@ -251,7 +259,11 @@ class Watcher:
             return None
         until = since - LAG if since is not None else None
         number = last_before(self._catalog, watch.platform, tables, numbers, until)
-        return None if number is None else self._before_all(number, gone, since)
+        if number is None:
+            return None
+        # Sessions report late, and one that begins a long transaction at once may do so hours later.
+        is_sure = bool(numbers) and self._catalog.base(number) is not None
+        return replace(self._before_all(number, gone, since), is_sure=is_sure)
 
     def _before_all(self, number: int, gone: Sequence[Tally], since: datetime | None) -> Before:
         """A deletion that takes long has versions of ours in its middle. Each holds a part of it, and says

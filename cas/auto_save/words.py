@@ -15,10 +15,11 @@ MOST_TABLES = 3
 class Before:
     """What is known of the time before a mass deletion. `version`: the last one that knows nothing of it.
     `part`: the newest one that holds a part of it, where somebody could take that for the last one before;
-    0: there is none."""
+    0: there is none. `is_sure`: by the transactions themselves, not by the time when they were counted."""
 
     version: int
     part: int = 0
+    is_sure: bool = True
 
 
 def reason_of(occasions: Sequence[Occasion], before: Before | None = None) -> str:
@@ -27,7 +28,8 @@ def reason_of(occasions: Sequence[Occasion], before: Before | None = None) -> st
     if before is None:
         return said
     since = f"it goes on since version {before.part}, and " if before.part else ""
-    return f"{said}; {since}version {before.version} is the last one before"
+    is_ = "is" if before.is_sure else "is probably"
+    return f"{said}; {since}version {before.version} {is_} the last one before"
 
 
 def span(seconds: float) -> str:
@@ -59,6 +61,8 @@ def _said(one: Occasion) -> str:
         case PolicyKind.FOLLOW:
             told = [f"{_name(t)} ({_counts(t)})" for t in one.tallies]
             return f"Every {span(one.seconds)} while something changes: {_listed(told)}"
+        case PolicyKind.LEAVE_OUT:
+            raise AssertionError("what is left out is no reason")
 
 
 def _deleted(tally: Tally, of: int | None) -> str:

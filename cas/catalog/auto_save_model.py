@@ -24,6 +24,8 @@ class PolicyKind(StrEnum):
     """The last version is so old."""
     FOLLOW = "follow"
     """Anything happened, and the last version is so old."""
+    LEAVE_OUT = "leave-out"
+    """No reason by itself: what happens to these entities is none for BULK_IMPORT, MASS_CHANGE and FOLLOW."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class Policy:
     """One reason to take a version. Only what its kind asks for is set.
 
     `rows`: at least so many, for BULK_IMPORT and MASS_CHANGE. `percent`: or so much of an entity, for
-    MASS_CHANGE. `seconds`: for EVERY and FOLLOW. `entities`: patterns as a selection's, for STRUCTURE.
+    MASS_CHANGE. `seconds`: for EVERY and FOLLOW. `entities`: patterns as a selection's, for STRUCTURE and
+    LEAVE_OUT.
     """
 
     kind: PolicyKind

@@ -13,6 +13,7 @@ _WANTED = {
     PolicyKind.SCHEMA: set[str](),
     PolicyKind.EVERY: {"seconds"},
     PolicyKind.FOLLOW: {"seconds"},
+    PolicyKind.LEAVE_OUT: {"entities"},
 }
 
 

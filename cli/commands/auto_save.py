@@ -8,6 +8,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from cas.auto_save.occasions import reasons
 from cas.auto_save.words import span
 from cas.catalog.auto_save_model import (
     DEFAULT_HOURS,
@@ -32,6 +33,7 @@ _TITLES = {
     PolicyKind.SCHEMA: "schema change",
     PolicyKind.EVERY: "by time",
     PolicyKind.FOLLOW: "continuous",
+    PolicyKind.LEAVE_OUT: "no reason",
 }
 
 
@@ -41,6 +43,7 @@ def add_auto_save(app: typer.Typer) -> None:
         "cas auto-save on",
         "cas auto-save on --structure tree_nodes --every 6h",
         "cas auto-save on --bulk-import 5000 --mass-percent 5",
+        "cas auto-save on --leave-out 'logs.*' --leave-out sessions",
     ]
     command(group, "on", examples=examples)(turn_on)
     command(group, "show", examples=["cas auto-save show", "cas auto-save show --json"])(show)
@@ -84,13 +87,20 @@ def turn_on(
         typer.Option(metavar="SPAN", help="When anything changed and the last version is so old: 60s."),
     ] = None,
     schema: Annotated[bool, typer.Option("--schema", help="After a change of the schema.")] = False,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TABLE",
+            help="Whatever happens to this table is no reason, as with a log of events; may be repeated.",
+        ),
+    ] = None,
 ) -> ExitCode:
     """Let versions be taken after bulk imports, mass updates and deletions, changes of the schema, and every
     6 hours; or change when.
 
     What is said here is added to what is on already. The first time, what is not said is on as usual.
     """
-    standing = {policy.kind: policy for policy in cas.catalog.auto_saving.policies()}
+    standing = {policy.kind: policy for policy in reasons(cas.catalog.auto_saving.policies())}
     wanted: list[Policy] = []
     if bulk_import is not None or not standing:
         wanted.append(Policy(PolicyKind.BULK_IMPORT, rows=_first(bulk_import, DEFAULT_ROWS)))
@@ -100,7 +110,7 @@ def turn_on(
         percent = _first(mass_percent, now.percent, DEFAULT_PERCENT)
         wanted.append(Policy(PolicyKind.MASS_CHANGE, rows=rows, percent=percent))
     if structure:
-        _demand_known(cas, structure)
+        _demand_known(cas, structure, "--structure")
         wanted.append(Policy(PolicyKind.STRUCTURE, entities=tuple(dict.fromkeys(structure))))
     if schema or not standing:
         wanted.append(Policy(PolicyKind.SCHEMA))
@@ -108,6 +118,9 @@ def turn_on(
         wanted.append(Policy(PolicyKind.EVERY, seconds=parse_span(every or f"{DEFAULT_HOURS}h", "--every")))
     if follow is not None:
         wanted.append(Policy(PolicyKind.FOLLOW, seconds=parse_span(follow, "--follow")))
+    if leave_out:
+        _demand_known(cas, leave_out, "--leave-out")
+        wanted.append(Policy(PolicyKind.LEAVE_OUT, entities=tuple(dict.fromkeys(leave_out))))
     cas.catalog.auto_saving.set_policies(wanted, set_by=whoami())
     return show(cas)
 
@@ -142,7 +155,7 @@ def turn_off(
 
 def told(policies: Sequence[Policy]) -> list[RenderableType]:
     """For people: what is on, and what to do next."""
-    if not policies:
+    if not reasons(policies):
         return [Text("Auto-save is off", style="bold yellow"), Text("  Turn it on: cas auto-save on", "dim")]
     rows = table("reason", "a version is taken", "name")
     for policy in policies:
@@ -165,9 +178,11 @@ def _when(policy: Policy) -> str:
             return f"when the last one is {span(policy.seconds or 0)} old"
         case PolicyKind.FOLLOW:
             return f"when anything changed, every {span(policy.seconds or 0)}"
+        case PolicyKind.LEAVE_OUT:
+            return f"not by number of changes of {', '.join(policy.entities)}"
 
 
-def _demand_known(cas: Session, patterns: Sequence[str]) -> None:
+def _demand_known(cas: Session, patterns: Sequence[str], option: str) -> None:
     """A typing error must not let changes go unnoticed for ever."""
     newest = _newest(cas)
     names = (
@@ -179,11 +194,11 @@ def _demand_known(cas: Session, patterns: Sequence[str]) -> None:
         if newest and not any(pattern == name or fnmatchcase(name, pattern) for name in names):
             raise InvalidInput(
                 f"version {newest.number} holds no table {pattern[:40]!r}",
-                where="--structure",
+                where=option,
                 hint=f"`cas show {newest.number}` lists what it holds",
             )
     if newest is None:
-        cas.terminal.warn("there is no version yet by which the names of --structure could be checked")
+        cas.terminal.warn(f"there is no version yet by which the names of {option} could be checked")
 
 
 def _newest(cas: Session) -> Version | None:

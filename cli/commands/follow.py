@@ -32,4 +32,11 @@ def follow(
     """
     cas.set(source=source)
     policy = Policy(PolicyKind.FOLLOW, seconds=parse_span(every, "--every"))
-    return run_watcher(cas, lambda: [policy], poll, once=once, allow_incomplete=allow_incomplete)
+    return run_watcher(
+        cas,
+        lambda: [policy],
+        poll,
+        once=once,
+        allow_incomplete=allow_incomplete,
+        if_waiting=f"  That one can do it too: cas auto-save on --follow {every}",
+    )

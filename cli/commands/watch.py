@@ -2,6 +2,7 @@
 
 import typer
 
+from cas.auto_save.occasions import reasons
 from cas.catalog.auto_save_model import Policy
 from cas.errors import InvalidInput
 from cli import flags
@@ -32,7 +33,7 @@ def watch(
     """
     cas.set(source=source)
     saving = cas.catalog.auto_saving
-    if not saving.policies():
+    if not reasons(saving.policies()):
         raise InvalidInput("auto-save is off", where="cas watch", hint="Turn it on: cas auto-save on")
 
     def policies() -> list[Policy]:

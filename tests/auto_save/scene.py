@@ -130,6 +130,9 @@ class Heard:
     def waits(self, claim: Claim) -> None:
         self.lines.append(f"waits for {claim.holder}")
 
+    def turned(self, *, on: bool) -> None:
+        self.lines.append(f"turned {'on' if on else 'off'}")
+
     def noticed(self, reason: str) -> None:
         self.lines.append(f"noticed {reason}")
 

@@ -2,12 +2,15 @@
 
 import time
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 
 from cas.auto_save.holding import Holding
 from cas.catalog.auto_saving import AutoSaving
 from cas.catalog.memory import MemoryCatalog
+from cas.errors import ConnectionFailed
+from cas.records.changes import PlatformName
 from tests.auto_save.scene import SHOP
 
 SECONDS = 0.6
@@ -58,3 +61,23 @@ def test_who_never_had_it_releases_nothing(saving: AutoSaving) -> None:
     other.take(SHOP)
     other.release()
     assert other.take(SHOP) is not None
+
+
+class Unreachable:
+    """A catalog that went away while somebody watched."""
+
+    def __init__(self, saving: AutoSaving) -> None:
+        self.claim = saving.claim
+
+    def release(self, platform: PlatformName, holder: str) -> None:
+        raise ConnectionFailed("the catalog does not answer")
+
+
+def test_the_end_of_a_watcher_does_not_need_the_catalog(saving: AutoSaving) -> None:
+    """What was done is told all the same; the claim runs out by itself."""
+    one = Holding(cast("AutoSaving", Unreachable(saving)), "ann", SECONDS, beats=False)
+    assert one.take(SHOP) is None
+    one.release()
+    assert Holding(saving, "bob", SECONDS, beats=False).take(SHOP) is not None
+    time.sleep(SECONDS * 1.5)
+    assert Holding(saving, "bob", SECONDS, beats=False).take(SHOP) is None

@@ -6,7 +6,7 @@ from cas.auto_save.watch import BEGINS, Place
 from cas.catalog.auto_save_model import Policy, PolicyKind, Watched
 from cas.errors import ConnectionFailed
 from cas.records.changes import MovedRows, PlatformName
-from tests.auto_save.scene import SHOP, Died, Scene
+from tests.auto_save.scene import SHOP, USUAL, Died, Scene
 
 
 def products(inserted: int = 0, updated: int = 0, deleted: int = 0) -> MovedRows:
@@ -58,7 +58,7 @@ def test_without_numbers_the_version_before_was_over_long_ago(scene: Scene) -> N
     scene.passes(2)
     scene.platform.commit(products(deleted=1204))
     scene.passes(10)
-    assert scene.said[-1].endswith("version 2 is the last one before")
+    assert scene.said[-1].endswith("version 2 is probably the last one before")
 
 
 def test_many_small_transactions_are_a_mass(scene: Scene) -> None:
@@ -100,10 +100,46 @@ def test_a_percentage_of_few_means_nothing(scene: Scene, deleted: int) -> None:
     assert bool(scene.said) == (deleted >= 20)
 
 
+def test_what_is_left_out_is_no_reason(scene: Scene) -> None:
+    """A log of events grows all day. Its structure may be a reason all the same, where somebody says so."""
+    leave = Policy(PolicyKind.LEAVE_OUT, entities=("events",))
+    scene.policies = [*USUAL, leave]
+    scene.platform.commit(MovedRows("public", "events", inserted=50_000, deleted=50_000, truncated=True))
+    scene.passes(10)
+    assert scene.said == []
+    scene.platform.commit(products(inserted=1000), MovedRows("public", "events", inserted=50_000))
+    scene.passes(10)
+    assert scene.said[-1] == "saved 2: Bulk import: 1,000 new products"
+    scene.policies = [leave, Policy(PolicyKind.FOLLOW, seconds=60.0)]
+    scene.platform.commit(MovedRows("public", "events", inserted=50_000))
+    scene.passes(90)
+    assert scene.said == []
+    scene.policies = [leave, Policy(PolicyKind.STRUCTURE, entities=("events",))]
+    scene.platform.commit(MovedRows("public", "events", deleted=1))
+    scene.passes(10)
+    assert scene.said[-1] == "saved 3: Structural change: events (1 deleted)"
+    scene.policies = [leave]
+    scene.passes(10)
+    assert scene.said == ["turned off"]
+
+
 def test_truncate(scene: Scene) -> None:
     scene.platform.commit(MovedRows("public", "products", truncated=True))
     scene.passes(10)
     assert scene.said[-1] == "saved 2: Mass delete: all 48,310 products; version 1 is the last one before"
+
+
+def test_turned_off_and_on_while_it_watches(scene: Scene) -> None:
+    """Nothing is taken for want of policies, and whoever looks at the watcher is told so, once."""
+    policies, scene.policies = scene.policies, []
+    scene.platform.commit(products(deleted=1204))
+    scene.passes(20)
+    assert scene.said == ["turned off"]
+    scene.policies = policies
+    scene.passes(10)
+    said = scene.said
+    assert said[0] == "turned on"
+    assert said[-1].startswith("saved 2: Mass delete: 1,204")
 
 
 def test_a_version_that_began_later_holds_it(scene: Scene) -> None:

@@ -17,6 +17,7 @@ ALL = [
     Policy(PolicyKind.SCHEMA),
     Policy(PolicyKind.EVERY, seconds=21600.0),
     Policy(PolicyKind.FOLLOW, seconds=60.0),
+    Policy(PolicyKind.LEAVE_OUT, entities=("sessions", "logs.*")),
 ]
 
 
@@ -28,13 +29,13 @@ def test_policies_in_their_order(stage: Stage) -> None:
     assert saving.policies() == ALL
     other = Policy(PolicyKind.EVERY, seconds=1.5)
     saving.set_policies([other], set_by="bob")
-    assert saving.policies() == [*ALL[:4], other, ALL[5]]
+    assert saving.policies() == [*ALL[:4], other, *ALL[5:]]
     assert saving.drop_policies([PolicyKind.SCHEMA, PolicyKind.EVERY]) == [
         PolicyKind.SCHEMA,
         PolicyKind.EVERY,
     ]
     assert saving.drop_policies([PolicyKind.SCHEMA, PolicyKind.FOLLOW]) == [PolicyKind.FOLLOW]
-    assert saving.policies() == ALL[:3]
+    assert saving.policies() == [*ALL[:3], ALL[6]]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,7 @@ def test_policies_in_their_order(stage: Stage) -> None:
         Policy(PolicyKind.EVERY),
         Policy(PolicyKind.EVERY, seconds=0.5),
         Policy(PolicyKind.FOLLOW, seconds=float("inf")),
+        Policy(PolicyKind.LEAVE_OUT),
     ],
 )
 def test_what_cannot_be_a_policy(stage: Stage, wrong: Policy) -> None:

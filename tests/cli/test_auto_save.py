@@ -67,6 +67,18 @@ def test_on_show_and_off(cas: Place) -> None:
     assert "Nothing of it was on" in cas("auto-save", "off").err
 
 
+def test_leaving_out_alone_is_no_reason(cas: Place) -> None:
+    cas("snapshot")
+    assert cas("auto-save", "on", "--leave-out", "prodcuts").code == ExitCode.INVALID
+    ran = cas("auto-save", "on", "--leave-out", "products")
+    assert "not by number of changes of products" in ran.out
+    kinds = [one["kind"] for one in cas("auto-save", "show", "--json").json["policies"]]
+    assert kinds == ["bulk-import", "mass-change", "schema", "every", "leave-out"]
+    ran = cas("auto-save", "off", *kinds[:-1])
+    assert "Auto-save is off" in ran.out
+    assert "auto-save is off" in cas("watch", "--once").error
+
+
 def test_one_reason_alone(cas: Place) -> None:
     """Whoever has turned something on is not given the rest with it."""
     cas("auto-save", "on")
@@ -93,6 +105,7 @@ def test_one_reason_alone(cas: Place) -> None:
         (["watch"], "auto-save is off"),
         (["watch", "--poll", "x"], "off"),
         (["follow", "--every", "x"], "no span of time"),
+        (["follow", "--poll", "999999d"], "longer than ten years"),
         (["event", "Bulk Import"], "no kind of event"),
         (["event", "a" * 65], "no kind of event"),
     ],
@@ -165,6 +178,28 @@ def test_follow(cas: Place, shop: str) -> None:
     execute(shop, "UPDATE products SET price = 1 WHERE id IN (1, 2)")
     assert len(cas("follow", "--once", "--json").json["versions"]) == 1
     assert listed(cas)[-1]["reason"] == "Every 60 s while something changes: products (2 changed)"
+
+
+def test_once_ends_as_a_snapshot_ends(cas: Place, shop: str, cluster_role: str) -> None:
+    """A scheduler must see that something is left out."""
+    execute(shop, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {cluster_role}")
+    execute(shop, f"REVOKE ALL ON suppliers FROM {cluster_role}")
+    cas("auto-save", "on")
+    source = shop.replace("postgres@", f"{cluster_role}@")
+    ran = cas("watch", "--once", "--allow-incomplete", "--json", "--source", source)
+    assert ran.code == ExitCode.INCOMPLETE, ran
+    assert (ran.json["taken"], [one["state"] for one in ran.json["versions"]]) == (1, ["incomplete"])
+
+
+def test_whoever_waits_is_told_what_to_do(cas: Place) -> None:
+    cas("auto-save", "on")
+    with running(cas, "watch") as process:
+        heard(process, "Version 1 is complete")
+        ran = cas("follow", "--once", "--every", "15m")
+        assert "Waiting" in ran.err
+        assert "cas auto-save on --follow 15m" in ran.err
+        cas("auto-save", "off")
+        heard(process, "Auto-save was turned off")
 
 
 def test_an_event_of_the_application(cas: Place, shop: str) -> None:

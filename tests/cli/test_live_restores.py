@@ -608,7 +608,10 @@ def test_the_running_platform_is_compared_on_either_side(taken: Place, shop: str
     assert taken("diff", "1", "live", "--entity", "nothing").code == ExitCode.NOT_FOUND
 
 
-@pytest.mark.parametrize("width", [60, 80, 120])
+WIDER = [pytest.param(width, marks=pytest.mark.thorough) for width in (80, 120)]
+
+
+@pytest.mark.parametrize("width", [60, *WIDER])
 def test_no_line_is_wider_than_the_terminal(taken: Place, shop: str, width: int) -> None:
     raise_prices(shop)
     drop_products(shop, "id <= 5")

@@ -79,7 +79,10 @@ class Screen:
         return re.split(r"[\r\n]+", _STEERING.sub("", self.text))
 
 
-@pytest.mark.parametrize("width", [60, 80, 120])
+WIDER = [pytest.param(width, marks=pytest.mark.thorough) for width in (80, 120)]
+
+
+@pytest.mark.parametrize("width", [60, *WIDER])
 def test_no_line_is_wider_than_the_terminal(standing: Place, width: int) -> None:
     record = ["products", "7"]
     for arguments in (

@@ -161,7 +161,10 @@ def test_a_safety_version_counts_what_happened_since_the_version_that_comes_back
     assert rows(shop, "SELECT count(*)::int FROM products") == [(200,)]
 
 
-@pytest.mark.parametrize("width", [80, 120])
+WIDER = [pytest.param(width, marks=pytest.mark.thorough) for width in (120,)]
+
+
+@pytest.mark.parametrize("width", [80, *WIDER])
 def test_no_line_is_wider_than_the_terminal(calm: Place, shop: str, width: int) -> None:
     execute(
         shop,

@@ -25,7 +25,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cas.engine.packer.NODE_FRAME_TARGET_BYTES", 1500)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.thorough) for n in (2, 3))])
 def test_whatever_is_lost_the_next_version_is_whole(world: World, seed: int) -> None:
     rng = random.Random(seed)
     platform = shop(products=600, suppliers=20, notes=20)

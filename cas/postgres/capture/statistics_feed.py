@@ -3,6 +3,7 @@ capture."""
 
 import json
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import astuple, dataclass, replace
 
 from cas.errors import InvalidInput
 from cas.postgres.capture.feed_base import PolledPlatform
@@ -32,9 +33,10 @@ WITH split AS (
     SELECT oid, oid, '{LARGE_OBJECTS.schema}', '{LARGE_OBJECTS.name}' FROM pg_class
     WHERE oid = 'pg_catalog.pg_largeobject_metadata'::regclass
 )
-SELECT oid::int8, root::int8, schema, name, coalesce(pg_stat_get_tuples_inserted(oid), 0),
-       coalesce(pg_stat_get_tuples_updated(oid), 0), coalesce(pg_stat_get_tuples_deleted(oid), 0)
-FROM counted
+SELECT t.oid::int8, root::int8, schema, name, coalesce(pg_stat_get_tuples_inserted(t.oid), 0),
+       coalesce(pg_stat_get_tuples_updated(t.oid), 0), coalesce(pg_stat_get_tuples_deleted(t.oid), 0),
+       coalesce(pg_stat_get_live_tuples(t.oid), 0), c.relfilenode::int8
+FROM counted t JOIN pg_class c ON c.oid = t.oid
 """
 
 _RESETS = """
@@ -47,7 +49,7 @@ _STATE = "SELECT current_setting('track_counts') = 'on', pg_is_in_recovery()"
 
 BLIND = (
     "Statistics come some seconds late and without transactions, count what was rolled back and what moved"
-    " between partitions, and know nothing of TRUNCATE"
+    " between partitions, and of TRUNCATE see only that a table is a new, empty one"
 )
 NOT_COUNTING = "The server counts nothing at all: track_counts is off"
 STANDBY = (
@@ -56,8 +58,39 @@ STANDBY = (
 )
 RESET = "the server's counters were reset since the last look"
 
-_Counts = tuple[int, int, int]
 _NONE = (0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What holds a table's rows: another one after TRUNCATE, and after what writes all rows anew, and known
+    at once, while counts come later. `live`: rows that the server believes to be there. `inserted`: ever."""
+
+    number: int
+    live: int
+    inserted: int
+
+    def is_emptied(self, now: "_File") -> bool:
+        """Whether all rows of this one went: those that are there came since."""
+        return self.number != now.number and self.live > 0 and now.live <= now.inserted - self.inserted
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """What the server says of one table. `moved`: inserted, updated, deleted, ever. `file`: while a new one's
+    counts may still come, the one before."""
+
+    moved: tuple[int, int, int]
+    file: _File
+
+    def after(self, before: "_Table") -> "_Table":
+        """As it is remembered, after having been looked at before."""
+        is_new = self.file.number != before.file.number
+        return replace(self, file=before.file) if is_new and not before.file.is_emptied(self.file) else self
+
+
+_Tables = dict[int, _Table]
+"""By oid."""
 
 
 class StatisticsFeed(PolledPlatform):
@@ -76,10 +109,10 @@ class StatisticsFeed(PolledPlatform):
         asked at each poll. InvalidInput for what is no position."""
         super().__init__(url, options, beside=beside)
         self._leaving_out = leaving_out
-        self._seen: dict[int, _Counts] | None = None
+        self._seen: _Tables | None = None
         self._resets = ""
         if position:
-            self._seen, self._resets = _counts_of(position)
+            self._seen, self._resets = _tables_of(position)
 
     @property
     def sees(self) -> str:
@@ -96,38 +129,58 @@ class StatisticsFeed(PolledPlatform):
         with self.connected() as connection:
             resets = str(connection.execute(_RESETS).fetchall()[0][0])
             rows = connection.execute(_COUNTERS.encode()).fetchall()
-        before, self._seen = self._seen, {row[0]: row[4:] for row in rows if any(row[4:])}
-        resets, self._resets = self._resets, resets
-        if before is None:
+        tables = {oid: _Table((i, u, d), _File(file, live, i)) for oid, _, _, _, i, u, d, live, file in rows}
+        is_first, were_reset = self._seen is None, resets != self._resets
+        before = {} if is_first or were_reset else self._seen or {}
+        self._resets = resets
+        self._seen = {
+            oid: one.after(before[oid]) if oid in before else one
+            for oid, one in tables.items()
+            if any(one.moved)
+        }
+        if is_first:
             return Happened()
-        left_out, missed = self._leaving_out(), ""
-        if resets != self._resets:
-            before, missed = {}, RESET
-        moved: dict[tuple[str, str], _Counts] = {}
-        for oid, root, schema, name, *counts in rows:
-            old = before.get(oid, _NONE)
-            if any(now < then for now, then in zip(counts, old, strict=True)):
-                old, missed = _NONE, RESET
+        left_out, missed = self._leaving_out(), RESET if were_reset else ""
+        moved: dict[tuple[str, str], MovedRows] = {}
+        for oid, root, schema, name, *_ in rows:
+            now, then = tables[oid], before.get(oid)
+            old = then.moved if then else _NONE
+            if any(count < was for count, was in zip(now.moved, old, strict=True)):
+                then, old, missed = None, _NONE, RESET
             if root in left_out:
                 continue
-            sums = moved.get((schema, name), _NONE)
-            inserted, updated, deleted = (
-                total + now - then for total, now, then in zip(sums, counts, old, strict=True)
+            inserted, updated, deleted = (count - was for count, was in zip(now.moved, old, strict=True))
+            sums = moved.get((schema, name), MovedRows(schema, name))
+            emptied = then is not None and then.file.is_emptied(now.file)
+            moved[schema, name] = MovedRows(
+                schema,
+                name,
+                sums.inserted + inserted,
+                sums.updated + updated,
+                sums.deleted + deleted,
+                truncated=emptied and oid == root,
+                partitions=sums.partitions + (emptied and oid != root),
             )
-            moved[schema, name] = (inserted, updated, deleted)
-        told = tuple(MovedRows(*label, *counts) for label, counts in sorted(moved.items()) if any(counts))
+        told = tuple(one for _, one in sorted(moved.items()) if one != MovedRows(one.schema, one.name))
         return Happened((PlatformTransaction(told),) if told else (), missed)
 
     def position(self) -> str:
-        return json.dumps([self._resets, self._seen]) if self._seen is not None else ""
+        if self._seen is None:
+            return ""
+        tables = {oid: [one.moved, astuple(one.file)] for oid, one in self._seen.items()}
+        return json.dumps([self._resets, tables])
 
     def settled(self, position: str) -> None:
         """Nothing is kept."""
 
 
-def _counts_of(position: str) -> tuple[dict[int, _Counts], str]:
+def _tables_of(position: str) -> tuple[_Tables, str]:
     try:
-        resets, counts = json.loads(position)
-        return {int(oid): (int(i), int(u), int(d)) for oid, (i, u, d) in counts.items()}, str(resets)
+        resets, tables = json.loads(position)
+        found = {
+            int(oid): _Table((int(i), int(u), int(d)), _File(*map(int, file)))
+            for oid, ((i, u, d), file) in tables.items()
+        }
+        return found, str(resets)
     except (ValueError, TypeError, AttributeError) as error:
         raise InvalidInput(f"not a position in the server's statistics: {position[:40]!r}") from error

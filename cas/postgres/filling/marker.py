@@ -8,6 +8,7 @@ a database may also create and drop, and that every tool shows.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic, sleep
 
 import psycopg
 
@@ -20,6 +21,9 @@ MARKER_SCHEMA = "cas_restore"
 
 _LOCK = 0x6361735F72657374
 """Advisory lock (bigint) that a running restore holds in its target: the bytes of "cas_rest"."""
+
+PATIENCE_SECONDS = 2.0
+"""How long the lock is waited for: a server may notice late that whoever held it is gone."""
 
 _READ = """
 SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = %s
@@ -93,5 +97,11 @@ def remove_marker(connection: psycopg.Connection, last: Callable[[], None], wher
 
 
 def _try_lock(connection: psycopg.Connection) -> bool:
-    row = connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
-    return row is not None and bool(row[0])
+    ends = monotonic() + PATIENCE_SECONDS
+    while True:
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
+        if row is not None and row[0]:
+            return True
+        if monotonic() >= ends:
+            return False
+        sleep(PATIENCE_SECONDS / 40)

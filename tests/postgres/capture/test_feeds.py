@@ -184,6 +184,57 @@ def test_statistics_go_on_in_another_process(platform: Platform) -> None:
         assert waited(feed, bool) == [MovedRows("public", "items", deleted=3)]
 
 
+@pytest.mark.parametrize("then", ["", "INSERT INTO items VALUES (1), (2)", "ANALYZE items"])
+def test_statistics_see_a_table_that_was_emptied(platform: Platform, then: str) -> None:
+    """Also where the new table has rows again before anybody looks."""
+    platform.run(SHOP)
+    with closing(StatisticsFeed(platform.url)) as feed:
+        settled(feed)
+        platform.run(f"TRUNCATE items; {then}")
+        moved = waited(feed, lambda rows: any(row.truncated for row in rows))
+        assert [(row.label, row.truncated) for row in moved if row.truncated] == [("public.items", True)]
+        assert sum(row.inserted for row in moved) == (2 if "INSERT" in then else 0)
+        assert happened(feed) == []
+
+
+def test_statistics_see_an_emptied_table_in_another_process(platform: Platform) -> None:
+    platform.run(SHOP)
+    with closing(StatisticsFeed(platform.url)) as feed:
+        settled(feed)
+        position = feed.position()
+    platform.run("TRUNCATE items")
+    with closing(StatisticsFeed(platform.url, position=position)) as feed:
+        assert waited(feed, bool) == [MovedRows("public", "items", truncated=True)]
+
+
+def test_statistics_see_an_emptied_partition(platform: Platform) -> None:
+    platform.run(SHOP + "INSERT INTO parts SELECT 1, generate_series(1, 30)")
+    with closing(StatisticsFeed(platform.url)) as feed:
+        settled(feed)
+        platform.run("TRUNCATE parts_1")
+        assert waited(feed, bool) == [MovedRows("public", "parts", partitions=1)]
+
+
+@pytest.mark.parametrize(
+    "rewrite",
+    [
+        "VACUUM FULL items",
+        "CLUSTER items USING items_pkey",
+        "ALTER TABLE items ALTER id TYPE int8",
+        "BEGIN; TRUNCATE items; ROLLBACK",
+    ],
+)
+def test_rows_that_were_written_anew_are_still_there(platform: Platform, rewrite: str) -> None:
+    platform.run(SHOP)
+    with closing(StatisticsFeed(platform.url)) as feed:
+        settled(feed)
+        platform.run(rewrite)
+        platform.run("UPDATE items SET name = 'new' WHERE id = 7")
+        assert waited(feed, bool) == [MovedRows("public", "items", updated=1)]
+        settled(feed)
+        assert happened(feed) == []
+
+
 def test_counters_that_were_reset_are_told(platform: Platform) -> None:
     platform.run(SHOP)
     with closing(StatisticsFeed(platform.url)) as feed:
