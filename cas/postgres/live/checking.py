@@ -58,9 +58,17 @@ def _about(key: DatabaseKey, written: Mapping[int, Written], encoding: str) -> I
     if key.parent_oid in written:
         before = written[key.parent_oid].before
         assert before is not None, "referenced tables keep what went"
+        # What nobody can refer to any more is mostly nothing, and then no child is looked at.
         yield (
-            b"SELECT count(*) FROM %b AS c WHERE EXISTS (SELECT FROM %b AS b WHERE %b) AND %b"
-            % (child, before, _joined(key, b"b", b"c", encoding), dangles),
+            b"WITH gone AS MATERIALIZED (SELECT b.* FROM %b AS b%b) SELECT count(*) FROM"
+            b" (SELECT c.* FROM %b AS c WHERE EXISTS (SELECT FROM gone AS b WHERE %b) OFFSET 0) AS c WHERE %b"
+            % (
+                before,
+                _unless_there(key, parent, encoding),
+                child,
+                _joined(key, b"b", b"c", encoding),
+                dangles,
+            ),
             "refer to a row that would go",
         )
 
@@ -86,6 +94,18 @@ def _has_parent(key: DatabaseKey, parent: bytes, encoding: str) -> bytes:
         parent,
         joined,
     )
+
+
+def _unless_there(key: DatabaseKey, parent: bytes, encoding: str) -> bytes:
+    """A condition on parents `b` that were there: that none with the same values is there now. Of a temporal
+    key that says nothing about its children, which may need several of them."""
+    if key.is_temporal:
+        return b""
+    equal = b" AND ".join(
+        b"p.%b %b b.%b" % (column(name, encoding), operator.encode(), column(name, encoding))
+        for name, operator in zip(key.key.referenced, key.parent_operators, strict=True)
+    )
+    return b" WHERE NOT EXISTS (SELECT FROM %b AS p WHERE %b)" % (parent, equal)
 
 
 def _joined(key: DatabaseKey, parent: bytes, child: bytes, encoding: str) -> bytes:

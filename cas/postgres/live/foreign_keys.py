@@ -28,6 +28,10 @@ SELECT k.oid::int8, k.conname::text, k.conrelid::int8, k.confrelid::int8,
              FROM unnest(k.conpfeqop) WITH ORDINALITY AS u(operator, place)
              JOIN pg_operator o ON o.oid = u.operator JOIN pg_namespace n ON n.oid = o.oprnamespace
              ORDER BY place),
+       ARRAY(SELECT format('OPERATOR(%I.%s)', n.nspname, o.oprname)
+             FROM unnest(k.conppeqop) WITH ORDINALITY AS u(operator, place)
+             JOIN pg_operator o ON o.oid = u.operator JOIN pg_namespace n ON n.oid = o.oprnamespace
+             ORDER BY place),
        k.confdeltype::text, k.condeferrable, k.confmatchtype = 'f', k.convalidated,
        coalesce((to_json(k)->>'conenforced')::bool, true),
        coalesce((to_json(k)->>'conperiod')::bool, false),
@@ -51,7 +55,7 @@ ORDER BY cn.nspname, cc.relname, k.conname
 @dataclass(frozen=True, slots=True)
 class DatabaseKey:
     """A foreign key with what its queries need. `operators[i]` compares parent and child, in this order; of a
-    temporal one the last asks whether they overlap.
+    temporal one the last asks whether they overlap. `parent_operators[i]` compares two parents.
 
     `key` names roots, and `child` and `parent` the very relations that the constraint is of, which may be
     partitions (`of_partition`: the child is one). `child_only` and `parent_only`: that relation is no
@@ -65,6 +69,7 @@ class DatabaseKey:
     parent_oid: int
     key: ForeignKey
     operators: tuple[str, ...]
+    parent_operators: tuple[str, ...]
     is_validated: bool
     is_enforced: bool
     is_temporal: bool
@@ -97,22 +102,23 @@ def database_keys(connection: psycopg.Connection) -> Sequence[DatabaseKey]:
                 columns=tuple(row[8]),
                 parent=(row[6], row[7]),
                 referenced=tuple(row[9]),
-                on_delete=_ACTIONS[row[11]],
-                is_deferrable=row[12],
-                matches_full=row[13],
-                of_part=row[23],
+                on_delete=_ACTIONS[row[12]],
+                is_deferrable=row[13],
+                matches_full=row[14],
+                of_part=row[24],
             ),
             operators=tuple(row[10]),
-            is_validated=row[14],
-            is_enforced=row[15],
-            is_temporal=row[16],
-            child_only=row[17],
-            parent_only=row[18],
-            child=(row[19], row[20]),
-            parent=(row[21], row[22]),
-            of_partition=row[23],
-            is_altered=row[24],
-            of_generated=row[25],
+            parent_operators=tuple(row[11]),
+            is_validated=row[15],
+            is_enforced=row[16],
+            is_temporal=row[17],
+            child_only=row[18],
+            parent_only=row[19],
+            child=(row[20], row[21]),
+            parent=(row[22], row[23]),
+            of_partition=row[24],
+            is_altered=row[25],
+            of_generated=row[26],
         )
         for row in rows
     ]
