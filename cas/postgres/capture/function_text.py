@@ -15,9 +15,9 @@ more for the INSERT, 1 us for the block, 2 us for the lock. One INSERT with ARRA
 of the ways to write it: with two aggregates it took 8 us more, with variables in PL/pgSQL 7 us more. Between
 commits, when caches are cold, all of it takes two to three times as long: tests/bench/capture_cost.py.
 
-The old rows of an update, kept for the one in thousands that changes a key, are half of it. A trigger on rows
-with WHEN (OLD.id <> NEW.id), or on UPDATE OF id, would spare them, and then the platform could neither alter the
-type of the key's column nor drop it: PostgreSQL refuses both for a column that a trigger names.
+The old rows of an update, kept for the one in thousands that changes a key, are half of it. A trigger on
+rows with WHEN (OLD.id <> NEW.id), or on UPDATE OF id, would spare them, and then the platform could neither
+alter the type of the key's column nor drop it: PostgreSQL refuses both for a column that a trigger names.
 """
 
 import re
