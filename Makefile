@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS ?= 3
+WORKERS ?= 4
 .DEFAULT_GOAL := help
 
 .PHONY: help setup run test lint thorough fuzz bench lock clean
