@@ -174,14 +174,21 @@ def test_statistics(platform: Platform) -> None:
         ]
 
 
-def test_statistics_go_on_in_another_process(platform: Platform) -> None:
+@pytest.mark.parametrize(
+    ("statement", "moved"),
+    [
+        ("DELETE FROM items WHERE id < 4", MovedRows("public", "items", deleted=3)),
+        ("TRUNCATE items", MovedRows("public", "items", truncated=True)),
+    ],
+)
+def test_statistics_go_on_in_another_process(platform: Platform, statement: str, moved: MovedRows) -> None:
     platform.run(SHOP)
     with closing(StatisticsFeed(platform.url)) as feed:
         settled(feed)
         position = feed.position()
-    platform.run("DELETE FROM items WHERE id < 4")
+    platform.run(statement)
     with closing(StatisticsFeed(platform.url, position=position)) as feed:
-        assert waited(feed, bool) == [MovedRows("public", "items", deleted=3)]
+        assert waited(feed, bool) == [moved]
 
 
 @pytest.mark.parametrize("then", ["", "INSERT INTO items VALUES (1), (2)", "ANALYZE items"])
@@ -195,16 +202,6 @@ def test_statistics_see_a_table_that_was_emptied(platform: Platform, then: str) 
         assert [(row.label, row.truncated) for row in moved if row.truncated] == [("public.items", True)]
         assert sum(row.inserted for row in moved) == (2 if "INSERT" in then else 0)
         assert happened(feed) == []
-
-
-def test_statistics_see_an_emptied_table_in_another_process(platform: Platform) -> None:
-    platform.run(SHOP)
-    with closing(StatisticsFeed(platform.url)) as feed:
-        settled(feed)
-        position = feed.position()
-    platform.run("TRUNCATE items")
-    with closing(StatisticsFeed(platform.url, position=position)) as feed:
-        assert waited(feed, bool) == [MovedRows("public", "items", truncated=True)]
 
 
 def test_statistics_see_an_emptied_partition(platform: Platform) -> None:
@@ -231,6 +228,18 @@ def test_rows_that_were_written_anew_are_still_there(platform: Platform, rewrite
         platform.run(rewrite)
         platform.run("UPDATE items SET name = 'new' WHERE id = 7")
         assert waited(feed, bool) == [MovedRows("public", "items", updated=1)]
+        settled(feed)
+        assert happened(feed) == []
+
+
+def test_a_queue_that_is_written_anew_was_not_emptied(platform: Platform) -> None:
+    """More rows came than are there, and all that went were deleted."""
+    platform.run(SHOP)
+    with closing(StatisticsFeed(platform.url)) as feed:
+        settled(feed)
+        platform.run("VACUUM FULL items")
+        platform.run("INSERT INTO items SELECT generate_series(101, 200); DELETE FROM items WHERE id < 131")
+        assert waited(feed, bool) == [MovedRows("public", "items", inserted=100, deleted=80)]
         settled(feed)
         assert happened(feed) == []
 
