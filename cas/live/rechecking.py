@@ -27,6 +27,8 @@ def recheck(
     table: PlannedTable, transaction: LiveTransaction, mark: Mark, reader: ChunkReader, ids: RecordIds
 ) -> bool:
     """Bring the table's differences up to now; whether any moved. The caller decides anew then."""
+    if transaction.is_as_it_was(table.pair.live, mark, table.counts.live_records):
+        return False
     moved = _moved(table, transaction, mark)
     if moved is not None:
         records = _after(table, moved, reader, ids)

@@ -122,8 +122,8 @@ class LiveTransaction(Protocol):
     """One transaction that keeps the writers of some tables out; readers pass. Nothing that it does exists
     before `commit`; leaving its context without that takes everything back.
 
-    The calls come in this order: looking (`moved`, `count`, `batches`), `apply` entity by entity,
-    `set_sequences`, `check`, `read_back`, `transaction_id`, `commit`. All from one thread.
+    The calls come in this order: looking (`is_as_it_was`, `moved`, `count`, `batches`), `apply` entity by
+    entity, `set_sequences`, `check`, `read_back`, `transaction_id`, `commit`. All from one thread.
     """
 
     @property
@@ -139,6 +139,10 @@ class LiveTransaction(Protocol):
     def moved(self, entity: Entity, since: Mark) -> Iterator[RecordBatch] | None:
         """All records that may have been written after the mark, perhaps more; ascending by key. None where
         that cannot be told: another history, or the mark is too old."""
+
+    def is_as_it_was(self, entity: Entity, since: Mark, records: int) -> bool:
+        """Whether it has so many records, and none that may have been written after the mark: one pass over
+        the table, the cheapest way to know that nothing moved. False also where that cannot be told."""
 
     def count(self, entity: Entity) -> int:
         """Its records now."""

@@ -125,6 +125,7 @@ STEPS = (
     "set_sequences",
     "read_back",
     "transaction_id",
+    "is_as_it_was",
     "count",
     "moved",
 )

@@ -106,6 +106,22 @@ class PostgresTransaction:
                 back = conversation_encoding(self._encoding).encode()
                 run(pgconn, b"SET LOCAL client_encoding = '%b'" % back, where=where)
 
+    def is_as_it_was(self, entity: Entity, since: Mark, records: int) -> bool:
+        table = self._table(entity)
+        if table.changes_unwritten:
+            return False
+        condition = condition_since(self._connection, since, table.relations)
+        if isinstance(condition, str):
+            return False
+        query = b"SELECT count(*), count(*) FILTER (WHERE %b) FROM %b%b AS r%b" % (
+            condition,
+            only(table),
+            table_name(table, self._encoding),
+            b" " + table.condition.encode() if table.condition else b"",
+        )
+        with faults_of(entity.label):
+            return self._connection.execute(query).fetchall()[0] == (records, 0)
+
     def count(self, entity: Entity) -> int:
         table = self._table(entity)
         condition = b" " + table.condition.encode() if table.condition else b""

@@ -18,6 +18,7 @@ from tests.postgres.target.moving import ask
 
 STEPS = (
     "entities",
+    "is_as_it_was",
     "moved",
     "count",
     "sequences",
@@ -59,6 +60,7 @@ def test_the_backend_is_ended_at_a_step(changed: tuple[Scene, int], step: str) -
         ask(scene.admin, f"SELECT pg_terminate_backend({pid}, 5000)")
 
     with scene.planned(version, platform=Stepping(scene.platform, step, end)) as plan:
+        scene.run("UPDATE p SET v = v")  # written, and as it was: each way of looking is gone through
         plan.refused(CasError)
     assert state(scene) is RestoreState.FAILED
     assert scene.world.catalog.restores.restore(1).error_text

@@ -118,7 +118,7 @@ def test_a_parent_that_goes_before_the_check_is_noticed(family: Scene) -> None:
         """As a replica, who asks no child."""
         write(family, "SET session_replication_role = replica", "DELETE FROM parent WHERE id = 40")
 
-    platform = Stepping(family.platform, "check" if family.actor != OWNER else "moved", go)
+    platform = Stepping(family.platform, "check" if family.actor != OWNER else "is_as_it_was", go)
     with family.planned(version, LiveRequest(tables=("public.child",)), platform) as plan:
         _execute(plan)
     assert family.as_admin("SELECT count(*) FROM child") == [(3,)]
@@ -127,7 +127,7 @@ def test_a_parent_that_goes_before_the_check_is_noticed(family: Scene) -> None:
 def test_a_parent_that_is_updated_meanwhile_does_no_harm(family: Scene) -> None:
     version = family.take()
     family.run("DELETE FROM child WHERE id > 3")
-    step = "check" if family.actor != OWNER else "moved"
+    step = "check" if family.actor != OWNER else "is_as_it_was"
     platform = Stepping(family.platform, step, lambda _: write(family, "UPDATE parent SET v = 'busy'"))
     with family.planned(version, LiveRequest(tables=("public.child",)), platform) as plan:
         _execute(plan)
