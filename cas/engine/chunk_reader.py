@@ -13,7 +13,8 @@ from typing import TypeAlias
 
 from cas.engine.chunk_index import ChunkIndex, View
 from cas.engine.compression import Decompressor, Dictionary
-from cas.engine.frame_ranges import FrameKey, Wanted, bounded, ranges
+from cas.engine.fetching import Fetched, fetched
+from cas.engine.frame_ranges import FrameKey, Wanted, bounded
 from cas.engine.locating import Locator
 from cas.engine.trailers import Trailers
 from cas.errors import CorruptData, Unsupported
@@ -164,9 +165,8 @@ class ChunkReader:
         if bases:  # one may be among those that are wanted themselves
             loaded |= self._remembered({want.key for want in wanted}, depth)
             wanted = [want for want in wanted if want.key not in loaded]
-        for group in ranges(wanted):
-            for run, stored in self._fetch(group):
-                loaded.update(self._decode(run, stored, failed, bases))
+        for group in fetched(self._store, self._fetchers, wanted):
+            loaded.update(self._decode(group, failed, bases))
         failed.update(want.key for want in wanted if want.key not in loaded)
         return loaded
 
@@ -220,32 +220,13 @@ class ChunkReader:
             return None
         return Wanted(key, layout.trailer.frames[key[1]], int(layout.offset[key[1]]))
 
-    def _fetch(self, group: Sequence[Sequence[Wanted]]) -> Iterator[tuple[Sequence[Wanted], bytes]]:
-        """The stored bytes of a few ranges, fetched side by side; those of a lost pack are left out."""
-
-        def get(run: Sequence[Wanted]) -> bytes | None:
-            begin, last = run[0].offset, run[-1]
-            length = last.offset + last.frame.stored_length - begin
-            try:
-                return self._store.get_range(pack_key(last.key[0]), begin, length) if length else b""
-            except (ObjectMissing, CorruptData):
-                return None
-
-        results = map(get, group) if len(group) == 1 else self._fetchers.map(get, group)
-        for run, stored in zip(group, results, strict=True):
-            if stored is not None:
-                yield run, stored
-
-    def _decode(
-        self, run: Sequence[Wanted], stored: bytes, failed: set[FrameKey], bases: _Bases
-    ) -> dict[FrameKey, bytes]:
-        begin = run[0].offset
-        alike: defaultdict[tuple[Encoding, tuple[ChunkId, ...], int], list[Wanted]] = defaultdict(list)
-        for want in run:
-            alike[want.frame.encoding, want.frame.bases, want.frame.depth].append(want)
+    def _decode(self, group: Fetched, failed: set[FrameKey], bases: _Bases) -> dict[FrameKey, bytes]:
+        alike: defaultdict[tuple[Encoding, tuple[ChunkId, ...], int], Fetched] = defaultdict(list)
+        for want, stored in group:
+            alike[want.frame.encoding, want.frame.bases, want.frame.depth].append((want, stored))
         decoded: dict[FrameKey, bytes] = {}
-        for wants in alike.values():
-            parts = [stored[w.offset - begin : w.offset - begin + w.frame.stored_length] for w in wants]
+        for some in alike.values():
+            wants, parts = zip(*some, strict=True)
             plains = self._decode_alike(wants, parts, failed, bases)
             for want, plain in zip(wants, plains, strict=True):
                 if plain is not None:

@@ -15,6 +15,10 @@ from cas.limits import KIB, MIB
 RANGE_BYTES = 4 * MIB
 """Frames are fetched together up to this size: few requests, bounded memory."""
 
+GROUP_BYTES = 16 * MIB
+RUNS_AT_ONCE = 256
+"""Bytes and requests after which what was fetched is handed on."""
+
 GAP_BYTES = 64 * KIB
 """Unwanted bytes that cost less to fetch than another request."""
 
@@ -105,16 +109,20 @@ def bounded(spans: Spans) -> Iterator[Sequence[int]]:
 
 
 def ranges(wanted: Sequence[Wanted]) -> Iterator[list[list[Wanted]]]:
-    """Runs of frames that are fetched by one request each, in groups of up to four requests."""
+    """Runs of frames that are fetched by one request each, in groups that are held together."""
     runs: list[list[Wanted]] = []
+    held = 0
     for want in wanted:
         if runs and _joins(runs[-1], want):
+            last = runs[-1][-1]
+            held += want.offset - last.offset - last.frame.stored_length  # what lies between comes too
             runs[-1].append(want)
         else:
-            if len(runs) == 4:
+            if len(runs) == RUNS_AT_ONCE or (runs and held + want.frame.stored_length > GROUP_BYTES):
                 yield runs
-                runs = []
+                runs, held = [], 0
             runs.append([want])
+        held += want.frame.stored_length
     if runs:
         yield runs
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from cas.engine.chunk_index import View
 from cas.engine.compression import Decompressor
-from cas.engine.frame_ranges import GAP_BYTES, FrameKey, Wanted, ranges
+from cas.engine.fetching import FETCH_THREADS, fetched
+from cas.engine.frame_ranges import GAP_BYTES, FrameKey, Wanted
 from cas.engine.locating import Locator
-from cas.engine.repository import FETCH_THREADS, Repository
+from cas.engine.repository import Repository
 from cas.errors import CorruptData, Unsupported
 from cas.format.frame import Encoding, Frame
 from cas.format.names import pack_key
@@ -134,23 +135,9 @@ class NodeRuns:
 
     def _fetch_frames(self, wanted: Iterable[Wanted]) -> dict[FrameKey, bytes]:
         """Single frames, by few requests where they lie together."""
-
-        def get(run: Sequence[Wanted]) -> dict[FrameKey, bytes]:
-            begin = run[0].offset
-            length = run[-1].offset + run[-1].frame.stored_length - begin
-            try:
-                stored = self._store.get_range(pack_key(run[0].key[0]), begin, length)
-            except (ObjectMissing, CorruptData):
-                return {}
-            offsets = ((want, want.offset - begin) for want in run)
-            return {want.key: stored[at : at + want.frame.stored_length] for want, at in offsets}
-
-        frames: dict[FrameKey, bytes] = {}
         distinct = {want.key: want for want in wanted}
-        for group in ranges([distinct[key] for key in sorted(distinct)]):
-            for got in self._fetchers.map(get, group):
-                frames |= got
-        return frames
+        groups = fetched(self._store, self._fetchers, [distinct[key] for key in sorted(distinct)])
+        return {want.key: stored for group in groups for want, stored in group}
 
     def _decoded(
         self, place: _Place, frames: Mapping[FrameKey, bytes], found: Mapping[ChunkId, bytes]

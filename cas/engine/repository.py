@@ -18,6 +18,7 @@ from blake3 import blake3
 from cas.engine.ahead import ahead
 from cas.engine.chunk_index import ChunkIndex, View
 from cas.engine.chunk_reader import ChunkReader
+from cas.engine.fetching import FETCH_THREADS
 from cas.engine.node_file import NodeFile
 from cas.engine.trailers import Trailers
 from cas.errors import CasError, Conflict, CorruptData, NotFound, Unsupported
@@ -45,9 +46,6 @@ NEWEST_NODES_BYTES = 1024 * MIB
 
 TRAILERS_AHEAD = 8
 """Trailers on their way while the last one is put into the index; up to some MiB each."""
-
-FETCH_THREADS = 4
-"""Ranged reads side by side: hides the latency of a distant store, bounds memory."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from threading import Barrier
 import pytest
 
 from cas.engine.chunk_index import View
-from cas.engine.repository import FETCH_THREADS, Repository, create_repository
+from cas.engine.fetching import FETCH_THREADS
+from cas.engine.repository import Repository, create_repository
 from cas.errors import Conflict, CorruptData, NotFound, Unsupported
 from cas.format.canonical import encode_json, open_envelope, parse_json, seal_envelope
 from cas.format.names import journal_key, pack_key, version_key
