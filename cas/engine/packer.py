@@ -16,6 +16,7 @@ import numpy as np
 from cas.engine.compression import Compressor, Decompressor, Dictionary, compress_delta
 from cas.errors import CorruptData
 from cas.format.frame import Encoding, Frame, check_frame
+from cas.format.frame_table import FrameTable
 from cas.format.pack import Trailer, encode_end, encode_header
 from cas.ids import (
     CHUNK_ID_BYTES,
@@ -113,11 +114,10 @@ class _OpenPack:
 
     def close(self, holds_nodes: bool) -> ClosedPack:
         short_ids, lengths = bytes(self.short_ids), bytes(self.lengths)
-        self.stored += encode_end(self.frames, short_ids, lengths)
+        frames = FrameTable.of(self.frames)
+        self.stored += encode_end(frames, short_ids, lengths)
         stored = memoryview(self.stored).toreadonly()
-        return ClosedPack(
-            pack_name(stored), stored, Trailer(tuple(self.frames), short_ids, lengths), holds_nodes
-        )
+        return ClosedPack(pack_name(stored), stored, Trailer(frames, short_ids, lengths), holds_nodes)
 
 
 class Packer:

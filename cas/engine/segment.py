@@ -92,12 +92,11 @@ def _rows_of_pack(trailer: Trailer, pack: int = 0) -> Rows:
     high, low = halves(trailer.short_ids)
     count = len(high)
     length = np.frombuffer(trailer.lengths, dtype="<u4")
-    per_frame = np.array([frame.chunks for frame in trailer.frames], dtype=np.intp)
-    ratio = np.array(
-        [frame.stored_length / max(frame.plain_length, 1) for frame in trailer.frames], dtype=np.float64
-    )
+    frames = trailer.frames
+    per_frame = frames.column("chunks")
+    ratio = frames.column("stored") / np.maximum(frames.column("plain"), 1)
     share = np.ceil(length * np.repeat(ratio, per_frame)).astype(np.uint32) + np.uint32(TRAILER_SHARE)
-    depth = np.repeat(np.array([frame.depth for frame in trailer.frames], dtype=np.uint8), per_frame)
+    depth = np.repeat(frames.column("depth").astype(np.uint8), per_frame)
     ordinal = np.arange(count, dtype=np.uint32)
     rows = Rows(high, low, np.full(count, pack, dtype=np.uint32), ordinal, share, length, depth)
     return rows.take(np.argsort(high, kind="stable"))

@@ -21,11 +21,12 @@ FIRST_READ_BYTES = 64 * KIB
 """A small pack's trailer comes with the first request; a full pack's needs a second one."""
 
 KEPT_LAYOUT_BYTES = 64 * MIB
-"""Layouts in memory: 13 of full packs, or those that 180 versions of a thousand changes added. A tree that
+"""Layouts in memory: 30 of full packs, or those that 270 versions of a thousand changes added. A tree that
 grew by versions lies in the packs of all of them; with 16 layouts, reading the tree of an 88th version took
 20 s, nearly all of it for reading trailers again and again, and 2 s so."""
 
-FRAME_BYTES = 320
+FRAME_BYTES = 48
+BASE_BYTES = 110
 CHUNK_BYTES = 28
 """About what a layout holds for each."""
 
@@ -43,13 +44,13 @@ class Layout:
     @property
     def bytes(self) -> int:
         """About what it takes in memory."""
-        return len(self.offset) * FRAME_BYTES + len(self.start) * CHUNK_BYTES
+        frames, bases = len(self.offset), len(self.trailer.frames.bases)
+        return frames * FRAME_BYTES + bases * BASE_BYTES + len(self.start) * CHUNK_BYTES
 
 
 def layout_of(trailer: Trailer) -> Layout:
     """Sums over the trailer's tables."""
-    chunks = np.array([frame.chunks for frame in trailer.frames], dtype=np.int64)
-    stored = np.array([frame.stored_length for frame in trailer.frames], dtype=np.int64)
+    chunks, stored = trailer.frames.column("chunks"), trailer.frames.column("stored")
     lengths = np.frombuffer(trailer.lengths, dtype="<u4").astype(np.int64)
     return Layout(
         trailer,

@@ -8,6 +8,8 @@ is said by its entry in the pack's trailer.
 from dataclasses import dataclass
 from enum import IntEnum
 
+import numpy as np
+
 from cas.format.malformed import malformed, newer, over_limit
 from cas.ids import ChunkId, ChunkKind
 from cas.limits import MAX_DELTA_BASES, MAX_DELTA_DEPTH, MAX_FRAME_BYTES, MAX_FRAME_CHUNKS
@@ -27,6 +29,9 @@ class Encoding(IntEnum):
 _DICTIONARY_ENCODINGS = frozenset((Encoding.RAW, Encoding.ZSTD))
 _KINDS = {int(kind): kind for kind in ChunkKind}
 _ENCODINGS = {int(encoding): encoding for encoding in Encoding}
+KNOWN_KINDS = np.array([number in _KINDS for number in range(256)])
+KNOWN_ENCODINGS = np.array([number in _ENCODINGS for number in range(256)])
+"""Whether a byte is one's number."""
 
 
 @dataclass(frozen=True, slots=True)

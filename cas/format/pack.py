@@ -10,19 +10,16 @@ its stored bytes) never recurs after the pack was deleted.
 """
 
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import zstandard
 from blake3 import blake3
 
-from cas.format.frame import Encoding, Frame, check_frame, frame_encoding, frame_kind
+from cas.format.frame_table import ROW_BYTES, FrameTable, check_lengths
 from cas.format.malformed import malformed, mismatch, newer, over_limit, truncated
 from cas.format.wire import Reader
-from cas.ids import CHUNK_ID_BYTES, SHORT_ID_BYTES, ChunkId, ChunkKind
+from cas.ids import CHUNK_ID_BYTES, SHORT_ID_BYTES, ChunkId
 from cas.limits import (
-    LARGE_VALUE_BYTES,
-    MAX_CHUNK_BYTES,
     MAX_DELTA_BASES,
     MAX_PACK_BYTES,
     MAX_PACK_CHUNKS,
@@ -38,15 +35,11 @@ SALT_BYTES = 32
 _HEADER = struct.Struct("<8sHBB4s32s")
 _FOOTER = struct.Struct("<IIHBB4s")
 _COUNTS = struct.Struct("<IIII")
-_FRAME = struct.Struct("<BBBBIII")
 _BASE = struct.Struct(f"{CHUNK_ID_BYTES}s")
-_NATIVE_LITTLE = struct.pack("=I", 1) == struct.pack("<I", 1)
 HEADER_BYTES = _HEADER.size
 FOOTER_BYTES = _FOOTER.size + 32 + 8 + 8
 
 _ZEROS = bytes(4)
-_CUT_KINDS = frozenset((ChunkKind.RECORD, ChunkKind.PIECE))
-"""Kinds whose values are cut into pieces above LARGE_VALUE_BYTES, so that no chunk is longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +50,7 @@ class Trailer:
     of the chunks in the frames; they stay packed because there are up to a million of them.
     """
 
-    frames: tuple[Frame, ...]
+    frames: FrameTable
     short_ids: bytes
     lengths: bytes
 
@@ -68,7 +61,7 @@ class Trailer:
     @property
     def frames_length(self) -> int:
         """Stored bytes of all frames. They lie back to back from HEADER_BYTES on."""
-        return sum(frame.stored_length for frame in self.frames)
+        return int(self.frames.column("stored").sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +102,7 @@ def _check_version(version: int, sealing: int, flags: int, where: str) -> None:
         raise newer(f"pack features {flags:#x}", where)
 
 
-def encode_end(frames: Sequence[Frame], short_ids: bytes, lengths: bytes) -> bytes:
+def encode_end(frames: FrameTable, short_ids: bytes, lengths: bytes) -> bytes:
     """Trailer and footer, as they follow the frames. Raises what `parse_end` would raise for them."""
     plain = _encode_tables(frames, short_ids, lengths)
     stored = zstandard.ZstdCompressor(level=3, write_content_size=True).compress(plain)
@@ -118,30 +111,14 @@ def encode_end(frames: Sequence[Frame], short_ids: bytes, lengths: bytes) -> byt
     return stored + fixed + digest + bytes(8) + MAGIC_FOOTER
 
 
-def _encode_tables(frames: Sequence[Frame], short_ids: bytes, lengths: bytes) -> bytes:
+def _encode_tables(frames: FrameTable, short_ids: bytes, lengths: bytes) -> bytes:
     chunks = len(lengths) // 4
     _check_counts(len(frames), chunks, "")
-    if len(short_ids) != chunks * SHORT_ID_BYTES or sum(frame.chunks for frame in frames) != chunks:
+    if len(short_ids) != chunks * SHORT_ID_BYTES or frames.column("chunks").sum() != chunks:
         raise ValueError("the tables of a pack do not fit each other")
-    bases: dict[ChunkId, int] = {}
-    references = bytearray()
-    rows = bytearray()
-    _check_lengths(frames, lengths, "")
-    for frame in frames:
-        check_frame(frame)
-        for base in frame.bases:
-            references += struct.pack("<I", bases.setdefault(base, len(bases)))
-        rows += _FRAME.pack(
-            frame.kind,
-            frame.encoding,
-            frame.depth,
-            len(frame.bases),
-            frame.chunks,
-            frame.stored_length,
-            frame.plain_length,
-        )
-    counts = _COUNTS.pack(len(frames), chunks, len(bases), len(references) // 4)
-    return b"".join((counts, rows, references, *bases, short_ids, lengths))
+    check_lengths(frames, lengths, "")
+    counts = _COUNTS.pack(len(frames), chunks, len(frames.bases), len(frames.references) // 4)
+    return b"".join((counts, frames.rows, frames.references, *frames.bases, short_ids, lengths))
 
 
 def parse_footer(tail: bytes, where: str = "") -> Footer:
@@ -204,15 +181,15 @@ def _parse_tables(plain: bytes, where: str) -> Trailer:
     _check_counts(frame_count, chunk_count, where)
     if reference_count > frame_count * MAX_DELTA_BASES:
         raise over_limit(f"{reference_count} bases of {frame_count} frames", where)
-    rows = reader.take(frame_count * _FRAME.size)
+    rows = reader.take(frame_count * ROW_BYTES)
     references = reader.take(reference_count * 4)
     base_bytes = reader.take(base_count * CHUNK_ID_BYTES)
     short_ids = reader.take(chunk_count * SHORT_ID_BYTES)
     lengths = reader.take(chunk_count * 4)
     reader.finish()
     bases = [ChunkId(base) for (base,) in _BASE.iter_unpack(base_bytes)]
-    frames = _parse_frames(rows, numbers_of(references), bases, where)
-    _check_lengths(frames, lengths, where)
+    frames = FrameTable(rows, references, bases, where)
+    check_lengths(frames, lengths, where)
     return Trailer(frames, short_ids, lengths)
 
 
@@ -221,66 +198,3 @@ def _check_counts(frames: int, chunks: int, where: str) -> None:
         raise over_limit(f"pack of {chunks} chunks", where)
     if not 1 <= frames <= chunks:
         raise malformed(f"pack of {chunks} chunks in {frames} frames", where)
-
-
-def _parse_frames(
-    rows: bytes, references: Sequence[int], bases: list[ChunkId], where: str
-) -> tuple[Frame, ...]:
-    if (
-        max(references, default=-1) != len(bases) - 1
-        or list(dict.fromkeys(references)) != list(range(len(bases)))
-        or len(set(bases)) != len(bases)
-    ):
-        raise malformed("bases are not listed once each in order of first use", where)
-    frames: list[Frame] = []
-    at = 0
-    for kind, encoding, depth, count, chunks, stored, plain in _FRAME.iter_unpack(rows):
-        used = tuple([bases[number] for number in references[at : at + count]]) if count else ()
-        if len(used) != count:
-            raise malformed("frame with more bases than are listed", where)
-        at += count
-        frame = Frame(
-            frame_kind(kind, where), frame_encoding(encoding, where), depth, chunks, stored, plain, used
-        )
-        frames.append(check_frame(frame, where))
-    if at != len(references):
-        raise malformed("base references that no frame uses", where)
-    return tuple(frames)
-
-
-def _check_lengths(frames: Sequence[Frame], lengths: bytes, where: str) -> None:
-    """The lengths of a frame's chunks add up to its own, and none is longer than its kind may be."""
-    numbers = numbers_of(lengths)
-    at = 0
-    for frame in frames:
-        own = numbers[at : at + frame.chunks]
-        if sum(own) != frame.plain_length:
-            raise malformed("lengths of chunks do not add up to their frame's", where)
-        longest = LARGE_VALUE_BYTES if frame.kind in _CUT_KINDS else MAX_CHUNK_BYTES
-        if frame.plain_length > longest and max(own) > longest:
-            raise over_limit(f"chunk of {max(own)} bytes", where)
-        at += frame.chunks
-    if at != len(numbers):
-        raise malformed("chunks that no frame holds", where)
-
-
-def numbers_of(packed: bytes) -> Sequence[int]:
-    """The little-endian u32 numbers that lie packed in these bytes, without copying where possible."""
-    if _NATIVE_LITTLE:
-        return memoryview(packed).cast("I")
-    return struct.unpack(f"<{len(packed) // 4}I", packed)
-
-
-__all__ = [
-    "FOOTER_BYTES",
-    "HEADER_BYTES",
-    "Encoding",
-    "Footer",
-    "Trailer",
-    "encode_end",
-    "encode_header",
-    "numbers_of",
-    "parse_end",
-    "parse_footer",
-    "parse_header",
-]

@@ -18,6 +18,7 @@ from cas.engine.packer import ClosedPack
 from cas.errors import CorruptData
 from cas.format.document import ValueRef
 from cas.format.frame import Encoding, Frame
+from cas.format.frame_table import FrameTable
 from cas.format.large import encode_large
 from cas.format.names import dictionary_key, pack_key
 from cas.format.pack import HEADER_BYTES, Trailer, encode_end, encode_header
@@ -241,7 +242,7 @@ def forge(
     store: FaultyStore, frames: Sequence[tuple[Frame, bytes]], short_ids: bytes, lengths: bytes
 ) -> ClosedPack:
     """A pack that says what it likes."""
-    entries = tuple(frame for frame, _ in frames)
+    entries = FrameTable.of([frame for frame, _ in frames])
     body = b"".join(stored for _, stored in frames)
     stored = encode_header(bytes(32)) + body + encode_end(entries, short_ids, lengths)
     store.inner.put(pack_key(pack_name(stored)), stored)

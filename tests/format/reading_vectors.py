@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, is_dataclass
 from typing import cast
 
+import numpy as np
+
 from cas.engine.compression import Decompressor, Dictionary
 from cas.errors import CasError, CorruptData, Unsupported
 from cas.format.config import encode_config, parse_config
@@ -13,7 +15,7 @@ from cas.format.frame import Encoding, Frame, check_frame
 from cas.format.large import encode_large, parse_large
 from cas.format.malformed import mismatch
 from cas.format.node import encode_node, parse_node
-from cas.format.pack import encode_header, numbers_of, parse_end, parse_header
+from cas.format.pack import encode_header, parse_end, parse_header
 from cas.format.schema import encode_schema, parse_schema
 from cas.ids import SHORT_ID_BYTES, ChunkId, ChunkKind, IdKey
 from tests.vectors.model import Json, Vector, dumps
@@ -94,7 +96,7 @@ def _trailer(vector: Vector) -> Json:
     ids = trailer.short_ids
     return {
         "frames": [plain_value(frame) for frame in trailer.frames],
-        "lengths": list(numbers_of(trailer.lengths)),
+        "lengths": np.frombuffer(trailer.lengths, dtype="<u4").tolist(),
         "short_ids": [ids[at : at + SHORT_ID_BYTES].hex() for at in range(0, len(ids), SHORT_ID_BYTES)],
     }
 

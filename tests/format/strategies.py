@@ -19,6 +19,7 @@ from cas.format.document import (
 )
 from cas.format.entities import EntityEntry, entity_order
 from cas.format.frame import Encoding, Frame
+from cas.format.frame_table import FrameTable
 from cas.format.large import Large
 from cas.format.node import Node
 from cas.format.pack import Trailer
@@ -196,4 +197,4 @@ def trailers(draw: st.DrawFn) -> Trailer:
     numbers = [length for _, lengths in rows for length in lengths]
     short_ids = draw(st.binary(min_size=16 * len(numbers), max_size=16 * len(numbers)))
     packed = b"".join(number.to_bytes(4, "little") for number in numbers)
-    return Trailer(tuple(frame for frame, _ in rows), short_ids, packed)
+    return Trailer(FrameTable.of([frame for frame, _ in rows]), short_ids, packed)

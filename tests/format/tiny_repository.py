@@ -21,6 +21,7 @@ from cas.format.entities import (
     version_checksum,
 )
 from cas.format.frame import Encoding, Frame
+from cas.format.frame_table import FrameTable
 from cas.format.large import encode_large
 from cas.format.names import CONFIG, dictionary_key, pack_key, version_key
 from cas.format.pack import encode_end, encode_header
@@ -254,7 +255,7 @@ class TinyRepository:
         pack = self._packs[holds_nodes]
         self._salts += 1
         lengths = b"".join(length.to_bytes(4, "little") for length in pack.lengths)
-        end = encode_end(pack.frames, b"".join(map(short, pack.ids)), lengths)
+        end = encode_end(FrameTable.of(pack.frames), b"".join(map(short, pack.ids)), lengths)
         stored = b"".join((encode_header(blake3(b"salt %d" % self._salts).digest()), *pack.stored, end))
         name: PackName = pack_name(stored)
         self._write(pack_key(name), stored)
