@@ -23,6 +23,23 @@ WRITTEN_AT_ONCE_BYTES = 16 * MIB
 """What waits in memory for the file."""
 
 
+class RecentNodes:
+    """The nodes that were asked for last, with their bytes. What is known here was proven by its id."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[ChunkId, tuple[bytes, Node]] = OrderedDict()
+
+    def get(self, node_id: ChunkId) -> tuple[bytes, Node] | None:
+        if node_id in self._known:
+            self._known.move_to_end(node_id)
+        return self._known.get(node_id)
+
+    def put(self, pairs: Mapping[ChunkId, tuple[bytes, Node]]) -> None:
+        self._known |= pairs
+        while len(self._known) > NODES_AT_HAND:
+            self._known.popitem(last=False)
+
+
 class NodesAtHand:
     """Reads nodes through `reader`, but for those in `file`: a NodeReader, for one thread.
 
@@ -30,10 +47,11 @@ class NodesAtHand:
     elsewhere whether it can be decoded.
     """
 
-    def __init__(self, reader: ChunkReader, file: NodeFile) -> None:
+    def __init__(self, reader: ChunkReader, file: NodeFile, recent: RecentNodes | None = None) -> None:
+        """`recent`: of who reads the same tree before or after."""
         self._reader = reader
         self._file = file
-        self._known: OrderedDict[ChunkId, tuple[bytes, Node]] = OrderedDict()
+        self._recent = recent or RecentNodes()
         self._fresh: dict[ChunkId, bytes] = {}
         self._fresh_bytes = 0
         self._gone: set[ChunkId] = set()
@@ -46,19 +64,13 @@ class NodesAtHand:
         return [plain for plain, _ in self._pairs(ids)]
 
     def _pairs(self, ids: Sequence[ChunkId]) -> list[tuple[bytes, Node]]:
-        missing = [node_id for node_id in dict.fromkeys(ids) if node_id not in self._known]
-        fresh = self._read(missing) if missing else {}
-        pairs = []
-        for node_id in ids:
-            pair = fresh.get(node_id)
-            if pair is None:
-                pair = self._known[node_id]
-                self._known.move_to_end(node_id)
-            pairs.append(pair)
-        self._known.update(fresh)
-        while len(self._known) > NODES_AT_HAND:
-            self._known.popitem(last=False)
-        return pairs
+        found = {node_id: self._recent.get(node_id) for node_id in ids}
+        missing = [node_id for node_id, pair in found.items() if pair is None]
+        if missing:
+            fresh = self._read(missing)
+            self._recent.put(fresh)
+            found |= fresh
+        return [pair for node_id in ids if (pair := found[node_id]) is not None]
 
     def _read(self, ids: Sequence[ChunkId]) -> dict[ChunkId, tuple[bytes, Node]]:
         found = self._file.found(ids)

@@ -27,7 +27,7 @@ from cas.engine.compression import DEFAULT_LEVEL, Compressor, Dictionary, train_
 from cas.engine.decodable import Decodable
 from cas.engine.heartbeat import Heartbeat
 from cas.engine.node_packer import NodePacker, WaitingNode
-from cas.engine.nodes_at_hand import NodesAtHand
+from cas.engine.nodes_at_hand import NodesAtHand, RecentNodes
 from cas.engine.own_chunks import OwnChunks
 from cas.engine.packer import DATA_KINDS, ClosedPack, Packer
 from cas.engine.predecessors import Predecessors
@@ -87,8 +87,10 @@ class WriteSession:
         new: NewVersion,
         settings: WriteSettings | None = None,
         on_stored: Callable[[int], None] | None = None,
+        recent: RecentNodes | None = None,
     ) -> None:
-        """Begin. on_stored: told the stored bytes of each delivered pack, from another thread.
+        """Begin. on_stored: told the stored bytes of each delivered pack, from another thread. recent: nodes
+        that were read of the tree that is built upon.
 
         Conflict where the store knows versions or journals that the catalog does not: then the
         catalog is older than the store and must be rebuilt first.
@@ -97,6 +99,7 @@ class WriteSession:
         self._catalog = catalog
         self._settings = settings or WriteSettings()
         self._on_stored = on_stored or (lambda _: None)
+        self._recent = recent
         _require_same_history(repository, catalog)
         self.handle: SessionHandle = catalog.begin(new)
         try:
@@ -146,7 +149,7 @@ class WriteSession:
     @cached_property
     def tree_nodes(self) -> NodesAtHand:
         """The nodes of the trees that are built upon."""
-        return NodesAtHand(self.reader, self._repository.newest_nodes)
+        return NodesAtHand(self.reader, self._repository.newest_nodes, self._recent)
 
     @property
     def objects_written(self) -> int:

@@ -11,7 +11,7 @@ from functools import partial
 
 from cas.catalog.restore_model import MeasuredRestore, RestoreMode
 from cas.contents import Contents, open_contents
-from cas.engine.nodes_at_hand import NodesAtHand
+from cas.engine.nodes_at_hand import NodesAtHand, RecentNodes
 from cas.engine.repository import Repository
 from cas.entity_changes import ChangeReading, Miscounted
 from cas.errors import Conflict, InvalidInput, NotFound, Unsupported
@@ -102,7 +102,8 @@ def prepare_plan(
             ),
         )
         plan = replace(plan, findings=tuple(sorted(plan.findings, key=lambda one: not one.blocks)))
-        return PreparedPlan(plan, contents, request, tables, seen, planner.rules, files.pop_all())
+        kept = files.pop_all()
+        return PreparedPlan(plan, contents, request, tables, seen, planner.rules, planner.nodes, kept)
     raise AssertionError("files are kept by the plan")
 
 
@@ -157,6 +158,7 @@ class _Planner:
         self._predicate = predicate
         self._ids = RecordIds(repository.config.id_key)
         self._base = self._base_of(base)
+        self.nodes = RecentNodes()
 
     def _base_of(self, base: int | None) -> Contents | None:
         if self._request.mode is not RestoreMode.MERGE:
@@ -291,7 +293,7 @@ class _Planner:
 
     def _compare(self, tables: Mapping[Name, PlannedTable], look: LiveSnapshot) -> None:
         self._progress.phase("compare")
-        nodes = NodesAtHand(self._contents.reader, self._repository.newest_nodes)
+        nodes = NodesAtHand(self._contents.reader, self._repository.newest_nodes, self.nodes)
         for table in tables.values():
             changed = self._changed(table.pair, look)
             if not isinstance(changed, str):

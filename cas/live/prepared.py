@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from cas.contents import Contents
+from cas.engine.nodes_at_hand import RecentNodes
 from cas.live.deciding import Rules
 from cas.live.plan import RestorePlan, SequencePlan
 from cas.live.planned_table import PlannedTable
@@ -45,12 +46,15 @@ class PreparedPlan:
         tables: Mapping[Name, PlannedTable],
         seen: Seen,
         rules: Callable[[PlannedTable], Rules],
+        nodes: RecentNodes,
         files: ExitStack,
     ) -> None:
+        """`nodes`: those of the version that were read for the plan."""
         self.mark = seen.mark
         self.identity = seen.identity
         self.sequences = seen.sequences
         self.rules = rules
+        self.nodes = nodes
         self.plan = plan
         self.contents = contents
         self.request = request

@@ -71,7 +71,7 @@ class SafetyVersion:
             parent=base.number,  # pinned: what does not differ is stored there
         )
         self._session = WriteSession(
-            repository, catalog, self._new, WriteSettings(), on_stored=progress.stored
+            repository, catalog, self._new, WriteSettings(), progress.stored, prepared.nodes
         )
 
     @property
