@@ -200,7 +200,9 @@ class _Executing:
                     hint="Nothing was changed. Make a new plan",
                 )
             before = table.plan()
-            if recheck(table, transaction, self._prepared.mark, self._reader, self._ids):
+            if recheck(
+                table, transaction, self._prepared.mark, self._reader, self._ids, self._prepared.noted
+            ):
                 table.decide(self._reader, self._prepared.rules(table))
                 if table.plan().digest != before.digest:
                     raise refuse(table.pair.live.label)

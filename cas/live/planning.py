@@ -43,7 +43,7 @@ from cas.progress import Progress
 from cas.read_ahead import read_ahead
 from cas.record_ids import RecordIds
 from cas.record_stream import read_payload
-from cas.records.live import ForeignKey, LivePlatform, LiveSnapshot, OwnedSequence, SequenceValue
+from cas.records.live import ForeignKey, LivePlatform, LiveSnapshot, Noted, OwnedSequence, SequenceValue
 from cas.records.marks import Mark
 from cas.records.model import Entity, RecordBatch
 from cas.records.source import Changed, Selection
@@ -215,7 +215,8 @@ class _Planner:
         for table in tables.values():
             if table.recasting is not None:
                 table.recasting.cast = self._platform.cast
-        seen = Seen(mark, identity, _values_of(owned, tables))
+        noted = Noted(self._read_at, self._repository.id) if self._read_at else None
+        seen = Seen(mark, noted, identity, _values_of(owned, tables))
         return tables, tuple(references), sequences, tuple(findings), seen
 
     def _sequences(

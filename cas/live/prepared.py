@@ -13,16 +13,18 @@ from cas.live.planned_table import PlannedTable
 from cas.live.request import LiveRequest
 from cas.live.tables import Name
 from cas.live.touched_keys import Keys
-from cas.records.live import SequenceValue
+from cas.records.live import Noted, SequenceValue
 from cas.records.marks import Mark
 from cas.records.source import SourceIdentity
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The moment that a plan was made from: the platform, and the sequences of the tables that change."""
+    """The moment that a plan was made from: the platform, and the sequences of the tables that change.
+    `noted`: by what change capture was asked for what had happened until then."""
 
     mark: Mark
+    noted: Noted | None
     identity: SourceIdentity
     sequences: tuple[SequenceValue, ...]
 
@@ -51,6 +53,7 @@ class PreparedPlan:
     ) -> None:
         """`nodes`: those of the version that were read for the plan."""
         self.mark = seen.mark
+        self.noted = seen.noted
         self.identity = seen.identity
         self.sequences = seen.sequences
         self.rules = rules

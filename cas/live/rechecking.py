@@ -14,7 +14,7 @@ from cas.live.comparing import compare
 from cas.live.planned_table import PlannedTable
 from cas.record_ids import RecordIds
 from cas.record_stream import read_payload
-from cas.records.live import LiveTransaction
+from cas.records.live import LiveTransaction, Noted
 from cas.records.marks import Mark
 from cas.tree.nodes import Leaf
 from cas.tree.reading import lookup
@@ -24,10 +24,17 @@ MAX_MOVED = 100_000
 
 
 def recheck(
-    table: PlannedTable, transaction: LiveTransaction, mark: Mark, reader: ChunkReader, ids: RecordIds
+    table: PlannedTable,
+    transaction: LiveTransaction,
+    mark: Mark,
+    reader: ChunkReader,
+    ids: RecordIds,
+    noted: Noted | None = None,
 ) -> bool:
-    """Bring the table's differences up to now; whether any moved. The caller decides anew then."""
-    if transaction.is_as_it_was(table.pair.live, mark, table.counts.live_records):
+    """Bring the table's differences up to now; whether any moved. The caller decides anew then. `noted`: what
+    change capture is asked by, where it told the plan what was written."""
+    believed = noted if table.read_by == "capture" else None
+    if transaction.is_as_it_was(table.pair.live, mark, table.counts.live_records, believed):
         return False
     moved = _moved(table, transaction, mark)
     if moved is not None:

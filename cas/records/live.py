@@ -118,6 +118,14 @@ class LiveSnapshot(SourceSnapshot, Protocol):
         triggers, rules, constraints that old rows may not meet. Those that block come first."""
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Change capture was believed for what happened after `base`, the mark that `reader` has told as read."""
+
+    base: Mark
+    reader: str
+
+
 class LiveTransaction(Protocol):
     """One transaction that keeps the writers of some tables out; readers pass. Nothing that it does exists
     before `commit`; leaving its context without that takes everything back.
@@ -140,9 +148,10 @@ class LiveTransaction(Protocol):
         """All records that may have been written after the mark, perhaps more; ascending by key. None where
         that cannot be told: another history, or the mark is too old."""
 
-    def is_as_it_was(self, entity: Entity, since: Mark, records: int) -> bool:
-        """Whether it has so many records, and none that may have been written after the mark: one pass over
-        the table, the cheapest way to know that nothing moved. False also where that cannot be told."""
+    def is_as_it_was(self, entity: Entity, since: Mark, records: int, noted: Noted | None) -> bool:
+        """Whether nothing was written after the mark: as change capture says, where it is `noted` up to then,
+        and else because it has so many records and none that may have been written since, by one pass over
+        the table. False also where that cannot be told."""
 
     def count(self, entity: Entity) -> int:
         """Its records now."""

@@ -15,6 +15,7 @@ from cas.postgres.capture.snapshots import COVERS, checked
 from cas.postgres.capture.wholeness import flaw_of_triggers
 from cas.postgres.faults import faults_of
 from cas.postgres.reading.shapes import CAPTURE_SCHEMA, Table
+from cas.records.marks import Mark
 
 _MAY_READ = f"""
 SELECT has_schema_privilege('{CAPTURE_SCHEMA}', 'USAGE')
@@ -63,6 +64,22 @@ def captured(
         raise
     except CasError as error:
         return f"{UNREADABLE}: {error.what}"
+
+
+def is_quiet(
+    connection: psycopg.Connection, table: Table, base: Mark, since: Mark, repository_id: str
+) -> bool:
+    """Whether nothing was written to the table after `since`, which is not before `base`. False also where
+    that is not known. For the connection see `captured`; the table is locked against writers."""
+    if isinstance(captured(connection, table, base.snapshot, repository_id), str):
+        return False
+    query = (
+        f"SELECT NOT EXISTS (SELECT FROM {CAPTURE_SCHEMA}.{log_name(table.oid)}"
+        " WHERE operation <> %s AND NOT pg_visible_in_snapshot(xid, %s::pg_snapshot))"
+    )
+    with faults_of(table.entity.label):
+        asked = [SEAL, checked(since.snapshot)]
+        return bool(connection.execute(query.encode(), asked).fetchall()[0][0])
 
 
 def _captured(

@@ -7,6 +7,7 @@ import psycopg
 from psycopg.pq import ConnStatus
 
 from cas.errors import CasError, Conflict, ConnectionFailed, NotFound, OutcomeUnknown
+from cas.postgres.capture.reading import is_quiet
 from cas.postgres.faults import faults_of
 from cas.postgres.live.bags import StagedRows, write_bag
 from cas.postgres.live.checking import check_keys
@@ -24,7 +25,7 @@ from cas.postgres.reading.marking import condition_since, mark_of
 from cas.postgres.reading.selects import copy_statement
 from cas.postgres.reading.shapes import Table
 from cas.postgres.reading.splitting import Splitter
-from cas.records.live import Applied, Change, SequenceValue
+from cas.records.live import Applied, Change, Noted, SequenceValue
 from cas.records.marks import Mark
 from cas.records.model import Entity, RecordBatch
 from cas.records.source import SourceIdentity
@@ -106,8 +107,10 @@ class PostgresTransaction:
                 back = conversation_encoding(self._encoding).encode()
                 run(pgconn, b"SET LOCAL client_encoding = '%b'" % back, where=where)
 
-    def is_as_it_was(self, entity: Entity, since: Mark, records: int) -> bool:
+    def is_as_it_was(self, entity: Entity, since: Mark, records: int, noted: Noted | None) -> bool:
         table = self._table(entity)
+        if noted is not None and is_quiet(self._connection, table, noted.base, since, noted.reader):
+            return True
         if table.changes_unwritten:
             return False
         condition = condition_since(self._connection, since, table.relations)
