@@ -13,7 +13,7 @@ So the platform's COMMIT is the one moment at which everything becomes true, and
 import time
 from collections.abc import Container, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cas.catalog.interface import Catalog
 from cas.catalog.model import Version
@@ -123,7 +123,7 @@ class _Executing:
                     locked_at = time.monotonic()
                     self._step("compare again")
                     moved = self._moved(transaction, [*touched, *beside])
-                    return self._within(transaction, touched, safety, moved, renewing, locked_at)
+                    receipt = self._within(transaction, touched, safety, moved, renewing, locked_at)
         except OutcomeUnknown:
             raise
         except BaseException as error:
@@ -131,6 +131,18 @@ class _Executing:
                 safety.abandon(error)
             self._failed(error)
             raise
+        return replace(receipt, notes=(*receipt.notes, *self._tell_kept(safety, touched)))
+
+    def _tell_kept(self, safety: SafetyVersion | None, touched: Sequence[PlannedTable]) -> Sequence[str]:
+        """The next version builds upon the safety version, where it can. All is done, whatever the platform
+        says to that."""
+        if safety is None or safety.mark is None:
+            return ()
+        try:
+            self._platform.kept(self._repository.id, safety.mark, [table.pair.live for table in touched])
+        except CasError as error:
+            return (f"the platform keeps what it noted of changes, and that grows: {error}",)
+        return ()
 
     def _remember_keys(self, touched: Sequence[PlannedTable]) -> None:
         """What an undo will have to look at, before anything is locked."""

@@ -23,6 +23,7 @@ from cas.live.prepared import PreparedPlan
 from cas.live.tables import Name
 from cas.progress import Progress
 from cas.records.live import LiveTransaction, SequenceValue
+from cas.records.marks import Mark
 from cas.records.model import RecordBatch
 from cas.records.sequences import SEQUENCES, SequenceState, encode_sequence
 from cas.records.source import Selection
@@ -35,7 +36,7 @@ class SafetyVersion:
     before anything is written, or `abandon`.
 
     Nearly all work is done by `prepare`, from what the plan saw: what is equal under the lock is stored by
-    then, and only what moved since is done again.
+    then, and only what moved since is done again. `mark`: the moment whose records it holds, after `commit`.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class SafetyVersion:
         self._progress = progress
         self._taken: dict[Name, Taken] = {}
         self._is_committed = False
+        self.mark: Mark | None = None
         base = prepared.contents.document
         identity = prepared.identity
         self._new = NewVersion(
@@ -98,6 +100,7 @@ class SafetyVersion:
     def commit(self, transaction: LiveTransaction, moved: Container[Name]) -> Version:
         """The version as the transaction sees the tables. `moved`: those that are not as they were
         prepared."""
+        self.mark = transaction.mark()
         taken = []
         for table in self._tables:
             if not _is_edit(table):
@@ -121,7 +124,7 @@ class SafetyVersion:
             parent=base.number,
             previous=hashed,
             unasked_bytes=self._catalog.version(base.number).stored_bytes or 0,
-            mark=transaction.mark(),
+            mark=self.mark,
             since_scan=before.since_scan + 1 if before else 0,
         )
         version = commit_version(

@@ -214,5 +214,8 @@ class LivePlatform(Protocol):
     def cast(self, type_name: str, texts: Sequence[bytes]) -> Sequence[bytes]:
         """As `LiveSnapshot.cast`, by a connection of its own."""
 
+    def kept(self, reader: str, mark: Mark, entities: Sequence[Entity]) -> None:
+        """As `Source.kept`."""
+
     def outcome(self, transaction_id: int) -> bool | None:
         """Whether a transaction was committed; None where the server no longer knows, or it still runs."""

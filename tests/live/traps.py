@@ -7,6 +7,8 @@ from typing import Any, cast
 
 from cas.postgres.live.platform import PostgresPlatform
 from cas.records.live import LivePlatform, LiveTransaction
+from cas.records.marks import Mark
+from cas.records.model import Entity
 from cas.records.source import Selection
 
 
@@ -90,6 +92,9 @@ class TrappedPlatform:
             self.backend = transaction._connection.info.backend_pid
             self._on_lock()
             yield cast(LiveTransaction, Trapped("transaction", transaction, self._trap))
+
+    def kept(self, reader: str, mark: Mark, entities: Sequence[Entity]) -> None:
+        self._trap.around("kept", "kept", lambda: self._inner.kept(reader, mark, entities))
 
     def outcome(self, transaction_id: int) -> bool | None:
         return self._inner.outcome(transaction_id)

@@ -16,7 +16,8 @@ from cas.postgres.reading.introspection import introspect
 from cas.postgres.reading.obstacles import refusal
 from cas.postgres.reading.shapes import Table
 from cas.postgres.reading.source import PostgresSource, SourceOptions
-from cas.records.model import EntityKind
+from cas.records.marks import Mark
+from cas.records.model import Entity, EntityKind
 from cas.records.source import Selection
 
 _STATUS = "SELECT pg_xact_status(%s::text::xid8)"
@@ -74,6 +75,9 @@ class PostgresPlatform:
             encoding = server_encoding(connection)
             run(connection.pgconn, b"SET client_encoding = '%b'" % encoding.encode(), where=self.url)
             return cast_texts(connection, type_name, texts, encoding)
+
+    def kept(self, reader: str, mark: Mark, entities: Sequence[Entity]) -> None:
+        self._source.kept(reader, mark, entities)
 
     def outcome(self, transaction_id: int) -> bool | None:
         with closing(connect(self._url, self._options.source.connection)) as connection, faults_of(self.url):

@@ -30,6 +30,7 @@ from cas.records.marks import Mark
 from cas.records.model import Entity, RecordBatch
 from cas.records.source import SourceIdentity
 
+_HAS_WRITTEN = "SELECT pg_current_xact_id_if_assigned() IS NOT NULL"
 _WAL = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), %s::pg_lsn)::int8"
 
 
@@ -81,6 +82,10 @@ class PostgresTransaction:
         return table
 
     def mark(self) -> Mark:
+        with faults_of(self._where):
+            (has_written,) = self._connection.execute(_HAS_WRITTEN).fetchall()[0]
+        if has_written:  # a snapshot does not name its own transaction as one that still runs
+            raise AssertionError("the moment is asked for before anything is written")
         return mark_of(self._connection)
 
     def moved(self, entity: Entity, since: Mark) -> Iterator[RecordBatch] | None:
