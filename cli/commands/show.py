@@ -13,8 +13,9 @@ from cli.commanding import command
 from cli.exit_codes import ExitCode
 from cli.session import Session
 from cli.showing_counts import changes_in
+from cli.showing_omissions import omissions_by_reason
 from cli.tables import STATE_STYLES, cells, facts, indented, table
-from cli.words import duration, moment, number, plain, saved, size
+from cli.words import duration, moment, number, saved, size
 
 SHORT_CHECKSUM = 8
 """Hex digits of an entity's checksum in the table; JSON has all of them."""
@@ -53,7 +54,7 @@ def _receipt(version: Version, width: int) -> Iterator[RenderableType]:
     if version.omissions:
         yield Text()
         yield Text("  Left out", style="yellow")
-        yield facts((plain(name), reason) for name, reason in version.omissions)
+        yield facts(omissions_by_reason(version.omissions))
     if version.original_bytes is not None and version.kind is not VersionKind.SCHEMA_ONLY:
         yield Text()
         yield facts(_sizes(version))

@@ -12,9 +12,10 @@ from cli.commanding import command
 from cli.exit_codes import ExitCode
 from cli.session import Session, whoami
 from cli.showing_counts import told_changes
+from cli.showing_omissions import omissions_by_reason
 from cli.watching import Announced
 from cli.watching_faces import watching
-from cli.words import counted, duration, plain, saved, size
+from cli.words import counted, duration, saved, size
 
 
 def add_snapshot(app: typer.Typer) -> None:
@@ -115,7 +116,7 @@ def _told(receipt: SnapshotReceipt) -> Text:
         (f" ({less} saved)" if less else ""),
     )
     told.append_text(told_changes(version))
-    for name, reason in version.omissions:
-        told.append(f"\n  left out: {plain(name)}: {plain(reason)}", style="yellow")
+    for names, reason in omissions_by_reason(version.omissions):
+        told.append(f"\n  left out: {names}: {reason}", style="yellow")
     told.append(f"\n  See it: cas show {version.number}", style="dim")
     return told
