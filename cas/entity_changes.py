@@ -1,12 +1,13 @@
 """An entity brought up to a later moment: the edits of its tree, from what was written since an earlier one.
 
-What was written is given. What was deleted is not always: then records are counted, and only where the count
-does not fit are all keys read and compared with the tree's.
+What was written is given. What went is not always: then records are counted, and only where the count does
+not fit are all keys read and compared with the tree's. By xmin, the records of the table are counted; change
+capture counts those that statements inserted and deleted.
 """
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
@@ -74,49 +75,74 @@ class ChangeReading:
     ) -> Iterator[Difference]:
         """Where the records of the snapshot's moment differ from the base's, ascending by key. Miscounted, at
         the end, where these cannot be all."""
-        if changed.touched is None:
-            return self._by_counting(changed, snapshot, with_payloads)
-        return self._by_keys(changed)
+        with DifferenceSpool() as spool:
+            for one in self._known(changed):
+                spool.add(one if with_payloads else replace(one, payload=None))
+            there = self._there(changed, snapshot)
+            if there == self._expected:
+                yield from spool
+            elif there < self._expected:
+                there = yield from self._with_gone(spool, snapshot)
+            if there != self._expected:
+                raise self._miscounted(there)
 
     def root(self, changed: Changed, snapshot: SourceSnapshot, store: TreeStore) -> Root:
         """The tree at the snapshot's moment. Miscounted where it cannot be that."""
-        counts = self.counts
         found = self.differences(changed, snapshot, with_payloads=False)
         root = edit_tree(store, self._root, ((one.key, one.live) for one in found))
-        if root.records != self._base.records + counts.inserted - counts.deleted:
-            raise self._miscounted(root.records, self._base.records + counts.inserted - counts.deleted)
+        if root.records != self._expected:
+            raise self._miscounted(root.records)
         return root
 
     def told(self, changed: Changed, version: int) -> str:
         """Why it was read so, in words, once it was."""
         told = f"written since version {version}"
         if self.counts.read_all_keys:
-            told += "; all keys, since some records went"
+            why = "some records went" if changed.touched is None else "the noted ones do not account for all"
+            told += f"; all keys, since {why}"
         return f"{told}; {changed.reason}" if changed.reason else told
 
-    def _by_counting(
-        self, changed: Changed, snapshot: SourceSnapshot, with_payloads: bool
-    ) -> Iterator[Difference]:
-        with DifferenceSpool() as spool:
+    def _known(self, changed: Changed) -> Iterator[Difference]:
+        """What is given: all that was written, and of what went what was noted."""
+        if changed.touched is not None:
+            yield from self._by_keys(changed)
+        else:
             for batch in changed.batches:
-                for one in self._written(batch):
-                    spool.add(one if with_payloads else replace(one, payload=None))
-            expected = self._base.records + self.counts.inserted
-            there = snapshot.count(self._entity)
-            if there == expected:
-                yield from spool
-            elif there < expected:
-                yield from heapq.merge(spool, self._gone(snapshot), key=_key_of)
-            if there != expected - self.counts.deleted:
-                raise self._miscounted(there, expected - self.counts.deleted)
+                yield from self._written(batch)
 
-    def _gone(self, snapshot: SourceSnapshot) -> Iterator[Difference]:
-        """Those that the base has and the entity has not."""
+    @property
+    def _expected(self) -> int:
+        """The records that are there now, by what was found."""
+        return self._base.records + self.counts.inserted - self.counts.deleted
+
+    def _there(self, changed: Changed, snapshot: SourceSnapshot) -> int:
+        """The records that are there now, or fewer."""
+        if changed.touched is None:
+            return snapshot.count(self._entity)
+        return self._base.records + changed.more
+
+    def _with_gone(
+        self, known: Iterable[Difference], snapshot: SourceSnapshot
+    ) -> Generator[Difference, None, int]:
+        """With those that the base has and the entity has not, by all keys of it; how many these are."""
         self.counts.read_all_keys = True
-        for key, leaf in entries_without(self._nodes, self._root, snapshot.keys(self._entity)):
-            self._drop([leaf])
-            self.counts.deleted += 1
-            yield Difference(key, leaf, None)
+        keys = _Counted(snapshot.keys(self._entity))
+        yield from heapq.merge(known, self._gone(keys, known), key=_key_of)
+        for _ in keys:  # behind the last one of the base
+            pass
+        return keys.count
+
+    def _gone(self, keys: Iterable[Sequence[bytes]], known: Iterable[Difference]) -> Iterator[Difference]:
+        """What is not among these keys, and is not known yet."""
+        noted = (one.key for one in known if one.live is None)
+        next_noted = next(noted, None)
+        for key, leaf in entries_without(self._nodes, self._root, keys):
+            while next_noted is not None and next_noted < key:
+                next_noted = next(noted, None)
+            if key != next_noted:
+                self._drop([leaf])
+                self.counts.deleted += 1
+                yield Difference(key, leaf, None)
 
     def _by_keys(self, changed: Changed) -> Iterator[Difference]:
         """Keys that were touched, and are not among the records that were read, are gone."""
@@ -171,11 +197,27 @@ class ChangeReading:
         self.counts.payload_bytes -= sum(self._reader.lengths(leaves))
         self.counts.dropped += self._reader.stored_bytes([leaf.id for leaf in leaves])
 
-    def _miscounted(self, there: int, expected: int) -> Miscounted:
+    def _miscounted(self, there: int) -> Miscounted:
         return Miscounted(
-            f"{there:,} records are there, {expected:,} were expected from what was written since",
+            f"{there:,} records are there, {self._expected:,} were expected from what was written since",
             where=self._entity.label,
         )
+
+
+class _Counted:
+    """Keys in runs, counted as they are taken."""
+
+    def __init__(self, runs: Iterable[Sequence[bytes]]) -> None:
+        self._runs = iter(runs)
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Sequence[bytes]]:
+        return self
+
+    def __next__(self) -> Sequence[bytes]:
+        run = next(self._runs)
+        self.count += len(run)
+        return run
 
 
 class _Touched:

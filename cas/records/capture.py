@@ -19,12 +19,17 @@ class Captured(Protocol):
     def written(self) -> int:
         """At most so many keys: each counts as often as it was written."""
 
+    @property
+    def more(self) -> int:
+        """Rows inserted minus rows deleted. Where a statement on an inheritance parent deleted rows of others
+        too, these are among the deleted."""
+
     def batches(self) -> Iterator[RecordBatch]:
         """The live records under written keys, ascending by key. No other row is read."""
 
     def keys(self) -> Iterator[Sequence[bytes]]:
         """All written keys as key bytes, ascending and each once, in pieces. Those without a record in
-        `batches` are gone."""
+        `batches` are gone. A key that an update left for another one is not among them."""
 
 
 class CaptureState(StrEnum):

@@ -77,13 +77,16 @@ class Changed:
 
     `batches`: the records written since, perhaps others, ascending by key. `touched`: the keys of all that
     was written or deleted since, ascending, perhaps others, where they are known; None where what was deleted
-    has to be found out by counting. Both may be read once.
+    has to be found out by counting. Both may be read once. `more`: how many more records there are than there
+    were, where the keys are known, or fewer than that: a key that a record left for another one is not among
+    those that were touched.
     """
 
     read_by: str
     """'xmin' or 'capture'."""
     batches: Iterator[RecordBatch]
     touched: Iterator[Sequence[bytes]] | None
+    more: int = 0
     reason: str = ""
     """Why it was not a better way, in words."""
 

@@ -9,6 +9,7 @@ its seal is looked at again, by the same transaction, which from then on keeps t
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -31,6 +32,14 @@ _BEFORE = (
 _BACK = b"ROLLBACK TO SAVEPOINT cas_captured; RELEASE SAVEPOINT cas_captured"
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """`keys`: how many were noted. `more`: by how many rows the table has grown, or shrunk."""
+
+    keys: int
+    more: int
+
+
 class CapturedChanges:
     """See `cas.records.capture.Captured`. An iterator that is not read to its end must be closed before the
     connection is used again."""
@@ -41,7 +50,7 @@ class CapturedChanges:
         table: Table,
         keys: Sequence[LogKey],
         base: str,
-        written: int,
+        written: Written,
         seal: str,
     ) -> None:
         """`seal`: the transaction that sealed the log."""
@@ -55,7 +64,11 @@ class CapturedChanges:
 
     @property
     def written(self) -> int:
-        return self._written
+        return self._written.keys
+
+    @property
+    def more(self) -> int:
+        return self._written.more
 
     def on(self, connection: psycopg.Connection) -> "CapturedChanges":
         """The same by another connection of the same snapshot, so that both iterators can run at once."""
@@ -151,17 +164,12 @@ class CapturedChanges:
 
     def _written_keys(self) -> bytes:
         """All keys that the log has, as often as they stand in it."""
-        sides = []
-        for letter in (b"k", b"o"):
-            arrays = b", ".join(
-                b"pg_catalog.unnest(l.%b%d) AS k%d" % (letter, key.number, key.number) for key in self._keys
-            )
-            sides.append(
-                b"SELECT %b FROM %b AS l WHERE l.operation <> '%b' AND l.%b1 IS NOT NULL"
-                b" AND NOT pg_catalog.pg_visible_in_snapshot(l.xid, '%b'::pg_catalog.pg_snapshot)"
-                % (arrays, self._log, SEAL.encode(), letter, self._base.encode("ascii"))
-            )
-        return b" UNION ALL ".join(sides)
+        arrays = [b"pg_catalog.unnest(l.k%d) AS k%d" % (key.number, key.number) for key in self._keys]
+        return (
+            b"SELECT %b FROM %b AS l WHERE l.operation <> '%b' AND l.k1 IS NOT NULL"
+            b" AND NOT pg_catalog.pg_visible_in_snapshot(l.xid, '%b'::pg_catalog.pg_snapshot)"
+            % (b", ".join(arrays), self._log, SEAL.encode(), self._base.encode("ascii"))
+        )
 
 
 def _text(key: LogKey) -> bytes:

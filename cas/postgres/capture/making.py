@@ -8,7 +8,7 @@ for it. Arrays are stored as they are: compressing them would be paid by the pla
 from collections.abc import Iterator, Sequence
 
 from cas.postgres.capture.families import Relation
-from cas.postgres.capture.function_text import marking_body, noting_body
+from cas.postgres.capture.function_text import ROWS, marking_body, noting_body
 from cas.postgres.capture.keys import LogKey
 from cas.postgres.capture.naming import (
     LOST,
@@ -21,8 +21,6 @@ from cas.postgres.capture.naming import (
 )
 from cas.postgres.quoting import shown
 from cas.postgres.reading.shapes import CAPTURE_SCHEMA
-
-NEW_ROWS, OLD_ROWS = "cas_new", "cas_old"
 
 _OPTIONS = "WITH (vacuum_truncate = off, toast.vacuum_truncate = off)"
 
@@ -41,9 +39,9 @@ SCHEMA = (
 )
 
 _REFERENCING = {
-    "insert": f" REFERENCING NEW TABLE AS {NEW_ROWS}",
-    "update": f" REFERENCING OLD TABLE AS {OLD_ROWS} NEW TABLE AS {NEW_ROWS}",
-    "delete": f" REFERENCING OLD TABLE AS {OLD_ROWS}",
+    "insert": f" REFERENCING NEW TABLE AS {ROWS['insert']}",
+    "update": f" REFERENCING NEW TABLE AS {ROWS['update']}",
+    "delete": f" REFERENCING OLD TABLE AS {ROWS['delete']}",
     "truncate": "",
 }
 
@@ -61,9 +59,9 @@ def log_statements(oid: int, keys: Sequence[LogKey]) -> Iterator[str]:
         "rows bigint NOT NULL",
         "at timestamptz NOT NULL",
     ]
-    columns += [f"{letter}{key.number} {key.array_sql(oid)}" for key in keys for letter in "ko"]
+    columns += [f"k{key.number} {key.array_sql(oid)}" for key in keys]
     yield f"CREATE UNLOGGED TABLE {log} (\n    {', '.join([*columns, 'seal text[]'])}\n) {_OPTIONS}"
-    arrays = [f"ALTER {letter}{key.number} SET STORAGE EXTERNAL" for key in keys for letter in "ko"]
+    arrays = [f"ALTER k{key.number} SET STORAGE EXTERNAL" for key in keys]
     yield f"ALTER TABLE {log} {', '.join(arrays)}"
 
 

@@ -6,7 +6,7 @@ Whatever makes a log doubtful is a reason to read in another way; nothing of it 
 import psycopg
 
 from cas.errors import CasError, ConnectionFailed, TimedOut
-from cas.postgres.capture.changes import CapturedChanges
+from cas.postgres.capture.changes import CapturedChanges, Written
 from cas.postgres.capture.families import family_of, obstacle_of
 from cas.postgres.capture.keys import log_keys
 from cas.postgres.capture.naming import POSITIONS, SEAL, WATERMARKS, log_name
@@ -139,13 +139,14 @@ def may_read(connection: psycopg.Connection, log: int) -> bool:
 
 def _read(connection: psycopg.Connection, table: Table, base: str, seal: str) -> CapturedChanges | str:
     keys = log_keys(connection, table)
-    unfixed = [f"array_position({letter}{k.number}, NULL)" for k in keys if not k.is_fixed for letter in "ko"]
+    unfixed = [f"array_position(k{key.number}, NULL)" for key in keys if not key.is_fixed]
     too_long = f"coalesce({', '.join(unfixed)}) IS NOT NULL" if unfixed else "false"
     query = f"""
         SELECT coalesce(bool_or(operation = 'T'), false),
                coalesce(bool_or(k1 IS NULL AND operation IN ('I', 'U', 'D')), false),
                coalesce(bool_or({too_long}), false),
-               coalesce(sum(coalesce(cardinality(k1), 0) + coalesce(cardinality(o1), 0)), 0)::int8
+               coalesce(sum(cardinality(k1)), 0)::int8,
+               coalesce(sum(CASE operation WHEN 'I' THEN rows WHEN 'D' THEN -rows END), 0)::int8
         FROM {CAPTURE_SCHEMA}.{log_name(table.oid)}
         WHERE operation <> %s AND NOT pg_visible_in_snapshot(xid, %s::pg_snapshot)
     """
@@ -154,4 +155,4 @@ def _read(connection: psycopg.Connection, table: Table, base: str, seal: str) ->
     for is_so, reason in zip(row, (TRUNCATED, TOO_MANY, TOO_LONG), strict=False):
         if is_so:
             return reason
-    return CapturedChanges(connection, table, keys, base, int(row[3]), seal)
+    return CapturedChanges(connection, table, keys, base, Written(int(row[3]), int(row[4])), seal)

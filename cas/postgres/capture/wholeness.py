@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import psycopg
 
 from cas.postgres.capture.families import Relation, family_of, obstacle_of
-from cas.postgres.capture.function_text import limit_in
+from cas.postgres.capture.function_text import ROWS, limit_in
 from cas.postgres.capture.keys import LogKey, log_keys
 from cas.postgres.capture.making import bodies
 from cas.postgres.capture.naming import OPERATIONS, function_name, log_name, marking_name
@@ -36,9 +36,9 @@ _TYPES = {"insert": 4, "update": 16, "delete": 8, "truncate": 32}
 """pg_trigger.tgtype of statement triggers that fire afterwards."""
 
 _TABLES = {
-    "insert": ("", "cas_new"),
-    "update": ("cas_old", "cas_new"),
-    "delete": ("cas_old", ""),
+    "insert": ("", ROWS["insert"]),
+    "update": ("", ROWS["update"]),
+    "delete": (ROWS["delete"], ""),
     "truncate": ("", ""),
 }
 
@@ -115,7 +115,7 @@ def _expected_columns(oid: int, keys: Sequence[LogKey]) -> list[tuple[str, str]]
     ]
     for key in keys:
         typed = f"{key.box_sql(oid) if key.is_boxed else key.type_sql}[]"
-        columns += [(f"k{key.number}", typed), (f"o{key.number}", typed)]
+        columns.append((f"k{key.number}", typed))
     return [*columns, ("seal", "text[]")]
 
 

@@ -204,12 +204,15 @@ class PostgresSnapshot:
         with self._readers.asking(entity.label) as connection:
             noted = captured(connection, table, since.snapshot, reader)
             if not isinstance(noted, str):
-                return Changed("capture", self._noted_records(noted), self._noted_keys(noted))
+                return Changed("capture", self._noted_records(noted), self._noted_keys(noted), noted.more)
             condition = condition_since(connection, since, table.relations)
         if isinstance(condition, str):
             return condition
         return Changed(
-            "xmin", self._written(table, condition), None, "" if noted == NO_LOG else f"capture: {noted}"
+            "xmin",
+            self._written(table, condition),
+            None,
+            reason="" if noted == NO_LOG else f"capture: {noted}",
         )
 
     def _noted_records(self, noted: CapturedChanges) -> Generator[RecordBatch, None, None]:

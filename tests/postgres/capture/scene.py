@@ -29,11 +29,13 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What capture says of one table: live records by key, and all written keys, both in its order."""
+    """What capture says of one table: live records by key, and all written keys, both in its order; by how
+    many records it has grown."""
 
     records: dict[Key, str]
     keys: list[Key]
     written: int
+    more: int
 
     @property
     def gone(self) -> set[Key]:
@@ -116,7 +118,7 @@ def found_in(table: Table, changes: CapturedChanges) -> Found:
             records[_key(table, key)] = payload.decode()
     keys = list(chain.from_iterable(changes.keys()))
     assert keys == sorted(set(keys))
-    return Found(records, [_key(table, key) for key in keys], changes.written)
+    return Found(records, [_key(table, key) for key in keys], changes.written, changes.more)
 
 
 def table_of(connection: psycopg.Connection, name: str) -> Table:

@@ -42,7 +42,7 @@ def log(platform: Platform) -> str:
         "REVOKE ALL ON {0} FROM live_owner",
         "REVOKE ALL ON SCHEMA cas_capture FROM live_owner",
         "DROP TABLE {0}; DROP SEQUENCE cas_capture.lost",
-        "ALTER TABLE {0} DROP COLUMN seal, DROP COLUMN o1;"
+        "ALTER TABLE {0} DROP COLUMN seal, DROP COLUMN rows;"
         " ALTER TABLE cas_capture.positions RENAME reader TO who",
     ],
 )

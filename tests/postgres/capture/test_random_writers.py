@@ -79,13 +79,14 @@ def compared(platform: Platform, base: str, old: State) -> tuple[str, State]:
         for table, rows in new.items():
             found = looked(connection, table, base)
             assert isinstance(found, Found), found
-            differ = {key for key in rows.keys() | old[table].keys() if rows.get(key) != old[table].get(key)}
-            assert differ <= set(found.keys)
+            before, noted = old[table], set(found.keys)
+            differ = {key for key in rows.keys() | before.keys() if rows.get(key) != before.get(key)}
+            left = differ - noted
+            assert left <= before.keys() - rows.keys(), "only keys that were left for others are not noted"
             assert found.records == {key: rows[key] for key in found.keys if key in rows}
-            applied = {
-                key: row for key, row in old[table].items() if key not in set(found.keys)
-            } | found.records
-            assert applied == rows
+            applied = {key: row for key, row in before.items() if key not in noted} | found.records
+            assert applied == rows | {key: before[key] for key in left}
+            assert len(before) + found.more == len(rows) == len(applied) - len(left)
     platform.prune(snapshot)
     return snapshot, new
 

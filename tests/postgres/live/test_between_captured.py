@@ -74,6 +74,17 @@ def test_what_moved_elsewhere_is_kept_and_in_the_safety_version(changed: tuple[S
     assert texts(contents(scene.admin))["public.t"] == before
 
 
+def test_a_key_that_was_left_before_the_plan_comes_back(changed: tuple[Scene, int]) -> None:
+    """The log has only the one that it was left for."""
+    scene, version = changed
+    scene.run("UPDATE t SET id = 30 WHERE id = 3; UPDATE t SET id = id + 40 WHERE id IN (4, 5)")
+    with scene.planned(version) as plan:
+        (entity,) = [one for one in plan.prepared.plan.entities if one.label == "public.t"]
+        assert (entity.read_by, entity.inserts, entity.updates, entity.deletes) == ("capture", 4, 1, 3)
+        plan.run()
+    assert texts(contents(scene.admin))["public.t"] == scene.taken[version]["public.t"]
+
+
 def _never(*_: object) -> str:
     raise AssertionError("the table was looked through")
 
