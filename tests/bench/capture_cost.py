@@ -6,10 +6,9 @@ Two equal databases on one server, one of them captured. Each round does both wo
 the other one than the round before; figures are medians over the rounds. The noise is how far the uncaptured
 rounds lie from each other.
 
-Measured on two cores that others used too, medians of 5 to 7 rounds, several runs: bulk 1.08 to 1.30 times
-(noise 40 %); single 1.18 to 1.32 times, some 80 us beside a commit of 420 us (noise 25 to 50 %). So neither
-limit is surely held. In a separate trial a trigger that does nothing took some 20 us of it, and one with NEW
-TABLE alone, which has no old rows to keep and to compare, 40 us instead of 95.
+Measured on two cores that others used too, medians of 4 rounds, the same trigger again and again: bulk 1.11 to
+1.28 times, single 1.15 to 1.25 times. Of the 70 us beside a commit of 370 a PL/pgSQL trigger that does nothing
+takes 30, its transition table 20: where a commit is that fast, 1.10 cannot be held by any statement trigger.
 """
 
 import subprocess
