@@ -6,9 +6,9 @@ Two equal databases on one server, one of them captured. Each round does both wo
 the other one than the round before; figures are medians over the rounds. The noise is how far the uncaptured
 rounds lie from each other.
 
-Measured on two cores that others used too, medians of 4 rounds, the same trigger again and again: bulk 1.11 to
-1.28 times, single 1.15 to 1.25 times. Of the 70 us beside a commit of 370 a PL/pgSQL trigger that does nothing
-takes 30, its transition table 20: where a commit is that fast, 1.10 cannot be held by any statement trigger.
+Measured on two cores that others used too, medians of 4 rounds, the same trigger again and again: bulk 1.11
+to 1.28 times, single 1.15 to 1.25 times. Of the 70 us beside a commit of 370 a PL/pgSQL trigger that does
+nothing takes 30, its transition table 20: where a commit is that fast, no statement trigger holds 1.10.
 """
 
 import subprocess

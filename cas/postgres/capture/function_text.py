@@ -15,9 +15,9 @@ more for the INSERT, 1 us for the block, 2 us for the lock. One INSERT with ARRA
 of the ways to write it: with two aggregates it took 8 us more, with variables in PL/pgSQL 7 us more. Between
 commits, when caches are cold, all of it takes two to three times as long: tests/bench/capture_cost.py.
 
-The old rows of an update are not kept for us: with them, all of it cost nearly twice as much. (Beside a commit
-of 370 us, a trigger that does nothing costs 30, its transition table 20 more, and what is done here another
-20.) So a key that an update leaves is not noted, only the one that it takes; that there
+The old rows of an update are not kept for us: with them, all of it cost nearly twice as much. (Beside a
+commit of 370 us, a trigger that does nothing costs 30, its transition table 20 more, and what is done here
+another 20.) So a key that an update leaves is not noted, only the one that it takes; that there
 was such a one, the reader sees by the rows that were inserted and deleted, which are counted here. (A trigger
 on rows with WHEN (OLD.id <> NEW.id), or on UPDATE OF id, would note it, and then the platform could neither
 alter the type of the key's column nor drop it: PostgreSQL refuses both for a column that a trigger names.)
