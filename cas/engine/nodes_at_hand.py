@@ -29,10 +29,12 @@ class RecentNodes:
     def __init__(self) -> None:
         self._known: OrderedDict[ChunkId, tuple[bytes, Node]] = OrderedDict()
 
-    def get(self, node_id: ChunkId) -> tuple[bytes, Node] | None:
-        if node_id in self._known:
+    def found(self, ids: Iterable[ChunkId]) -> dict[ChunkId, tuple[bytes, Node]]:
+        """Those of these nodes that are known."""
+        there = {node_id: self._known[node_id] for node_id in ids if node_id in self._known}
+        for node_id in there:
             self._known.move_to_end(node_id)
-        return self._known.get(node_id)
+        return there
 
     def put(self, pairs: Mapping[ChunkId, tuple[bytes, Node]]) -> None:
         self._known |= pairs
@@ -64,13 +66,13 @@ class NodesAtHand:
         return [plain for plain, _ in self._pairs(ids)]
 
     def _pairs(self, ids: Sequence[ChunkId]) -> list[tuple[bytes, Node]]:
-        found = {node_id: self._recent.get(node_id) for node_id in ids}
-        missing = [node_id for node_id, pair in found.items() if pair is None]
+        found = self._recent.found(ids)
+        missing = [node_id for node_id in dict.fromkeys(ids) if node_id not in found]
         if missing:
             fresh = self._read(missing)
             self._recent.put(fresh)
             found |= fresh
-        return [pair for node_id in ids if (pair := found[node_id]) is not None]
+        return [found[node_id] for node_id in ids]
 
     def _read(self, ids: Sequence[ChunkId]) -> dict[ChunkId, tuple[bytes, Node]]:
         found = self._file.found(ids)

@@ -114,8 +114,6 @@ class FrameTable(Sequence[Frame]):
             return NotImplemented
         return (self.rows, self.references, self.bases) == (other.rows, other.references, other.bases)
 
-    __hash__ = None  # type: ignore[assignment]  # nobody needs it, and it would read it all
-
     def _frame(self, row: tuple[int, ...], first: int, where: str = "") -> Frame:
         kind, encoding, depth, count, chunks, stored, plain = row
         bases: tuple[ChunkId, ...] = ()

@@ -21,6 +21,10 @@ another 20.) So a key that an update leaves is not noted, only the one that it t
 was such a one, the reader sees by the rows that were inserted and deleted, which are counted here. (A trigger
 on rows with WHEN (OLD.id <> NEW.id), or on UPDATE OF id, would note it, and then the platform could neither
 alter the type of the key's column nor drop it: PostgreSQL refuses both for a column that a trigger names.)
+
+An update of a partitioned table can lose a row on its way to another partition, where a trigger of the
+platform does not let it in. There, and only there, the old rows are kept: where there are more of them than
+new ones, their keys are noted, and what is missing counts as deleted.
 """
 
 import re
@@ -67,11 +71,12 @@ END
 """
 
 
-def noting_body(oid: int, keys: Sequence[LogKey], limit: int, *, filtered: bool) -> str:
+def noting_body(oid: int, keys: Sequence[LogKey], limit: int, *, filtered: bool, partitioned: bool) -> str:
     """For the table with this oid. `limit`: so many keys of one statement are noted; of more, that there
     were. filtered: it is called for inheritance parents too, whose own rows may have NULL in the columns of
-    the key, and are of no interest."""
-    return _body(oid, _writing(oid, keys, limit, filtered=filtered), limit)
+    the key, and are of no interest. partitioned: updates of partitioned tables call it with an argument."""
+    writing = _writing(oid, keys, limit, filtered=filtered)
+    return _body(oid, f"{writing}\n{_losing(oid, keys, limit)}" if partitioned else writing, limit)
 
 
 def marking_body(oid: int) -> str:
@@ -102,6 +107,27 @@ def _body(oid: int, writing: str, limit: int) -> str:
         lost=LOST,
         plain=_indented(writing, 8),
         guarded=_indented(writing, 12),
+    )
+
+
+def _losing(oid: int, keys: Sequence[LogKey], limit: int) -> str:
+    """What an update of a partitioned table has lost: all its old keys, and how many rows are fewer."""
+    kept = ", ".join(
+        f"CASE WHEN o.rows OPERATOR(pg_catalog.<=) {limit} THEN x.k{key.number} END" for key in keys
+    )
+    arrays = ", ".join(_arrays(oid, keys, limit, "cas_old r"))
+    return "\n".join(
+        (
+            "IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' AND TG_NARGS OPERATOR(pg_catalog.>) 0 THEN",
+            f"    INSERT INTO {CAPTURE_SCHEMA}.{log_name(oid)}",
+            "    SELECT pg_catalog.pg_current_xact_id(), TG_RELID, 'D',",
+            f"        o.rows OPERATOR(pg_catalog.-) n.rows, pg_catalog.statement_timestamp(), {kept}",
+            "    FROM (SELECT pg_catalog.count(*) AS rows FROM cas_old) o,",
+            "        (SELECT pg_catalog.count(*) AS rows FROM cas_new) n,",
+            f"        LATERAL (SELECT {arrays} OFFSET 0) x",
+            "    WHERE o.rows OPERATOR(pg_catalog.>) n.rows;",
+            "END IF;",
+        )
     )
 
 

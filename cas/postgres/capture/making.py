@@ -38,12 +38,23 @@ SCHEMA = (
 ) {_OPTIONS}""",
 )
 
-_REFERENCING = {
-    "insert": f" REFERENCING NEW TABLE AS {ROWS['insert']}",
-    "update": f" REFERENCING NEW TABLE AS {ROWS['update']}",
-    "delete": f" REFERENCING OLD TABLE AS {ROWS['delete']}",
-    "truncate": "",
-}
+
+def loses_rows(relation: Relation) -> bool:
+    """Whether an update of it may have fewer new rows than old ones: see `function_text`."""
+    return relation.kind == "p"
+
+
+def transition_tables(relation: Relation, operation: str) -> tuple[str, str]:
+    """What a statement's old and new rows are called in its function; empty where they are not kept."""
+    match operation:
+        case "update":
+            return (ROWS["delete"] if loses_rows(relation) else "", ROWS["update"])
+        case "insert":
+            return ("", ROWS["insert"])
+        case "delete":
+            return (ROWS["delete"], "")
+        case _:
+            return ("", "")
 
 
 def log_statements(oid: int, keys: Sequence[LogKey]) -> Iterator[str]:
@@ -68,7 +79,9 @@ def log_statements(oid: int, keys: Sequence[LogKey]) -> Iterator[str]:
 def bodies(oid: int, keys: Sequence[LogKey], family: Sequence[Relation], limit: int) -> dict[str, str]:
     """The functions that write the log: name and body."""
     filtered = any(relation.is_parent for relation in family)
-    found = {function_name(oid): noting_body(oid, keys, limit, filtered=filtered)}
+    partitioned = any(map(loses_rows, family))
+    body = noting_body(oid, keys, limit, filtered=filtered, partitioned=partitioned)
+    found = {function_name(oid): body}
     if not all(relation.has_key for relation in family):
         found[marking_name(oid)] = marking_body(oid)
     return found
@@ -99,8 +112,12 @@ def trigger_statements(oid: int, relation: Relation) -> Iterator[str]:
     function = function_name(oid) if relation.has_key else marking_name(oid)
     for operation in relation.operations:
         name = trigger_name(oid, operation)
+        old, new = transition_tables(relation, operation)
+        tables = (f" OLD TABLE AS {old}" if old else "") + (f" NEW TABLE AS {new}" if new else "")
+        arguments = "'moves'" if old and new else ""
         yield (
             f"CREATE OR REPLACE TRIGGER {name} AFTER {operation.upper()} ON {table}"
-            f"{_REFERENCING[operation]}\nFOR EACH STATEMENT EXECUTE FUNCTION {CAPTURE_SCHEMA}.{function}()"
+            f"{' REFERENCING' if tables else ''}{tables}\n"
+            f"FOR EACH STATEMENT EXECUTE FUNCTION {CAPTURE_SCHEMA}.{function}({arguments})"
         )
         yield f"ALTER TABLE {only}{table} ENABLE ALWAYS TRIGGER {name}"

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import psycopg
 
 from cas.postgres.capture.families import Relation, family_of, obstacle_of
-from cas.postgres.capture.function_text import ROWS, limit_in
+from cas.postgres.capture.function_text import limit_in
 from cas.postgres.capture.keys import LogKey, log_keys
-from cas.postgres.capture.making import bodies
+from cas.postgres.capture.making import bodies, transition_tables
 from cas.postgres.capture.naming import OPERATIONS, function_name, log_name, marking_name
 from cas.postgres.capture.patience import KEYS_PER_STATEMENT
 from cas.postgres.faults import faults_of
@@ -21,7 +21,7 @@ WHERE n.nspname = '{CAPTURE_SCHEMA}' AND p.proname = ANY (%s)
 
 _TRIGGERS = f"""
 SELECT t.tgrelid::int8, t.tgname::text, t.tgenabled = 'A', p.proname::text, t.tgtype::int4,
-       coalesce(t.tgoldtable::text, ''), coalesce(t.tgnewtable::text, '')
+       coalesce(t.tgoldtable::text, ''), coalesce(t.tgnewtable::text, ''), t.tgnargs::int4
 FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE n.nspname = '{CAPTURE_SCHEMA}' AND p.proname = ANY (%s)
 """
@@ -34,13 +34,6 @@ WHERE a.attrelid = to_regclass('{CAPTURE_SCHEMA}.' || %s) AND a.attnum > 0 AND N
 
 _TYPES = {"insert": 4, "update": 16, "delete": 8, "truncate": 32}
 """pg_trigger.tgtype of statement triggers that fire afterwards."""
-
-_TABLES = {
-    "insert": ("", ROWS["insert"]),
-    "update": ("", ROWS["update"]),
-    "delete": (ROWS["delete"], ""),
-    "truncate": ("", ""),
-}
 
 
 def flaw_of(connection: psycopg.Connection, table: Table, limit: int | None = None) -> str:
@@ -80,7 +73,8 @@ def flaw_of_triggers(connection: psycopg.Connection, table: Table, family: Seque
                 return f"a trigger was dropped: {operation} on {label}"
             if not trigger[0]:
                 return f"a trigger is disabled, or no longer fires always: {operation} on {label}"
-            if trigger[1:] != (function, _TYPES[operation], *_TABLES[operation]):
+            old, new = transition_tables(relation, operation)
+            if trigger[1:] != (function, _TYPES[operation], old, new, int(bool(old and new))):
                 return f"a trigger was altered: {operation} on {label}"
     return ""
 
@@ -119,4 +113,4 @@ def _expected_columns(oid: int, keys: Sequence[LogKey]) -> list[tuple[str, str]]
     return [*columns, ("seal", "text[]")]
 
 
-assert set(_TYPES) == set(OPERATIONS) == set(_TABLES)
+assert set(_TYPES) == set(OPERATIONS)

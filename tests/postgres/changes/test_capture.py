@@ -151,6 +151,29 @@ def test_a_key_that_is_written_otherwise(story: Story, one: str, other: str) -> 
     assert (found.read_by, changes(found)) == ("capture", (1, 0, 1))
 
 
+def test_a_row_that_is_lost_on_its_way_to_another_partition(story: Story) -> None:
+    """The update takes it away, and a trigger of the platform does not let it in."""
+    story.run(
+        "CREATE TABLE parts (area int, id int, PRIMARY KEY (area, id)) PARTITION BY LIST (area)",
+        "CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1)",
+        "CREATE TABLE parts_2 PARTITION OF parts FOR VALUES IN (2)",
+        "INSERT INTO parts SELECT 1 + n % 2, n FROM generate_series(1, 20) n",
+        "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "CREATE TRIGGER no BEFORE INSERT ON parts_2 FOR EACH ROW EXECUTE FUNCTION swallow()",
+    )
+    install(story.url)
+    story.take()
+    for statement in (
+        "UPDATE parts SET area = 2 WHERE id = 4",
+        "UPDATE parts SET area = 3 - area, id = id + 100 WHERE id < 9",  # some arrive
+        "UPDATE parts SET area = 3 - area",
+    ):
+        story.run(statement)
+        found = story.entity(story.checked(), "public.parts")
+        assert (found.read_by, "all keys" in found.read_reason) == ("capture", False)
+        assert found.deleted
+
+
 def test_rows_of_others_that_go_through_a_parent(story: Story) -> None:
     """A statement on the parent counts them as well: more is read, and it is right."""
     story.run(

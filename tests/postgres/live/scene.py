@@ -14,6 +14,7 @@ from cas.live.executing import LiveRestoreReceipt, execute_plan
 from cas.live.prepared import PreparedPlan
 from cas.live.request import LiveRequest
 from cas.live.restoring import plan_restore
+from cas.postgres.capture.installing import install
 from cas.postgres.live.locking import LockPatience
 from cas.postgres.live.platform import PlatformOptions, PostgresPlatform
 from cas.postgres.reading.source import PostgresSource
@@ -112,6 +113,15 @@ class Scene:
         receipt = self.restore(version, between=between)
         assert texts(contents(self.admin)) == self.taken[version]
         return receipt
+
+
+def captured_nine(scene: Scene) -> int:
+    """A table t of nine old records whose changes are captured, and the version to build upon."""
+    scene.run("CREATE TABLE t (id int PRIMARY KEY, v text)")
+    scene.run("INSERT INTO t SELECT generate_series(1, 9), 'old'")
+    install(scene.admin)
+    scene.take()
+    return scene.take()
 
 
 @dataclass

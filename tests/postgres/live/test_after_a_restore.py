@@ -7,22 +7,16 @@ import pytest
 from cas.catalog.model import EntitySummary
 from cas.errors import Conflict, PermissionDenied
 from cas.live.request import LiveRequest
-from cas.postgres.capture.installing import install
 from cas.postgres.live.platform import PostgresPlatform
 from tests.postgres.live.breaking import Stepping
-from tests.postgres.live.scene import Scene
+from tests.postgres.live.scene import Scene, captured_nine
 
 
 @pytest.fixture
 def changed(super_scene: Scene) -> tuple[Scene, int]:
     """Records 1 to 3 of 9 are to come back."""
     scene = super_scene
-    scene.run(
-        "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT generate_series(1, 9), 'old'"
-    )
-    install(scene.admin)
-    scene.take()
-    version = scene.take()
+    version = captured_nine(scene)
     scene.run("UPDATE t SET v = 'x' WHERE id < 3; DELETE FROM t WHERE id = 3")
     return scene, version
 

@@ -4,11 +4,10 @@ import pytest
 
 from cas.errors import Conflict
 from cas.live.request import LiveRequest
-from cas.postgres.capture.installing import install
 from cas.postgres.capture.removing import remove
 from cas.postgres.live import transaction
 from cas.postgres.reading.marking import condition_since
-from tests.postgres.live.scene import Scene, at_once
+from tests.postgres.live.scene import Scene, at_once, captured_nine
 from tests.postgres.live.standing import contents, rewritten, texts
 from tests.postgres.live.test_between import HERE, OUTSIDE, WITHIN
 
@@ -25,12 +24,7 @@ GAMES = {
 def changed(super_scene: Scene) -> tuple[Scene, int]:
     """Records 1 and 2 are to come back; 3 to 9 are as they were. The log says so."""
     scene = super_scene
-    scene.run(
-        "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT generate_series(1, 9), 'old'"
-    )
-    install(scene.admin)
-    scene.take()
-    version = scene.take()
+    version = captured_nine(scene)
     scene.run("UPDATE t SET v = 'new' WHERE id = 1; DELETE FROM t WHERE id = 2")
     return scene, version
 
