@@ -99,10 +99,10 @@ def seaweedfs() -> Iterator[S3Server]:
 
 @contextmanager
 def moto() -> Iterator[S3Server]:
-    """moto's server: no disk, no check of signatures."""
+    """moto's server, one request at a time: no disk, no check of signatures."""
     with _directory("moto") as directory:
         port = free_ports(1)[0]
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        command = [sys.executable, str(Path(__file__).with_name("moto_in_turn.py")), str(port)]
         with _running(command, directory) as process:
             server = S3Server("moto", f"http://127.0.0.1:{port}", "tests-access", "tests-secret-key")
             yield _ready(server, process, directory)
