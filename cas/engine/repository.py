@@ -56,14 +56,17 @@ class Environment:
     entropy: Callable[[int], bytes] = os.urandom
 
 
-def create_repository(store: Store, environment: Environment | None = None) -> Config:
-    """Make an empty repository. Conflict where one is there already, of whoever's making."""
+def create_repository(
+    store: Store, environment: Environment | None = None, *, node_bits: int = NODE_CANDIDATE_BITS
+) -> Config:
+    """Make an empty repository. Conflict where one is there already, of whoever's making. node_bits: a key in
+    2 ** node_bits may end a node of a tree."""
     world = environment or Environment()
     config = Config(
         repository_id=world.entropy(REPOSITORY_ID_BYTES).hex(),
         created_at=world.now().isoformat(timespec="microseconds"),
         id_key=IdKey(world.entropy(ID_KEY_BYTES)),
-        node_bits=NODE_CANDIDATE_BITS,
+        node_bits=node_bits,
     )
     left_over = next(store.objects(VERSIONS), None)
     if left_over is not None:

@@ -12,6 +12,7 @@ from cas.contents import open_contents
 from cas.engine.repository import Environment, Repository, create_repository
 from cas.engine.write_session import WriteSession, WriteSettings
 from cas.ids import PackName
+from cas.limits import NODE_CANDIDATE_BITS
 from cas.record_stream import read_records
 from cas.records.model import Entity
 from cas.snapshot import SnapshotRequest, take_version
@@ -34,11 +35,13 @@ class World:
     Keys and salts are the same in every run, and for every seed others.
     """
 
-    def __init__(self, store: Store | None = None, seed: int = 7) -> None:
+    def __init__(
+        self, store: Store | None = None, seed: int = 7, node_bits: int = NODE_CANDIDATE_BITS
+    ) -> None:
         self.clock = TickingClock()
         self.store = store or MemoryStore()
         self.environment = Environment(now=self.clock, entropy=random.Random(seed).randbytes)
-        config = create_repository(self.store, self.environment)
+        config = create_repository(self.store, self.environment, node_bits=node_bits)
         self.history = History()
         self.catalog = MemoryCatalog(self.clock)
         self.catalog.attach(config.repository_id, self.store.url, create=True)

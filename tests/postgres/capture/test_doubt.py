@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from cas.errors import InvalidInput
+from cas.postgres.capture import reading
 from tests.postgres.capture.scene import Platform, ids, writer
 from tests.postgres.live.scene import as_role
 
@@ -46,6 +47,15 @@ def test_truncate(platform: Platform, base: str) -> None:
     base = platform.version()
     platform.run("DELETE FROM items WHERE id = 3")
     assert platform.found("items", base).keys == ids(3)
+
+
+def test_truncate_is_told_by_its_own_note_too(
+    platform: Platform, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the seal says: a file that changes with TRUNCATE is how PostgreSQL does it today."""
+    platform.run("TRUNCATE items")
+    monkeypatch.setattr(reading, "moved_part", lambda *_: "")
+    assert platform.look("items", base) == "TRUNCATE"
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,8 @@ KEYED = Family(
     ),
 )
 
+_LEAVES = ("parts_0", "parts_1a", "parts_2")
+
 PARTS = Family(
     "parts",
     ("parts", "parts_0", "parts_1"),
@@ -202,6 +204,7 @@ PARTS = Family(
         "INSERT INTO parts SELECT n, n, 'row ' || n FROM generate_series(0, 7) AS n",
         "CREATE TABLE other_0 (id int PRIMARY KEY, area int, v text)",
         "INSERT INTO other_0 SELECT n, n, 'other ' || n FROM generate_series(0, 3) AS n",
+        "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
     ),
     (
         *_plain("parts"),
@@ -234,6 +237,11 @@ PARTS = Family(
         "ALTER TABLE parts ADD COLUMN w int DEFAULT {a}",
         "ALTER TABLE parts DROP COLUMN w",
         "TRUNCATE parts_0",
+        *(
+            f"CREATE TRIGGER lossy BEFORE INSERT ON {part} FOR EACH ROW EXECUTE FUNCTION lose()"
+            for part in _LEAVES
+        ),
+        *(f"DROP TRIGGER lossy ON {part}" for part in _LEAVES),
     ),
 )
 
@@ -408,6 +416,14 @@ GAMES = (
         " CREATE TRIGGER own BEFORE INSERT OR UPDATE ON {t} FOR EACH ROW EXECUTE FUNCTION own()",
         "{w}",
         "DROP TRIGGER own ON {t}",
+    ),
+    (
+        "CREATE OR REPLACE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN IF hashtext(coalesce(NEW, OLD)::text) % 2 = 0 THEN RETURN NULL; END IF;"
+        " RETURN coalesce(NEW, OLD); END';"
+        " CREATE TRIGGER odd BEFORE INSERT OR UPDATE OR DELETE ON {t} FOR EACH ROW EXECUTE FUNCTION odd()",
+        "{w}",
+        "DROP TRIGGER odd ON {t}",
     ),
 )
 """Before a write, the write (`{w}`), and what puts all right again, one after the other; `{oid}`: the

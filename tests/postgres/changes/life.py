@@ -6,15 +6,16 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import psycopg
 
 from cas.catalog.model import Version, VersionFilter, VersionState
 from cas.errors import CasError
+from cas.limits import NODE_CANDIDATE_BITS
 from cas.postgres.capture.installing import install
-from cas.postgres.capture.patience import CaptureOptions
+from cas.postgres.capture.patience import KEYS_PER_STATEMENT, CaptureOptions
 from cas.postgres.capture.pruning import LogLimits, prune
 from cas.postgres.capture.removing import remove
 from cas.postgres.reading.opening import Patience
@@ -36,6 +37,8 @@ SCHEMAS = ("public", "cas_capture", "lefts", "rights", "mids", "aside")
 COMMITTED = (VersionState.COMPLETE,)
 BASES = 3
 """So many earlier versions are built upon in each comparison."""
+
+TYPES = ("ALTER TYPE", "ALTER DOMAIN")
 
 _WORDS = ("x", "y", "z", "row 1", "row 2", "")
 
@@ -64,7 +67,10 @@ class Life:
         self.deeds = _deeds(rng)
         self.told = told
         self._asked = 0
-        self.worlds = (World(), World(seed=8))
+        self.worlds = tuple(
+            World(seed=seed, node_bits=rng.choice((1, 2, NODE_CANDIDATE_BITS))) for seed in (7, 8)
+        )
+        self.capture = replace(HASTE, keys_per_statement=rng.choice((3, KEYS_PER_STATEMENT)))
         with closing(psycopg.connect(url, autocommit=True)) as admin:
             roll_back_prepared(admin)
             _empty(admin)
@@ -96,6 +102,14 @@ class Life:
             return self.people.work(rng, statement)
         return statement if self.people.run(statement) else f"{statement} -- refused"
 
+    def retype(self, rng: random.Random) -> str:
+        """What values of a type look like, and nothing of any table."""
+        known = [one for family in self.families for one in family.alterations if one.startswith(TYPES)]
+        if not known:
+            return self.alter(rng)
+        statement = self._filled(rng, self.families[0], rng.choice(known))
+        return statement if self.people.run(statement) else f"{statement} -- refused"
+
     def keep_up(self, rng: random.Random) -> str:
         statement = self._filled(rng, rng.choice(self.families), rng.choice(UPKEEP))
         return statement if self.people.run(statement) else f"{statement} -- refused"
@@ -124,7 +138,7 @@ class Life:
 
     def install(self) -> str:
         with suppress(CasError):
-            report = install(self.url, options=HASTE)
+            report = install(self.url, options=self.capture)
             return f"install: {[(one.label, one.outcome.value) for one in report.tables]}"
         return "install -- refused"
 
@@ -158,6 +172,17 @@ class Life:
         return f"{reader} has read up to {snapshot}, {limits}"
 
     # versions
+
+    def between(self, rng: random.Random) -> str:
+        """One thing happens between two versions, and nothing else."""
+        before = self.take(0, Ask())
+        happened = rng.choice((self.write, self.alter, self.retype, self.retype, self.game))(rng)
+        return "; ".join((before, happened, self.take(0, Ask())))
+
+    def span(self, rng: random.Random) -> str:
+        """A version while somebody has written and not yet ended, and one after an end."""
+        before = (self.take(0, Ask()), self.write(rng), self.take(0, Ask()))
+        return "; ".join((*before, self.people.end(rng), self.take(0, Ask())))
 
     def ask(self, rng: random.Random) -> Ask:
         """Anything that somebody may want of a version, most often all."""
@@ -280,6 +305,8 @@ def _deeds(rng: random.Random) -> Sequence[str]:
     deeds = [*["write"] * 16, *["end"] * 6, "end prepared", *["take"] * 9]
     for deed, count in (
         ("alter", 6),
+        ("between", 4),
+        ("span", 4),
         ("keep up", 2),
         ("game", 3),
         ("install", 2),

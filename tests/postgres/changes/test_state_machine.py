@@ -84,6 +84,10 @@ def _acted(life: Life, rng: random.Random) -> str:
             return life.take(rng.choice((0, 0, 1)), ask)
         case "alter":
             return life.alter(rng)
+        case "between":
+            return life.between(rng)
+        case "span":
+            return life.span(rng)
         case "keep up":
             return life.keep_up(rng)
         case "game":
