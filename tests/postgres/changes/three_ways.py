@@ -122,7 +122,7 @@ class ThreeWays:
         else:
             yield (
                 "capture",
-                Changed("capture", snapshot._noted_records(noted), snapshot._noted_keys(noted)),
+                Changed("capture", snapshot._noted_records(noted), snapshot._noted_keys(noted), noted.more),
             )
         if isinstance(condition, str):
             yield "xmin", condition
