@@ -400,8 +400,9 @@ class _Snapshot:
         return ()
 
     def finish(self) -> None:
-        self._look(self._inner)
+        """What is read while names in it move is not believed: then there is nothing to compare."""
         self._inner.finish()
+        self._look(self._inner)
 
     def _step(self) -> None:
         if self._left == 0:
