@@ -33,6 +33,7 @@ def _plain(table: str, key: str = "id") -> tuple[str, ...]:
         " ON CONFLICT DO NOTHING",
         f"UPDATE {table} SET v = '{{v}}' WHERE {key} = {{a}}",
         f"UPDATE {table} SET v = '{{v}}' WHERE {key} % 3 = {{a}} % 3",
+        f"UPDATE {table} SET v = '{{v}}' || {key}",
         f"UPDATE {table} SET {key} = {{b}} WHERE {key} = {{a}}",
         f"DELETE FROM {table} WHERE {key} = {{a}}",
         f"DELETE FROM {table} WHERE {key} > {{a}}",

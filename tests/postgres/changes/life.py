@@ -92,6 +92,13 @@ class Life:
         """By somebody, in a transaction that may stay open."""
         return self.people.work(rng, self._write(rng))
 
+    def write_at_once(self, rng: random.Random) -> str:
+        """By somebody who commits each statement."""
+        done = []
+        for statement in (self._write(rng) for _ in range(rng.randint(1, 4))):
+            done.append(statement if self.people.run(statement) else f"{statement} -- refused")
+        return "; ".join(done)
+
     def alter(self, rng: random.Random) -> str:
         """The definition of something, or a whole table."""
         family = rng.choice(self.families)
@@ -176,7 +183,9 @@ class Life:
     def between(self, rng: random.Random) -> str:
         """One thing happens between two versions, and nothing else."""
         before = self.take(0, Ask())
-        happened = rng.choice((self.write, self.alter, self.retype, self.retype, self.game))(rng)
+        happened = rng.choice((self.write_at_once, self.write_at_once, self.alter, self.retype, self.game))(
+            rng
+        )
         return "; ".join((before, happened, self.take(0, Ask())))
 
     def span(self, rng: random.Random) -> str:
