@@ -94,10 +94,7 @@ class Life:
 
     def write_at_once(self, rng: random.Random) -> str:
         """By somebody who commits each statement."""
-        done = []
-        for statement in (self._write(rng) for _ in range(rng.randint(1, 4))):
-            done.append(statement if self.people.run(statement) else f"{statement} -- refused")
-        return "; ".join(done)
+        return "; ".join(self._run(self._write(rng)) for _ in range(rng.randint(1, 4)))
 
     def alter(self, rng: random.Random) -> str:
         """The definition of something, or a whole table."""
@@ -107,7 +104,7 @@ class Life:
         )
         if rng.random() < 0.4:
             return self.people.work(rng, statement)
-        return statement if self.people.run(statement) else f"{statement} -- refused"
+        return self._run(statement)
 
     def retype(self, rng: random.Random) -> str:
         """What values of a type look like, and nothing of any table."""
@@ -115,11 +112,11 @@ class Life:
         if not known:
             return self.alter(rng)
         statement = self._filled(rng, self.families[0], rng.choice(known))
-        return statement if self.people.run(statement) else f"{statement} -- refused"
+        return self._run(statement)
 
     def keep_up(self, rng: random.Random) -> str:
         statement = self._filled(rng, rng.choice(self.families), rng.choice(UPKEEP))
-        return statement if self.people.run(statement) else f"{statement} -- refused"
+        return self._run(statement)
 
     def game(self, rng: random.Random) -> str:
         """Something that should not be done to triggers and logs, a write, and all is well again."""
@@ -136,10 +133,7 @@ class Life:
             "function": function or "",
             "w": self._filled(rng, family, rng.choice(family.writes)),
         }
-        done = []
-        for part in (before, write, after):
-            statement = part.format(**known)
-            done.append(statement if self.people.run(statement) else f"{statement} -- refused")
+        done = [self._run(part.format(**known)) for part in (before, write, after)]
         self.people.run("RESET session_replication_role")
         return "; ".join(done)
 
@@ -289,6 +283,9 @@ class Life:
                 assert (one.inserted, one.updated, one.deleted) == expected, one
 
     # how statements are made
+
+    def _run(self, statement: str) -> str:
+        return statement if self.people.run(statement) else f"{statement} -- refused"
 
     def _write(self, rng: random.Random) -> str:
         family = rng.choice(self.families)
