@@ -1,0 +1,77 @@
+"""The rows that the rooms of the catalog in memory share, their lock and their clock."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from threading import RLock
+from uuid import UUID
+
+from cas.catalog import rules
+from cas.catalog.model import PackState, Version, VersionState
+from cas.errors import Fenced
+from cas.ids import PackName
+
+
+@dataclass(slots=True)
+class MemorySession:
+    """A writer. `state`: open, ended, or fenced by somebody else."""
+
+    number: int
+    parent: int | None
+    state: str
+    renewed_at: datetime
+    lease_until: datetime
+
+
+@dataclass(slots=True)
+class MemoryPack:
+    """A pack that was announced."""
+
+    state: PackState
+    owner: UUID | None
+
+
+@dataclass(slots=True)
+class MemoryRows:
+    """Whoever reads or changes them holds the lock, so each method of the catalog is a transaction."""
+
+    clock: Callable[[], datetime]
+    lock: RLock = field(default_factory=RLock)
+    versions: dict[int, Version] = field(default_factory=dict)
+    sessions: dict[UUID, MemorySession] = field(default_factory=dict)
+    packs: dict[PackName, MemoryPack] = field(default_factory=dict)
+
+    def now(self) -> datetime:
+        """UTC."""
+        return self.clock().astimezone(UTC)
+
+    def open_session(self, session: UUID) -> MemorySession:
+        """Fenced where it is not open, or its lease is over."""
+        found = self.sessions.get(session)
+        if found is None or found.state != "open" or found.lease_until <= self.now():
+            raise why_fenced(found)
+        return found
+
+    def end(self, session: MemorySession, state: str, code: str, text: str) -> None:
+        """A session without a version; its version counts as failed."""
+        session.state = state
+        version = self.versions[session.number]
+        finished_at = max(self.now(), version.created_at)
+        self.versions[session.number] = replace(
+            version,
+            state=VersionState.FAILED,
+            error_code=code,
+            error_text=text,
+            finished_at=finished_at,
+            duration_seconds=(finished_at - version.created_at).total_seconds(),
+        )
+
+
+def why_fenced(session: MemorySession | None) -> Fenced:
+    """Why a session may write no more."""
+    if session is None:
+        return rules.fenced(None, "the catalog does not know it")
+    if session.state == "open":
+        return rules.fenced(session.number, rules.lapsed(session.renewed_at))
+    ended = session.state == "ended"
+    return rules.fenced(session.number, "it has ended" if ended else "somebody else ended it")
