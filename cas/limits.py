@@ -93,6 +93,9 @@ MAX_VERSION_NUMBER = 10**10 - 1
 MAX_ENTITIES = 100_000
 """Entities in one version."""
 
+MAX_NOTES = 10_000
+"""Notes in one object: what is said at once of so many versions."""
+
 SESSION_LEASE_SECONDS = 300
 """A writer renews its lease every minute; after five missed ones it is taken for dead."""
 

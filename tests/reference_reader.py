@@ -84,6 +84,10 @@ DOCUMENT = form_of(
     source=SOURCE,
     tags=["text"],
 )
+NOTES = form_of(
+    "at:time by:text format:natural number:natural repository_id:hex16 type:text", notes=["object"]
+)
+NOTE_VALUES = {"protected": "flag", "hold": "text", "expires_at": "?time"}
 ENTITY_ROWS = [
     form_of("definition:hex32 dictionary:?hex32 payload_bytes:natural records:natural root:?hex32")
 ]
@@ -124,6 +128,8 @@ def fits(value: Any, form: Any) -> bool:
             return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
         case "texts":
             return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+        case "object":
+            return isinstance(value, dict)
         case "time":
             return isinstance(value, str) and is_time(value)
         case "hex16" | "hex32":
@@ -204,6 +210,22 @@ def parse_document(data: bytes) -> Object:
     require(parent is not None or value["previous"] is None, "previous")
     require(ascend(row[0] for row in packs) and all(row[2] >= 1 for row in packs), "packs")
     require(all(row[1] <= 64 * MIB and row[2] <= MIB for row in packs), "pack", "limit")
+    return value
+
+
+def parse_notes(data: bytes) -> Object:
+    value = open_envelope(data, "notes")
+    require(fits(value, NOTES) and 1 <= value["number"] <= 9_999_999_999 and value["notes"], "notes")
+    require(len(value["notes"]) <= 10_000, "notes", "limit")
+    for note in value["notes"]:
+        if "setting" in note:
+            require(fits(note, {"setting": "text", "values": (None, ["text"])}), "setting")
+            continue
+        word = note.get("field")
+        require(isinstance(word, str), "note")
+        require(word in NOTE_VALUES, f"the word {word}", "unsupported")
+        require(fits(note, form_of("field:text version:natural", value=NOTE_VALUES[word])), "note")
+        require(1 <= note["version"] <= 9_999_999_999, "version")
     return value
 
 

@@ -5,6 +5,7 @@ versions/<10 digits>          create-only; deleted by forget
 packs/<2 hex>/<64 hex>        create-only; deleted by gc
 dictionaries/<64 hex>         create-only second copies; deleted by gc
 gc/<10 digits>                create-only journals; never deleted
+notes/<10 digits>             create-only; never deleted
 """
 
 from cas.ids import CHUNK_ID_BYTES, ChunkId, PackName
@@ -15,6 +16,7 @@ PACKS = "packs/"
 VERSIONS = "versions/"
 DICTIONARIES = "dictionaries/"
 JOURNALS = "gc/"
+NOTES = "notes/"
 
 _HEX = frozenset("0123456789abcdef")
 _DIGITS = len(str(MAX_VERSION_NUMBER))
@@ -31,6 +33,10 @@ def version_key(number: int) -> str:
 
 def journal_key(number: int) -> str:
     return JOURNALS + _digits(number)
+
+
+def notes_key(number: int) -> str:
+    return NOTES + _digits(number)
 
 
 def _digits(number: int) -> str:
@@ -65,7 +71,7 @@ def dictionary_of_key(key: str) -> ChunkId | None:
 
 
 def number_of_key(prefix: str, key: str) -> int | None:
-    """The number of a version's or journal's key, or None where it is not such a key."""
+    """The number in the key of a version, a journal or notes, or None where it is not such a key."""
     digits = key[len(prefix) :]
     if key.startswith(prefix) and len(digits) == _DIGITS and digits.isascii() and digits.isdigit():
         return int(digits) or None

@@ -125,7 +125,7 @@ def test_a_session_that_was_ended_commits_nothing(world: World, moment: str, how
         if how == "lapsed":
             world.clock.moment += timedelta(seconds=SESSION_LEASE_SECONDS + 1)
         else:
-            (session,) = [one for one, found in world.catalog._sessions.items() if found.state == "open"]
+            (session,) = [one for one, found in world.catalog._rows.sessions.items() if found.state == "open"]
             world.catalog.fence(session)
 
     gate = Once(moment, end)

@@ -15,6 +15,7 @@ from cas.format.frame import Encoding, Frame, check_frame
 from cas.format.large import encode_large, parse_large
 from cas.format.malformed import mismatch
 from cas.format.node import encode_node, parse_node
+from cas.format.notes import encode_notes, parse_notes
 from cas.format.pack import encode_header, parse_end, parse_header
 from cas.format.schema import encode_schema, parse_schema
 from cas.ids import SHORT_ID_BYTES, ChunkId, ChunkKind, IdKey
@@ -55,6 +56,10 @@ def _config(vector: Vector) -> None:
 
 def _document(vector: Vector) -> None:
     assert encode_document(parse_document(vector.data)) == vector.data
+
+
+def _notes(vector: Vector) -> None:
+    assert encode_notes(parse_notes(vector.data)) == vector.data
 
 
 def _entities(vector: Vector) -> None:
@@ -157,6 +162,7 @@ READERS: Mapping[str, Callable[[Vector], Json]] = {
     "header": _header,
     "large": _large,
     "node": _node,
+    "notes": _notes,
     "schema": _schema,
     "trailer": _trailer,
 }

@@ -22,6 +22,7 @@ from cas.format.frame import Encoding, Frame
 from cas.format.frame_table import FrameTable
 from cas.format.large import Large
 from cas.format.node import Node
+from cas.format.notes import Note, NoteField, Notes, Setting
 from cas.format.pack import Trailer
 from cas.ids import ChunkId, ChunkKind, IdKey, PackName
 from cas.limits import LARGE_VALUE_BYTES, MAX_PACK_BYTES, MAX_PACK_CHUNKS, MAX_VERSION_NUMBER
@@ -110,6 +111,23 @@ def documents(draw: st.DrawFn) -> VersionDocument:
         )
     )
 
+
+_numbers = st.integers(1, MAX_VERSION_NUMBER)
+notes = st.builds(
+    Notes,
+    repository_id=hex16,
+    number=_numbers,
+    at=times,
+    by=texts,
+    notes=st.lists(
+        st.builds(Note, _numbers, st.just(NoteField.PROTECTED), st.booleans())
+        | st.builds(Note, _numbers, st.just(NoteField.HOLD), texts)
+        | st.builds(Note, _numbers, st.just(NoteField.EXPIRES_AT), st.none() | times)
+        | st.builds(Setting, texts, st.none() | tuples(texts)),
+        min_size=1,
+        max_size=4,
+    ).map(tuple),
+)
 
 columns = st.builds(
     Column,

@@ -17,7 +17,7 @@ from cas.format.config import FORMAT, parse_config
 from cas.format.document import KINDS, STATES, TRIGGERS, parse_document
 from cas.format.entities import IDENTITIES
 from cas.format.frame import Encoding
-from cas.format.names import dictionary_key, journal_key, pack_key, version_key
+from cas.format.names import dictionary_key, journal_key, notes_key, pack_key, version_key
 from cas.format.node import EMPTY_LEAF, encode_node, parse_node
 from cas.format.schema import SECTIONS
 from cas.ids import ChunkId, ChunkKind, IdKey, PackName
@@ -160,7 +160,8 @@ def test_object_keys() -> None:
         .replace("<id, 64 hex>", chunk_id.hex())
         for key in keys
     }
-    made = {"config", version_key(42), journal_key(42), pack_key(name), dictionary_key(chunk_id)}
+    made = {"config", version_key(42), journal_key(42), notes_key(42)}
+    made |= {pack_key(name), dictionary_key(chunk_id)}
     assert forms == made
 
 

@@ -17,6 +17,7 @@ from cas.format.document import encode_document, parse_document
 from cas.format.entities import EntityRow, encode_definition, parse_definition, parse_entities
 from cas.format.large import encode_large, parse_large
 from cas.format.node import encode_node, parse_node
+from cas.format.notes import encode_notes, parse_notes
 from cas.format.pack import encode_end, encode_header, parse_end, parse_header
 from cas.format.schema import encode_schema, parse_schema
 from cas.limits import MIB
@@ -41,6 +42,8 @@ def _entities_again(rows: tuple[EntityRow, ...]) -> bytes:
     return canonical([plain_value(row) for row in rows])
 
 
+ENVELOPED = ("config", "document", "notes")
+
 AGAIN: Mapping[str, Callable[[bytes], bytes]] = {
     "config": lambda data: encode_config(parse_config(data)),
     "definition": lambda data: encode_definition(parse_definition(data)),
@@ -49,6 +52,7 @@ AGAIN: Mapping[str, Callable[[bytes], bytes]] = {
     "header": lambda data: encode_header(parse_header(data)) + data[48:],
     "large": lambda data: encode_large(*_large(data)),
     "node": lambda data: encode_node(*_node(data)),
+    "notes": lambda data: encode_notes(parse_notes(data)),
     "schema": lambda data: encode_schema(parse_schema(data)),
 }
 """Parse and encode again, for what has exactly one encoding."""
@@ -99,7 +103,7 @@ def test_mutated_chunks(of: str, data: st.DataObject) -> None:
     require_one_encoding_or_refusal(of, data.draw(mutated(SMALL[of])))
 
 
-@pytest.mark.parametrize("of", ["config", "document"])
+@pytest.mark.parametrize("of", ENVELOPED)
 @given(data=st.data(), keep_hash=st.booleans())
 @settings(max_examples=400, deadline=None)
 def test_mutated_documents_with_and_without_a_fitting_hash(
@@ -133,11 +137,11 @@ def changed_json(draw: st.DrawFn, samples: list[Any]) -> Any:
     return value
 
 
-@pytest.mark.parametrize("of", ["config", "document", "definition", "entities", "schema"])
+@pytest.mark.parametrize("of", [*ENVELOPED, "definition", "entities", "schema"])
 @given(data=st.data())
 @settings(max_examples=600, deadline=None)
 def test_canonical_json_of_another_form(of: str, data: st.DataObject) -> None:
-    has_envelope = of in ("config", "document")
+    has_envelope = of in ENVELOPED
     samples = [json.loads(one[:-66] if has_envelope else one) for one in SMALL[of]]
     body = canonical(data.draw(changed_json(samples)))
     require_one_encoding_or_refusal(of, envelope(body) if has_envelope else body)

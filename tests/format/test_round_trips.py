@@ -24,16 +24,19 @@ from cas.format.entities import (
 from cas.format.large import Large, encode_large, parse_large
 from cas.format.names import (
     JOURNALS,
+    NOTES,
     VERSIONS,
     dictionary_key,
     dictionary_of_key,
     journal_key,
+    notes_key,
     number_of_key,
     pack_key,
     pack_of_key,
     version_key,
 )
 from cas.format.node import Node, encode_node, parse_node
+from cas.format.notes import Notes, encode_notes, parse_notes
 from cas.format.pack import Trailer, encode_end, parse_end
 from cas.format.schema import encode_schema, parse_schema
 from cas.format.times import check_time
@@ -66,6 +69,11 @@ def test_config(config: Config) -> None:
 @given(our.documents())
 def test_document(document: VersionDocument) -> None:
     assert parse_document(encode_document(document)) == document
+
+
+@given(our.notes)
+def test_notes(notes: Notes) -> None:
+    assert parse_notes(encode_notes(notes)) == notes
 
 
 @given(our.definitions)
@@ -117,6 +125,7 @@ def test_object_keys(number: int, digest: bytes) -> None:
     name, chunk_id = PackName(digest.hex()), ChunkId(digest)
     assert number_of_key(VERSIONS, version_key(number)) == number
     assert number_of_key(JOURNALS, journal_key(number)) == number
+    assert number_of_key(NOTES, notes_key(number)) == number
     assert pack_of_key(pack_key(name)) == name
     assert dictionary_of_key(dictionary_key(chunk_id)) == chunk_id
 

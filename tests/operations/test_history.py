@@ -417,7 +417,7 @@ def test_a_lost_document_is_needed_only_where_nothing_else_tells_the_columns() -
 def test_a_document_that_fits_not_what_the_catalog_knows() -> None:
     world = grown(2)
     own = world.catalog.version(1)
-    world.catalog._versions[1] = replace(  # what somebody might have done to the catalog's rows
+    world.catalog._rows.versions[1] = replace(  # what somebody might have done to the catalog's rows
         own, entities=tuple(replace(one, checksum=bytes(32)) for one in own.entities)
     )
     found = told(world)

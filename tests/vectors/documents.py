@@ -1,4 +1,4 @@
-"""Vectors of config, document, entities, definition and schema: canonical JSON, with or without envelope."""
+"""Vectors of config, document, notes, entities, definition and schema: canonical JSON, some in envelopes."""
 
 from collections.abc import Iterator, Mapping
 
@@ -91,6 +91,20 @@ FULL: Mapping[str, Json] = {
     "trigger": "SYSTEM",
 }
 
+NOTES: Mapping[str, Json] = {
+    "at": "2026-01-31T12:00:00.000000+00:00",
+    "by": "ada",
+    "format": 1,
+    "notes": [
+        {"field": "protected", "value": True, "version": 12},
+        {"field": "hold", "value": "case 4711", "version": 13},
+        {"setting": "retention.rules", "values": ["last 50", "daily 30"]},
+    ],
+    "number": 1,
+    "repository_id": "00112233445566778899aabbccddeeff",
+    "type": "notes",
+}
+
 TEXTS = (
     ("white-space", "malformed", "a space after a colon", lambda text: text.replace(b'":', b'": ', 1)),
     ("key-order", "malformed", "type before everything else", lambda text: b'{"type":"X",' + text[1:]),
@@ -168,6 +182,7 @@ def vectors() -> Iterator[Vector]:
         assert changed != body
         yield _vector("document", f"json-{name}", expect, f"canonical JSON: {about}", envelope(changed))
     yield from _documents()
+    yield from _notes()
     yield from _entities()
     yield from _definitions()
     yield from _schemas()
@@ -317,6 +332,46 @@ def _documents() -> Iterator[Vector]:
     room = 32 * 1024 * 1024 - len(_changed(DOCUMENT))
     yield one("max-bytes", "success", "32 MiB with its envelope", description="a" * room)
     yield one("max-bytes-1", "limit", "one byte more", description="a" * (room + 1))
+
+
+def _notes() -> Iterator[Vector]:
+    def one(name: str, expect: str, about: str, /, **changes: Json) -> Vector:
+        return _vector("notes", name, expect, about, _changed(NOTES, **changes))
+
+    def about(field: str, value: Json, version: Json = 12) -> list[Json]:
+        return [{"field": field, "value": value, "version": version}]
+
+    yield one("example", "success", "two versions and a setting")
+    yield one("lifted", "success", "a hold that is lifted", notes=about("hold", ""))
+    yield one("no-date", "success", "the rules decide again", notes=about("expires_at", None))
+    date = "2027-01-31T00:00:00.000000+00:00"
+    yield one("date", "success", "a date until which it stays", notes=about("expires_at", date))
+    yield one("default", "success", "a default again", notes=[{"setting": "a", "values": None}])
+    yield one("no-values", "success", "a setting of nothing", notes=[{"setting": "a", "values": []}])
+    yield one("number-max", "success", "the greatest number", number=9_999_999_999)
+    yield one("number-0", "malformed", "notes count from 1", number=0)
+    yield one("none", "malformed", "notes that say nothing", notes=[])
+    yield one("version-0", "malformed", "versions count from 1", notes=about("hold", "", 0))
+    yield one("version-true", "malformed", "true where a number is", notes=about("hold", "", True))
+    yield one("protected-1", "malformed", "1 where true is", notes=about("protected", 1))
+    yield one("hold-null", "malformed", "no text", notes=about("hold", None))
+    yield one("date-short", "malformed", "no time", notes=about("expires_at", "2027-01-31"))
+    yield one("unknown-word", "unsupported", "a word that came later", notes=about("colour", "red"))
+    yield one("format-2", "unsupported", "a later format", format=2)
+    yield one("type", "malformed", "a document of another type", type="version")
+    yield one("unknown-field", "malformed", "a field that format 1 does not have", colour="red")
+    yield one("not-a-note", "malformed", "a text where a note is", notes=["protected"])
+    yield one("values-text", "malformed", "text where a list is", notes=[{"setting": "a", "values": "b"}])
+    both: Json = {"setting": "a", "values": [], "version": 1}
+    yield one("both", "malformed", "a setting of one version", notes=[both])
+    many = about("protected", True) * 10_000
+    yield one("max", "success", "10,000 notes", notes=many)
+    yield one("max-1", "limit", "one more", notes=[*many, *about("protected", True)])
+    cut = _changed(NOTES)[:-1]
+    yield _vector("notes", "cut", "truncated", "the last byte is missing", cut)
+    flipped = bytearray(_changed(NOTES))
+    flipped[20] ^= 1
+    yield _vector("notes", "flipped", "hash-mismatch", "a bit flipped in the body", bytes(flipped))
 
 
 def _entities() -> Iterator[Vector]:
