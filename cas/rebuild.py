@@ -129,7 +129,7 @@ class _Rebuild:
         before: int | None = None
         while True:
             page = self._catalog.versions(
-                VersionFilter(states=rules.COMMITTED, limit=LISTED_AT_ONCE, before=before)
+                VersionFilter(states=rules.SETTLED, limit=LISTED_AT_ONCE, before=before)
             )
             numbers.update(version.number for version in page)
             if len(page) < LISTED_AT_ONCE:

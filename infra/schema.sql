@@ -41,11 +41,27 @@ CREATE TABLE cas.next_version (
 COMMENT ON TABLE cas.next_version IS 'The number of the next version; a row and no sequence, so that it rolls back with its transaction';
 INSERT INTO cas.next_version DEFAULT VALUES;
 
+-- What people say of versions later, and what they set.
+
+CREATE TABLE cas.noted (
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
+    number bigint NOT NULL DEFAULT 0 CHECK (number >= 0)
+);
+COMMENT ON TABLE cas.noted IS 'Number of the last notes of the bucket that were taken in; locked by who says something and by who forgets a version, so that neither misses the other';
+INSERT INTO cas.noted DEFAULT VALUES;
+
+CREATE TABLE cas.settings (
+    name text PRIMARY KEY CHECK (name <> ''),
+    given text[] NOT NULL CHECK (array_position(given, NULL) IS NULL)
+);
+COMMENT ON TABLE cas.settings IS 'What was set for the repository, as the notes say; a default has no row';
+
 -- Versions in every state, what each holds, and what each left out.
 
 CREATE TABLE cas.versions (
     number bigint PRIMARY KEY CHECK (number > 0),
-    state text NOT NULL CHECK (state IN ('pending', 'running', 'complete', 'incomplete', 'failed')),
+    state text NOT NULL CONSTRAINT versions_state CHECK (state IN
+        ('pending', 'running', 'complete', 'incomplete', 'failed', 'forgotten', 'gone')),
     trigger_type text NOT NULL CHECK (trigger_type IN ('AUTO', 'MANUAL', 'SYSTEM')),
     kind text NOT NULL CHECK (kind IN ('full', 'schema-only', 'data-only', 'selected')),
     reason text NOT NULL DEFAULT '',
@@ -69,7 +85,6 @@ CREATE TABLE cas.versions (
     finished_at timestamptz,
     duration_seconds double precision CHECK (duration_seconds >= 0),
     expires_at timestamptz,
-    expiry_rule text NOT NULL DEFAULT '',
     records bigint CHECK (records >= 0),
     original_bytes bigint CHECK (original_bytes >= 0),
     added_bytes bigint CHECK (added_bytes >= 0),
@@ -80,18 +95,26 @@ CREATE TABLE cas.versions (
     retries integer NOT NULL DEFAULT 0 CHECK (retries >= 0),
     error_code text NOT NULL DEFAULT '',
     error_text text NOT NULL DEFAULT '',
+    forgotten_at timestamptz,
+    forgotten_why text NOT NULL DEFAULT '',
     CONSTRAINT versions_finished CHECK ((state IN ('pending', 'running')) = (finished_at IS NULL)),
     CONSTRAINT versions_result CHECK (
-        CASE WHEN state IN ('complete', 'incomplete')
+        CASE WHEN state IN ('complete', 'incomplete', 'forgotten', 'gone')
             THEN num_nonnulls(duration_seconds, records, original_bytes, added_bytes, stored_bytes,
                               objects_written, checksum, document_hash) = 8
             ELSE num_nonnulls(records, original_bytes, added_bytes, stored_bytes,
                               objects_written, checksum, document_hash) = 0
         END),
-    CONSTRAINT versions_failed CHECK ((state = 'failed') = (error_code <> ''))
+    CONSTRAINT versions_failed CHECK ((state = 'failed') = (error_code <> '')),
+    CONSTRAINT versions_forgotten CHECK (
+        (state IN ('forgotten', 'gone')) = (forgotten_at IS NOT NULL)
+        AND (forgotten_at IS NULL) = (forgotten_why = '')),
+    CONSTRAINT versions_kept CHECK (forgotten_at IS NULL OR (hold = '' AND NOT protected))
 );
 COMMENT ON TABLE cas.versions IS 'Every version that was ever begun or adopted, whatever became of it; rows are never deleted';
-COMMENT ON COLUMN cas.versions.state IS 'A running version whose session is over or whose lease has lapsed counts as failed';
+COMMENT ON COLUMN cas.versions.state IS 'A running version whose session is over or whose lease has lapsed counts as failed; a forgotten one may still be read by who has pinned it, one that is gone has no document any more, or soon has none';
+COMMENT ON COLUMN cas.versions.expires_at IS 'Set by hand: until then it stays, and no longer';
+COMMENT ON COLUMN cas.versions.forgotten_why IS 'In words: a rule, or a person';
 COMMENT ON COLUMN cas.versions.search IS 'Number, name, reason and description, case-folded by the program: lower() depends on the locale';
 COMMENT ON COLUMN cas.versions.original_bytes IS 'Sum of the lengths of all payloads';
 COMMENT ON COLUMN cas.versions.added_bytes IS 'Stored bytes of the packs and the document that this version added';
@@ -102,6 +125,7 @@ CREATE INDEX versions_by_state ON cas.versions (state, number);
 CREATE INDEX versions_by_trigger ON cas.versions (trigger_type, number);
 CREATE INDEX versions_by_kind ON cas.versions (kind, number);
 CREATE INDEX versions_by_tag ON cas.versions USING gin (tags);
+CREATE INDEX versions_forgotten_first ON cas.versions (number) WHERE state = 'forgotten';
 CREATE INDEX versions_by_source ON cas.versions (source_system_identifier, source_database, number)
     WHERE state = 'complete';
 

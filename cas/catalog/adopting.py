@@ -6,7 +6,7 @@ from datetime import timedelta
 from cas.catalog.committing import insert_parts, outcome
 from cas.catalog.connecting import Connection
 from cas.catalog.model import AdoptedVersion, NewPack, QuarantinedVersion
-from cas.catalog.rules import ADOPTED_OVER, COMMITTED, clean
+from cas.catalog.rules import ADOPTED_OVER, SETTLED, clean
 from cas.catalog.sessions import described, take_epoch
 from cas.errors import CasError, Conflict, Fenced
 
@@ -23,7 +23,7 @@ def adopt(
     connection.execute("SET LOCAL statement_timeout = 0")
     _end_sessions(connection)
     rows = connection.execute(
-        "SELECT number FROM cas.versions WHERE state = ANY (%s)", [[state.value for state in COMMITTED]]
+        "SELECT number FROM cas.versions WHERE state = ANY (%s)", [[state.value for state in SETTLED]]
     )
     committed = {number for (number,) in rows}
     taken = {version.number: version for version in adopted if version.number not in committed}

@@ -17,7 +17,7 @@ from cas.catalog.model import (
     VersionKind,
     VersionState,
 )
-from cas.catalog.rules import COMMITTED, MAX_INTEGER, lapsed
+from cas.catalog.rules import COMMITTED, MAX_INTEGER, NOT_FORGOTTEN, lapsed
 from cas.errors import Fenced, NotFound
 from cas.ids import ChunkId
 
@@ -54,7 +54,7 @@ _CONDITIONS: Mapping[str, LiteralString] = {
 def versions(connection: Connection, where: VersionFilter) -> Sequence[Version]:
     """Newest first."""
     given: dict[str, object] = {
-        "states": [state.value for state in where.states],
+        "states": [state.value for state in where.states or NOT_FORGOTTEN],
         "triggers": [trigger.value for trigger in where.triggers],
         "kinds": [kind.value for kind in where.kinds],
         "tags": list(where.tags),
@@ -152,7 +152,8 @@ def _version(row: DictRow, entities: tuple[EntitySummary, ...]) -> Version:
         if abandoned
         else row["duration_seconds"],
         expires_at=_utc(row["expires_at"]),
-        expiry_rule=row["expiry_rule"],
+        forgotten_at=_utc(row["forgotten_at"]),
+        forgotten_why=row["forgotten_why"],
         records=row["records"],
         original_bytes=row["original_bytes"],
         added_bytes=row["added_bytes"],

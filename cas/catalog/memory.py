@@ -13,6 +13,8 @@ from uuid import UUID
 from cas.catalog import rules
 from cas.catalog.auto_saving import AutoSaving
 from cas.catalog.auto_saving_memory import MemoryAutoSaving
+from cas.catalog.keeping import Keeping
+from cas.catalog.keeping_memory import MemoryKeeping
 from cas.catalog.memory_rows import MemoryPack, MemoryRows, MemorySession, why_fenced
 from cas.catalog.memory_values import (
     begun,
@@ -61,6 +63,7 @@ class MemoryCatalog:
         self._incidents: list[Incident] = []
         self._restores = MemoryRestores(self.now, self._rows.lock, self._demand_attached, self._state_of)
         self._auto_saving = MemoryAutoSaving(self.now, self._rows.lock)
+        self._keeping = MemoryKeeping(self._rows, self._demand_attached, self._forget_reading)
 
     @property
     def url(self) -> str:
@@ -75,6 +78,11 @@ class MemoryCatalog:
     def auto_saving(self) -> AutoSaving:
         """Policies, and who watches."""
         return self._auto_saving
+
+    @property
+    def keeping(self) -> Keeping:
+        """What stays, and what goes."""
+        return self._keeping
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         del store_url  # only people read it, in PostgreSQL
@@ -226,11 +234,14 @@ class MemoryCatalog:
 
     def bases(self, limit: int = 20) -> Sequence[Base]:
         with self._rows.lock:
-            return sorted(self._bases, key=lambda base: -base.version)[:limit]
+            return sorted(self._committed_bases(), key=lambda base: -base.version)[:limit]
 
     def base(self, version: int) -> Base | None:
         with self._rows.lock:
-            return next((base for base in self._bases if base.version == version), None)
+            return next((base for base in self._committed_bases() if base.version == version), None)
+
+    def _committed_bases(self) -> list[Base]:
+        return [base for base in self._bases if self._rows.versions[base.version].state in rules.COMMITTED]
 
     def incidents(self, limit: int = 100) -> Sequence[Incident]:
         with self._rows.lock:
@@ -242,6 +253,9 @@ class MemoryCatalog:
         for incident in map(rules.clean_incident, result.incidents):
             at = self.now().astimezone(UTC)
             self._incidents.append(Incident(len(self._incidents) + 1, number, at, incident))
+
+    def _forget_reading(self, number: int) -> None:
+        self._bases = [base for base in self._bases if base.version != number]
 
     def known_numbers(self) -> frozenset[int]:
         with self._rows.lock:
@@ -264,7 +278,7 @@ class MemoryCatalog:
                 adopted.number: adopted
                 for adopted in versions
                 if adopted.number not in self._rows.versions
-                or self._rows.versions[adopted.number].state not in rules.COMMITTED
+                or self._rows.versions[adopted.number].state not in rules.SETTLED
             }
             packs = [pack.name for adopted in taken.values() for pack in adopted.packs]
             for name in packs:

@@ -45,7 +45,8 @@ def begun(number: int, new: NewVersion, created_at: datetime) -> Version:
         finished_at=None,
         duration_seconds=None,
         expires_at=None,
-        expiry_rule="",
+        forgotten_at=None,
+        forgotten_why="",
         records=None,
         original_bytes=None,
         added_bytes=None,
@@ -134,7 +135,7 @@ def roots_of(version: Version, name: str) -> VersionRoots:
 def matches(version: Version, where: VersionFilter) -> bool:
     searched = rules.search_text(version.number, version.name, version.reason, version.description)
     return (
-        (not where.states or version.state in where.states)
+        version.state in (where.states or rules.NOT_FORGOTTEN)
         and (not where.triggers or version.trigger in where.triggers)
         and (not where.kinds or version.kind in where.kinds)
         and set(where.tags) <= set(version.tags)

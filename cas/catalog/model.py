@@ -18,6 +18,10 @@ class VersionState(StrEnum):
     COMPLETE = "complete"
     INCOMPLETE = "incomplete"
     FAILED = "failed"
+    FORGOTTEN = "forgotten"
+    """Marked to go; who has pinned it may still read it."""
+    GONE = "gone"
+    """It was let go: its document is deleted, or soon is. The row stays as history."""
 
 
 class Trigger(StrEnum):
@@ -239,7 +243,9 @@ class Version:
     finished_at: datetime | None
     duration_seconds: float | None
     expires_at: datetime | None
-    expiry_rule: str
+    """Set by hand: until then it stays, and no longer."""
+    forgotten_at: datetime | None
+    forgotten_why: str
     records: int | None
     original_bytes: int | None
     added_bytes: int | None
@@ -292,6 +298,7 @@ class VersionFilter:
     """Which versions to list. Every given field must match; tags must all be there."""
 
     states: tuple[VersionState, ...] = ()
+    """Without any: all that are not forgotten."""
     triggers: tuple[Trigger, ...] = ()
     kinds: tuple[VersionKind, ...] = ()
     tags: tuple[str, ...] = ()

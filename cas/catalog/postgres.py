@@ -14,6 +14,8 @@ from cas.catalog import adopting, committing, listing, pasts, readings, roots, r
 from cas.catalog.auto_saving import AutoSaving
 from cas.catalog.auto_saving_postgres import PostgresAutoSaving
 from cas.catalog.connecting import Connection, Connections
+from cas.catalog.keeping import Keeping
+from cas.catalog.keeping_postgres import PostgresKeeping
 from cas.catalog.migrating import migrate, shipped_migrations
 from cas.catalog.model import (
     AdoptedVersion,
@@ -47,6 +49,7 @@ class PostgresCatalog:
         self._repository_id: str | None = None
         self._restores = PostgresRestores(self._connections, self._share_epoch)
         self._auto_saving = PostgresAutoSaving(self._connections)
+        self._keeping = PostgresKeeping(self._connections, self._share_epoch)
 
     @property
     def url(self) -> str:
@@ -61,6 +64,11 @@ class PostgresCatalog:
     def auto_saving(self) -> AutoSaving:
         """Policies, and who watches."""
         return self._auto_saving
+
+    @property
+    def keeping(self) -> Keeping:
+        """What stays, and what goes."""
+        return self._keeping
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         """Also brings the tables up to date; `create` makes them in an empty database."""

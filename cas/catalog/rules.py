@@ -45,6 +45,13 @@ MAX_DURATION = 1e9
 
 COMMITTED = (VersionState.COMPLETE, VersionState.INCOMPLETE)
 
+SETTLED = (*COMMITTED, VersionState.FORGOTTEN, VersionState.GONE)
+"""Whoever finds the document of such a version knows what it is: it is not taken in again."""
+
+NOT_FORGOTTEN = tuple(
+    state for state in VersionState if state not in (VersionState.FORGOTTEN, VersionState.GONE)
+)
+
 WHOLE = (VersionKind.FULL, VersionKind.DATA_ONLY)
 """Kinds of versions that hold all records."""
 

@@ -77,7 +77,11 @@ def _about(version: Version) -> Iterator[tuple[str, str]]:
     yield "without", ", ".join(version.excluded)
     yield "built on", f"version {version.parent}" if version.parent else ""
     yield "hold", version.hold
-    yield "expires", f"{moment(version.expires_at)} ({version.expiry_rule})" if version.expires_at else ""
+    yield "expires", moment(version.expires_at) if version.expires_at else ""
+    yield (
+        "forgotten",
+        f"{moment(version.forgotten_at)}: {version.forgotten_why}" if version.forgotten_at else "",
+    )
     yield "begun again", f"{version.retries} times, because the platform changed" if version.retries else ""
     yield "checksum", version.checksum.hex() if version.checksum else ""
 

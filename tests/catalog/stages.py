@@ -13,6 +13,7 @@ import psycopg
 
 from cas.catalog.auto_saving import AutoSaving
 from cas.catalog.interface import Catalog
+from cas.catalog.keeping import Keeping
 from cas.catalog.memory import MemoryCatalog
 from cas.catalog.postgres import PostgresCatalog
 from cas.catalog.restores import Restores
@@ -43,6 +44,7 @@ LAPSE_RESTORES = """
     SET renewed_at = renewed_at - %(gone)s, lease_until = lease_until - %(gone)s
     WHERE lease_until IS NOT NULL
 """
+LAPSE_PINS = "UPDATE cas.pins SET lease_until = lease_until - %(gone)s"
 LAPSE_WATCHES = "UPDATE cas.watches SET held_until = held_until - %(gone)s"
 
 
@@ -58,8 +60,11 @@ class Stage(Protocol):
     @property
     def auto_saving(self) -> AutoSaving: ...
 
+    @property
+    def keeping(self) -> Keeping: ...
+
     def lapse(self) -> None:
-        """Time passes until the leases of all open sessions, restores and watchers have lapsed."""
+        """Time passes until the leases of all open sessions, restores, readers and watchers have lapsed."""
 
     def fence(self, session: UUID) -> None:
         """Somebody ends the session by its row."""
@@ -91,6 +96,7 @@ class MemoryStage:
         self.catalog.attach(REPOSITORY, STORE, create=True)
         self.restores = self.catalog.restores
         self.auto_saving = self.catalog.auto_saving
+        self.keeping = self.catalog.keeping
 
     def lapse(self) -> None:
         self.clock.moment += timedelta(seconds=SESSION_LEASE_SECONDS)
@@ -115,11 +121,12 @@ class PostgresStage:
         self.catalog.attach(REPOSITORY, STORE, create=True)
         self.restores = self.catalog.restores
         self.auto_saving = self.catalog.auto_saving
+        self.keeping = self.catalog.keeping
         self.other = psycopg.connect(url, autocommit=True)
         """Somebody else's connection."""
 
     def lapse(self) -> None:
-        for lapse in (LAPSE, LAPSE_RESTORES, LAPSE_WATCHES):
+        for lapse in (LAPSE, LAPSE_RESTORES, LAPSE_WATCHES, LAPSE_PINS):
             self.other.execute(lapse, {"gone": timedelta(seconds=SESSION_LEASE_SECONDS)})
 
     def fence(self, session: UUID) -> None:
@@ -144,6 +151,7 @@ class PostgresStage:
             DELETE FROM cas.version_omissions; DELETE FROM cas.version_entities;
             DELETE FROM cas.pins; DELETE FROM cas.packs;
             DELETE FROM cas.sessions; DELETE FROM cas.versions;
+            DELETE FROM cas.settings; UPDATE cas.noted SET number = 0;
             UPDATE cas.epoch SET number = 0, journal = 0;
             UPDATE cas.next_version SET number = 1
             """

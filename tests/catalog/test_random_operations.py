@@ -23,9 +23,10 @@ from cas.catalog.model import (
     VersionState,
 )
 from cas.errors import CasError
+from cas.format.notes import Note, NoteField, Notes, Setting
 from tests.catalog.conftest import postgres_stage_on
 from tests.catalog.stages import MemoryStage, PostgresStage, Stage
-from tests.catalog.values import adopted, new_version, pack, result
+from tests.catalog.values import REPOSITORY, adopted, new_version, pack, result
 from tests.servers.postgres import Cluster
 
 SOME_TIME = datetime(2000, 1, 1, tzinfo=UTC)
@@ -41,9 +42,16 @@ class Run:
 
     stage: Stage
     sessions: list[SessionHandle] = field(default_factory=list)
+    pins: list[UUID] = field(default_factory=list)
 
     def session(self, turn: int) -> UUID:
         return self.sessions[turn % len(self.sessions)].id if self.sessions else UUID(int=2**127 + turn)
+
+    def pin(self, version: int) -> None:
+        self.pins.append(self.stage.keeping.pin(version, "a reader"))
+
+    def pinned(self, turn: int) -> UUID:
+        return self.pins[turn % len(self.pins)] if self.pins else UUID(int=2**127 + turn)
 
     def live(self, count: int) -> list[Any]:
         return sorted(self.stage.catalog.live_packs())[:count]
@@ -121,6 +129,41 @@ def steps(draw: st.DrawFn) -> Operation:
 
 
 @st.composite
+def keeping(draw: st.DrawFn) -> Operation:
+    """What people say, readers, and versions that go."""
+    number, turn, at = draw(st.integers(1, 6)), draw(small), draw(st.integers(1, 3))
+    said: list[Note | Setting] = [
+        Note(number, NoteField.PROTECTED, draw(st.booleans())),
+        Note(number, NoteField.HOLD, draw(st.sampled_from(["", "a case"]))),
+        Note(number, NoteField.EXPIRES_AT, draw(st.sampled_from([None, SOME_TIME.isoformat()]))),
+        Setting("rules", draw(st.sampled_from([None, (), ("last 1",)]))),
+    ]
+    note = draw(st.sampled_from(said))
+    choices: list[Operation] = [
+        lambda run: run.stage.keeping.note([number], lambda given: notes(given, note)).number,
+        lambda run: run.stage.keeping.take_notes(notes(at, note)),
+        lambda run: run.stage.keeping.take_notes(notes(at, Note(number, NoteField.PROTECTED, value=False))),
+        lambda run: run.stage.keeping.note([], lambda given: notes(given, *map(lifted, range(1, 7)))).number,
+        lambda run: run.pin(number),
+        lambda run: run.stage.keeping.unpin(run.pinned(turn)),
+        lambda run: run.stage.keeping.renew_pin(run.pinned(turn)),
+        lambda run: run.stage.keeping.forget(number, "a rule"),
+        lambda run: run.stage.keeping.forget(number, "a rule"),
+        lambda run: run.stage.keeping.let_go(number),
+        lambda run: run.stage.keeping.let_go(number),
+    ]
+    return draw(st.sampled_from(choices))
+
+
+def notes(number: int, *said: Note | Setting) -> Notes:
+    return Notes(REPOSITORY, number, SOME_TIME.isoformat(timespec="microseconds"), "ada", said)
+
+
+def lifted(version: int) -> Note:
+    return Note(version, NoteField.PROTECTED, value=False)
+
+
+@st.composite
 def filters(draw: st.DrawFn) -> VersionFilter:
     return VersionFilter(
         states=tuple(draw(st.lists(st.sampled_from(VersionState), max_size=2))),
@@ -143,6 +186,7 @@ def without_times(value: object) -> object:
         created_at=SOME_TIME,
         finished_at=None if value.finished_at is None else SOME_TIME,
         duration_seconds=None if value.duration_seconds is None else 0.0,
+        forgotten_at=None if value.forgotten_at is None else SOME_TIME,
         error_text=re.sub(r"[\d-]+ [\d:]+ UTC", "then", value.error_text),
     )
 
@@ -171,7 +215,9 @@ def seen(run: Run, asked: list[VersionFilter]) -> list[object]:
         for number in numbers
         for limit in (1, 3)
     ]
-    return [numbers, whole, listed, newest, pasts, catalog.live_packs(), catalog.journal()]
+    keeping = run.stage.keeping
+    kept = [keeping.noted(), keeping.setting("rules"), keeping.forgotten(), keeping.gone(), catalog.bases()]
+    return [numbers, whole, listed, newest, pasts, catalog.live_packs(), catalog.journal(), kept]
 
 
 @pytest.fixture(scope="module")
@@ -180,9 +226,11 @@ def lasting_stage(cluster: Cluster) -> Iterator[PostgresStage]:
         yield made
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.lists(begins() | whole_versions() | steps() | steps(), min_size=3, max_size=14),
+    st.lists(
+        begins() | whole_versions() | steps() | steps() | keeping() | keeping(), min_size=3, max_size=18
+    ),
     st.lists(filters(), max_size=3),
 )
 def test_memory_and_postgresql_agree(

@@ -1,0 +1,179 @@
+"""What stays and what goes, in memory. Guarantees: cas/catalog/keeping.py."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from cas.catalog import keeping_rules
+from cas.catalog.memory_rows import MemoryRows
+from cas.catalog.memory_values import source_of
+from cas.catalog.model import Version, VersionState
+from cas.catalog.rules import COMMITTED, LEASE, WHOLE
+from cas.errors import Fenced
+from cas.format.notes import Note, NoteField, Notes, Setting
+
+
+@dataclass(slots=True)
+class _Pin:
+    version: int
+    lease_until: datetime
+
+
+class MemoryKeeping:
+    """On the rows of a `MemoryCatalog`. `forget_reading`: told of versions that are gone."""
+
+    def __init__(
+        self,
+        rows: MemoryRows,
+        demand_attached: Callable[[], None],
+        forget_reading: Callable[[int], None],
+    ) -> None:
+        self._rows = rows
+        self._demand_attached = demand_attached
+        self._forget_reading = forget_reading
+        self._noted = 0
+        self._settings: dict[str, tuple[str, ...]] = {}
+        self._pins: dict[UUID, _Pin] = {}
+        self._pinned = 0
+
+    def noted(self) -> int:
+        with self._rows.lock:
+            return self._noted
+
+    def note(self, versions: Sequence[int], put: Callable[[int], Notes]) -> Notes:
+        with self._rows.lock:
+            self._demand_attached()
+            for number in versions:
+                self._committed(number)
+            notes = put(self._noted + 1)
+            keeping_rules.check_notes(notes)
+            self._take(notes)
+            return notes
+
+    def take_notes(self, notes: Notes) -> None:
+        keeping_rules.check_notes(notes)
+        with self._rows.lock:
+            self._demand_attached()
+            if notes.number > self._noted + 1:
+                raise keeping_rules.missing_notes(notes.number, self._noted)
+            if notes.number == self._noted + 1:
+                self._take(notes)
+
+    def setting(self, name: str) -> tuple[str, ...] | None:
+        with self._rows.lock:
+            return self._settings.get(name)
+
+    def pin(self, version: int, purpose: str) -> UUID:
+        keeping_rules.check_purpose(purpose)
+        with self._rows.lock:
+            self._demand_attached()
+            self._committed(version)
+            self._pinned += 1
+            pin = UUID(int=self._pinned)
+            self._pins[pin] = _Pin(version, self._rows.now() + LEASE)
+            return pin
+
+    def renew_pin(self, pin: UUID) -> None:
+        with self._rows.lock:
+            if pin not in self._pins:
+                raise keeping_rules.let_go_meanwhile()
+            self._pins[pin].lease_until = self._rows.now() + LEASE
+
+    def unpin(self, pin: UUID) -> None:
+        with self._rows.lock:
+            self._pins.pop(pin, None)
+
+    def forget(self, number: int, why: str) -> bool:
+        keeping_rules.check_why(why)
+        with self._rows.lock:
+            self._demand_attached()
+            version = self._version(number)
+            if version.state in (VersionState.FORGOTTEN, VersionState.GONE):
+                return False
+            keeping_rules.refuse_to_forget(version, self._last_good(version))
+            self._rows.versions[number] = replace(
+                version,
+                state=VersionState.FORGOTTEN,
+                forgotten_at=self._rows.now(),
+                forgotten_why=why,
+                entities=(),
+            )
+            return True
+
+    def forgotten(self) -> Sequence[int]:
+        with self._rows.lock:
+            return sorted(self._in(VersionState.FORGOTTEN))
+
+    def let_go(self, number: int) -> bool:
+        with self._rows.lock:
+            self._demand_attached()
+            version, now = self._version(number), self._rows.now()
+            if version.state is not VersionState.FORGOTTEN:
+                return False
+            builders = [
+                one for one in self._rows.sessions.values() if one.parent == number and one.state == "open"
+            ]
+            for one in builders:
+                if one.lease_until <= now:
+                    self._rows.end(one, "fenced", Fenced.code, keeping_rules.ENDED_FOR_FORGOTTEN)
+            for pin, found in list(self._pins.items()):
+                if found.version == number and found.lease_until <= now:
+                    del self._pins[pin]
+            is_pinned = any(found.version == number for found in self._pins.values())
+            if is_pinned or any(one.state == "open" for one in builders):
+                return False
+            self._forget_reading(number)
+            self._rows.versions[number] = replace(version, state=VersionState.GONE)
+            return True
+
+    def gone(self) -> frozenset[int]:
+        with self._rows.lock:
+            return frozenset(self._in(VersionState.GONE))
+
+    def _in(self, state: VersionState) -> list[int]:
+        return [number for number, version in self._rows.versions.items() if version.state is state]
+
+    def _version(self, number: int) -> Version:
+        if number not in self._rows.versions:
+            raise keeping_rules.none_such(number)
+        return self._rows.versions[number]
+
+    def _committed(self, number: int) -> None:
+        state = self._version(number).state
+        if state not in COMMITTED:
+            raise keeping_rules.not_committed(number, state)
+
+    def _last_good(self, version: Version) -> int | None:
+        good = [
+            one.number
+            for one in self._rows.versions.values()
+            if one.state is VersionState.COMPLETE
+            and one.kind in WHOLE
+            and source_of(one) == source_of(version)
+        ]
+        return max(good, default=None)
+
+    def _take(self, notes: Notes) -> None:
+        for note in notes.notes:
+            if isinstance(note, Setting):
+                self._settings.pop(note.name, None)
+                if note.values is not None:
+                    self._settings[note.name] = note.values
+            else:
+                self._say(note)
+        self._noted = notes.number
+
+    def _say(self, note: Note) -> None:
+        version = self._rows.versions.get(note.version)
+        if version is None or version.state not in COMMITTED:
+            return
+        match note.field:
+            case NoteField.PROTECTED:
+                said = replace(version, protected=bool(note.value))
+            case NoteField.HOLD:
+                said = replace(version, hold=str(note.value))
+            case NoteField.EXPIRES_AT:
+                until = None if note.value is None else datetime.fromisoformat(str(note.value))
+                said = replace(version, expires_at=until)
+        self._rows.versions[note.version] = said

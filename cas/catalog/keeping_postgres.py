@@ -1,0 +1,215 @@
+"""What stays and what goes, in PostgreSQL 14 or newer. Guarantees: cas/catalog/keeping.py."""
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from psycopg.rows import TupleRow
+
+from cas.catalog import keeping_rules, listing
+from cas.catalog.connecting import Connection, Connections
+from cas.catalog.model import VersionState
+from cas.catalog.rules import COMMITTED, LEASE, MAX_INTEGER, WHOLE
+from cas.errors import Fenced
+from cas.format.notes import Note, NoteField, Notes, Setting
+
+_LAST_GOOD = """
+SELECT max(o.number) FROM cas.versions v JOIN cas.versions o
+    USING (source_system_identifier, source_database)
+WHERE v.number = %s AND o.state = 'complete' AND o.kind = ANY (%s)
+"""
+
+_FENCE_LAPSED = """
+WITH fenced AS (
+    UPDATE cas.sessions SET state = 'fenced', ended_at = clock_timestamp()
+    WHERE parent = %(number)s AND state = 'open' AND lease_until <= clock_timestamp() RETURNING number)
+UPDATE cas.versions v
+SET state = 'failed', error_code = %(code)s, error_text = %(text)s, finished_at = clock_timestamp(),
+    duration_seconds = greatest(0, extract(epoch FROM clock_timestamp() - created_at))
+FROM fenced WHERE v.number = fenced.number
+"""
+
+_IS_PINNED = """
+SELECT EXISTS (SELECT FROM cas.sessions WHERE parent = %(number)s AND state = 'open')
+    OR EXISTS (SELECT FROM cas.pins WHERE version = %(number)s)
+"""
+
+
+class PostgresKeeping:
+    """On the connections of a `PostgresCatalog`, which see for what may be raised."""
+
+    def __init__(self, connections: Connections, demand_owner: Callable[[Connection], None]) -> None:
+        """`demand_owner`: that the catalog still belongs to the repository, until the transaction ends."""
+        self._connections = connections
+        self._demand_owner = demand_owner
+
+    def noted(self) -> int:
+        with self._connections.transaction() as connection:
+            return _number(connection.execute("SELECT number FROM cas.noted").fetchone())
+
+    def note(self, versions: Sequence[int], put: Callable[[int], Notes]) -> Notes:
+        with self._connections.transaction() as connection:
+            self._demand_owner(connection)
+            known = _lock_noted(connection)
+            for number in versions:
+                _demand_committed(connection, number)
+            notes = put(known + 1)
+            keeping_rules.check_notes(notes)
+            _take(connection, notes)
+            return notes
+
+    def take_notes(self, notes: Notes) -> None:
+        keeping_rules.check_notes(notes)
+        with self._connections.transaction() as connection:
+            self._demand_owner(connection)
+            known = _lock_noted(connection)
+            if notes.number > known + 1:
+                raise keeping_rules.missing_notes(notes.number, known)
+            if notes.number == known + 1:
+                _take(connection, notes)
+
+    def setting(self, name: str) -> tuple[str, ...] | None:
+        with self._connections.transaction() as connection:
+            row = connection.execute("SELECT given FROM cas.settings WHERE name = %s", [name]).fetchone()
+        return None if row is None else tuple(row[0])
+
+    def pin(self, version: int, purpose: str) -> UUID:
+        keeping_rules.check_purpose(purpose)
+        with self._connections.transaction() as connection:
+            self._demand_owner(connection)
+            _demand_committed(connection, version)
+            row = connection.execute(
+                """
+                INSERT INTO cas.pins (version, purpose, host, pid, lease_until)
+                VALUES (%s, %s, %s, %s, clock_timestamp() + %s) RETURNING id
+                """,
+                [version, purpose, socket.gethostname(), os.getpid(), LEASE],
+            ).fetchone()
+        assert row is not None
+        pin: UUID = row[0]
+        return pin
+
+    def renew_pin(self, pin: UUID) -> None:
+        with self._connections.transaction() as connection:
+            renewed = connection.execute(
+                "UPDATE cas.pins SET lease_until = clock_timestamp() + %s WHERE id = %s", [LEASE, pin]
+            )
+            if not renewed.rowcount:
+                raise keeping_rules.let_go_meanwhile()
+
+    def unpin(self, pin: UUID) -> None:
+        with self._connections.transaction() as connection:
+            connection.execute("DELETE FROM cas.pins WHERE id = %s", [pin])
+
+    def forget(self, number: int, why: str) -> bool:
+        keeping_rules.check_why(why)
+        with self._connections.transaction() as connection:
+            self._demand_owner(connection)
+            _lock_noted(connection)
+            if _state_of(connection, number) in (VersionState.FORGOTTEN, VersionState.GONE):
+                return False
+            row = connection.execute(_LAST_GOOD, [number, [kind.value for kind in WHOLE]]).fetchone()
+            keeping_rules.refuse_to_forget(listing.version(connection, number), row[0] if row else None)
+            connection.execute(
+                """
+                UPDATE cas.versions
+                SET state = 'forgotten', forgotten_at = clock_timestamp(), forgotten_why = %s
+                WHERE number = %s
+                """,
+                [why, number],
+            )
+            return True
+
+    def forgotten(self) -> Sequence[int]:
+        with self._connections.transaction() as connection:
+            rows = connection.execute(
+                "SELECT number FROM cas.versions WHERE state = 'forgotten' ORDER BY number"
+            )
+            return [number for (number,) in rows]
+
+    def let_go(self, number: int) -> bool:
+        asked = {"number": number, "code": Fenced.code, "text": keeping_rules.ENDED_FOR_FORGOTTEN}
+        with self._connections.transaction() as connection:
+            self._demand_owner(connection)
+            if _state_of(connection, number) is not VersionState.FORGOTTEN:
+                return False
+            connection.execute(_FENCE_LAPSED, asked)
+            connection.execute(
+                "DELETE FROM cas.pins WHERE version = %(number)s AND lease_until <= clock_timestamp()", asked
+            )
+            pinned = connection.execute(_IS_PINNED, asked).fetchone()
+            assert pinned is not None
+            if pinned[0]:
+                return False
+            # A version a minute would fill the catalog: what is left of it is its own row.
+            connection.execute("DELETE FROM cas.version_marks WHERE version = %s", [number])
+            connection.execute("DELETE FROM cas.version_entities WHERE version = %s", [number])
+            connection.execute("UPDATE cas.versions SET state = 'gone' WHERE number = %s", [number])
+            return True
+
+    def gone(self) -> frozenset[int]:
+        with self._connections.transaction() as connection:
+            rows = connection.execute("SELECT number FROM cas.versions WHERE state = 'gone'")
+            return frozenset(number for (number,) in rows)
+
+
+def _lock_noted(connection: Connection) -> int:
+    """The number of the last notes, which stays so until the transaction ends."""
+    return _number(connection.execute("SELECT number FROM cas.noted FOR UPDATE").fetchone())
+
+
+def _number(row: TupleRow | None) -> int:
+    assert row is not None
+    return int(row[0])
+
+
+def _state_of(connection: Connection, number: int) -> VersionState:
+    """With the row locked until the transaction ends. NotFound."""
+    row = None
+    if 0 < number <= MAX_INTEGER:
+        row = connection.execute(
+            "SELECT state FROM cas.versions WHERE number = %s FOR UPDATE", [number]
+        ).fetchone()
+    if row is None:
+        raise keeping_rules.none_such(number)
+    return VersionState(row[0])
+
+
+def _demand_committed(connection: Connection, number: int) -> None:
+    state = _state_of(connection, number)
+    if state not in COMMITTED:
+        raise keeping_rules.not_committed(number, state)
+
+
+def _take(connection: Connection, notes: Notes) -> None:
+    for note in notes.notes:
+        if isinstance(note, Setting):
+            _set(connection, note)
+        else:
+            _say(connection, note)
+    connection.execute("UPDATE cas.noted SET number = %s", [notes.number])
+
+
+def _set(connection: Connection, setting: Setting) -> None:
+    connection.execute("DELETE FROM cas.settings WHERE name = %s", [setting.name])
+    if setting.values is not None:
+        connection.execute(
+            "INSERT INTO cas.settings (name, given) VALUES (%s, %s)", [setting.name, list(setting.values)]
+        )
+
+
+def _say(connection: Connection, note: Note) -> None:
+    committed = [state.value for state in COMMITTED]
+    match note.field:
+        case NoteField.PROTECTED:
+            query = "UPDATE cas.versions SET protected = %s WHERE number = %s AND state = ANY (%s)"
+            value: object = note.value
+        case NoteField.HOLD:
+            query = "UPDATE cas.versions SET hold = %s WHERE number = %s AND state = ANY (%s)"
+            value = note.value
+        case NoteField.EXPIRES_AT:
+            query = "UPDATE cas.versions SET expires_at = %s WHERE number = %s AND state = ANY (%s)"
+            value = None if note.value is None else datetime.fromisoformat(str(note.value))
+    connection.execute(query.encode(), [value, note.version, committed])

@@ -1,0 +1,348 @@
+"""What people say of versions, readers that pin them, and versions that go."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from cas.catalog.model import VersionFilter, VersionKind, VersionState
+from cas.errors import CasError, Conflict, Fenced, InvalidInput, NotFound
+from cas.format.notes import Note, NoteField, Notes, Setting
+from tests.catalog.stages import PostgresStage, Stage
+from tests.catalog.values import REPOSITORY, adopted, new_version, pack, result
+
+WHY = "no rule wants it"
+
+
+def take(stage: Stage, *, parent: int | None = None, kind: VersionKind = VersionKind.FULL) -> int:
+    """A version that nobody protects."""
+    session = stage.catalog.begin(replace(new_version(parent=parent, kind=kind), protected=False))
+    return stage.catalog.commit(session.id, result(session.number), journal=0).number
+
+
+def notes(number: int, *said: Note | Setting) -> Notes:
+    return Notes(REPOSITORY, number, "2026-01-01T00:00:00.000000+00:00", "ada", said)
+
+
+def say(stage: Stage, *said: Note | Setting) -> Notes:
+    """As somebody does whose store takes everything."""
+    versions = [one.version for one in said if isinstance(one, Note)]
+    return stage.keeping.note(versions, lambda number: notes(number, *said))
+
+
+def protected(version: int, value: bool = True) -> Note:
+    return Note(version, NoteField.PROTECTED, value)
+
+
+def hold(version: int, reason: str) -> Note:
+    return Note(version, NoteField.HOLD, reason)
+
+
+def state(stage: Stage, number: int) -> VersionState:
+    return stage.catalog.version(number).state
+
+
+# what people say
+
+
+def test_what_is_said_holds_and_is_counted(stage: Stage) -> None:
+    first, second = take(stage), take(stage)
+    assert stage.keeping.noted() == 0
+    until = "2027-01-31T00:00:00.000000+00:00"
+    say(stage, protected(first), hold(second, "case 4711"), Note(second, NoteField.EXPIRES_AT, until))
+    assert stage.keeping.noted() == 1
+    told = stage.catalog.version(first), stage.catalog.version(second)
+    assert [(one.protected, one.hold, one.expires_at) for one in told] == [
+        (True, "", None),
+        (False, "case 4711", datetime(2027, 1, 31, tzinfo=UTC)),
+    ]
+    say(stage, protected(first, False), hold(second, ""), Note(second, NoteField.EXPIRES_AT, None))
+    told = stage.catalog.version(first), stage.catalog.version(second)
+    assert [(one.protected, one.hold, one.expires_at) for one in told] == [(False, "", None)] * 2
+    assert stage.keeping.noted() == 2
+
+
+def test_nothing_is_said_where_the_store_refuses(stage: Stage) -> None:
+    number = take(stage)
+
+    def refused(_: int) -> Notes:
+        raise Conflict("somebody else was faster")
+
+    with pytest.raises(Conflict, match="faster"):
+        stage.keeping.note([number], refused)
+    assert stage.keeping.noted() == 0
+    assert not stage.catalog.version(number).protected
+
+
+def test_of_what_is_not_there_nothing_can_be_said(stage: Stage) -> None:
+    asked: list[int] = []
+
+    def put(number: int) -> Notes:
+        asked.append(number)
+        return notes(number, protected(1))
+
+    with pytest.raises(NotFound):
+        stage.keeping.note([1], put)
+    running = stage.catalog.begin(new_version())
+    with pytest.raises(Conflict):
+        stage.keeping.note([running.number], put)
+    assert not asked, "nothing was put into the store"
+
+
+def test_notes_of_the_store_are_taken_in_one_after_the_other(stage: Stage) -> None:
+    number = take(stage)
+    with pytest.raises(Conflict, match="missing"):
+        stage.keeping.take_notes(notes(2, protected(number)))
+    stage.keeping.take_notes(notes(1, protected(number), protected(99), hold(98, "never heard of")))
+    stage.keeping.take_notes(notes(2, protected(number, False)))
+    stage.keeping.take_notes(notes(1, protected(number)))
+    assert stage.keeping.noted() == 2
+    assert not stage.catalog.version(number).protected, "the later word counts, and no word twice"
+
+
+def test_settings(stage: Stage) -> None:
+    assert stage.keeping.setting("retention.rules") is None
+    say(stage, Setting("retention.rules", ("last 5", "daily 7")), Setting("other", ()))
+    assert stage.keeping.setting("retention.rules") == ("last 5", "daily 7")
+    assert stage.keeping.setting("other") == ()
+    say(stage, Setting("retention.rules", None))
+    assert stage.keeping.setting("retention.rules") is None
+
+
+@pytest.mark.parametrize(
+    "said", [hold(1, "nul \x00"), Setting("s", ("half \ud800",)), Setting("s" * 401, ())]
+)
+def test_what_the_catalog_cannot_hold(stage: Stage, said: Note | Setting) -> None:
+    take(stage)
+    with pytest.raises(InvalidInput):
+        stage.keeping.take_notes(notes(1, said))
+    assert stage.keeping.noted() == 0
+
+
+# versions that go
+
+
+def test_a_version_is_marked_let_go_and_history(stage: Stage) -> None:
+    first, last = take(stage), take(stage)
+    assert stage.keeping.forget(first, WHY)
+    assert not stage.keeping.forget(first, "again")
+    found = stage.catalog.version(first)
+    assert (found.state, found.forgotten_why, found.records) == (VersionState.FORGOTTEN, WHY, 30)
+    assert found.forgotten_at is not None
+    assert stage.keeping.forgotten() == [first]
+    assert stage.keeping.gone() == frozenset()
+    assert stage.keeping.let_go(first)
+    assert not stage.keeping.let_go(first)
+    assert stage.keeping.gone() == {first}
+    assert stage.keeping.forgotten() == []
+    assert [one.number for one in stage.catalog.versions(VersionFilter())] == [last]
+    history = stage.catalog.versions(VersionFilter(states=(VersionState.GONE,)))
+    assert [(one.number, one.reason, one.entities) for one in history] == [(first, "nightly", ())]
+    assert stage.catalog.known_numbers() == {first, last}
+
+
+def test_what_is_forgotten_is_nothing_to_build_upon(stage: Stage) -> None:
+    first, last = take(stage), take(stage)
+    stage.keeping.forget(first, WHY)
+    with pytest.raises(Conflict):
+        stage.catalog.begin(new_version(parent=first))
+    with pytest.raises(Conflict):
+        stage.keeping.pin(first, "a restore")
+    with pytest.raises(Conflict, match="it was forgotten"):
+        say(stage, protected(first))
+    assert [roots.number for roots in stage.catalog.entity_roots("products")] == [last]
+    assert stage.catalog.latest() == stage.catalog.version(last)
+
+
+@pytest.mark.parametrize(
+    ("said", "word"),
+    [(protected(1), "protected"), (hold(1, "case 4711"), "case 4711")],
+)
+def test_what_must_stay(stage: Stage, said: Note, word: str) -> None:
+    first, _ = take(stage), take(stage)
+    say(stage, said)
+    with pytest.raises(Conflict, match=word) as caught:
+        stage.keeping.forget(first, WHY)
+    assert caught.value.hint
+    assert state(stage, first) is VersionState.COMPLETE
+    say(stage, replace(said, value=False if said.field is NoteField.PROTECTED else ""))
+    assert stage.keeping.forget(first, WHY)
+
+
+def test_the_last_good_version_of_a_platform_stays(stage: Stage) -> None:
+    good = take(stage)
+    take(stage, kind=VersionKind.SELECTED)
+    bad = stage.catalog.begin(new_version())
+    stage.catalog.commit(bad.id, result(3, state=VersionState.INCOMPLETE), journal=0)
+    other = stage.catalog.begin(replace(new_version(), protected=False))
+    stage.catalog.describe_source(other.id, "another", "18", "7002")
+    stage.catalog.commit(other.id, result(4), journal=0)
+    for number in (good, other.number):
+        with pytest.raises(Conflict, match="last good"):
+            stage.keeping.forget(number, WHY)
+    newer = take(stage)
+    assert stage.keeping.forget(good, WHY)
+    with pytest.raises(Conflict, match="last good"):
+        stage.keeping.forget(newer, WHY)
+
+
+def test_what_is_no_version_to_forget(stage: Stage) -> None:
+    for number in (0, 7, 1 << 70):
+        with pytest.raises(NotFound):
+            stage.keeping.forget(number, WHY)
+    running = stage.catalog.begin(new_version())
+    with pytest.raises(Conflict):
+        stage.keeping.forget(running.number, WHY)
+    stage.catalog.fail(running.id, "X", "failed")
+    with pytest.raises(Conflict):
+        stage.keeping.forget(running.number, WHY)
+    with pytest.raises(InvalidInput):
+        stage.keeping.forget(running.number, "")
+
+
+# readers and writers that have it
+
+
+def test_a_reader_keeps_it_until_it_is_done(stage: Stage) -> None:
+    first, _ = take(stage), take(stage)
+    pins = [stage.keeping.pin(first, "a restore") for _ in range(2)]
+    stage.keeping.forget(first, WHY)
+    assert not stage.keeping.let_go(first)
+    stage.keeping.unpin(pins[0])
+    assert not stage.keeping.let_go(first)
+    stage.keeping.renew_pin(pins[1])
+    stage.keeping.unpin(pins[1])
+    stage.keeping.unpin(pins[1])
+    assert stage.keeping.let_go(first)
+
+
+def test_a_reader_that_died_keeps_nothing(stage: Stage) -> None:
+    first, _ = take(stage), take(stage)
+    pin = stage.keeping.pin(first, "a restore")
+    stage.keeping.forget(first, WHY)
+    stage.lapse()
+    stage.keeping.renew_pin(pin)
+    assert not stage.keeping.let_go(first), "it was only slow"
+    stage.lapse()
+    assert stage.keeping.let_go(first)
+    with pytest.raises(Fenced):
+        stage.keeping.renew_pin(pin)
+
+
+def test_a_writer_that_builds_on_it_keeps_it(stage: Stage) -> None:
+    first, _ = take(stage), take(stage)
+    session = stage.catalog.begin(new_version(parent=first))
+    stage.keeping.forget(first, WHY)
+    assert not stage.keeping.let_go(first)
+    stage.catalog.commit(session.id, result(5), journal=0)
+    assert stage.keeping.let_go(first)
+
+
+def test_a_writer_that_died_is_fenced_and_keeps_nothing(stage: Stage) -> None:
+    first, _ = take(stage), take(stage)
+    session = stage.catalog.begin(new_version(parent=first))
+    stage.catalog.register_pack(session.id, pack(1))
+    stage.keeping.forget(first, WHY)
+    stage.lapse()
+    assert stage.keeping.let_go(first)
+    for act in (
+        lambda: stage.catalog.renew(session.id),
+        lambda: stage.catalog.prepare(session.id),
+        lambda: stage.catalog.commit(session.id, result(5), journal=0),
+    ):
+        with pytest.raises(Fenced):
+            act()
+    assert state(stage, session.number) is VersionState.FAILED
+
+
+def test_a_rebuild_brings_nothing_back_that_was_forgotten(stage: Stage) -> None:
+    """Its document may still be there, since deleting comes last."""
+    first, second, _ = take(stage), take(stage), take(stage)
+    for number in (first, second):
+        stage.keeping.forget(number, WHY)
+    stage.keeping.let_go(first)
+    assert stage.catalog.adopt([adopted(first), adopted(second), adopted(9)], journal=0) == 1
+    assert [state(stage, number) for number in (first, second, 9)] == [
+        VersionState.GONE,
+        VersionState.FORGOTTEN,
+        VersionState.COMPLETE,
+    ]
+
+
+# two at once, in a database
+
+
+def _meanwhile(act: Callable[[], object]) -> Callable[[], object]:
+    """Starts something in a thread, which waits for a lock that we hold; gives what waits for its end."""
+    pool = ThreadPoolExecutor(1)
+    running = pool.submit(act)
+    time.sleep(0.3)
+    assert not running.done()
+
+    def result_of() -> object:
+        try:
+            return running.result(timeout=20)
+        finally:
+            pool.shutdown()
+
+    return result_of
+
+
+def test_who_forgets_waits_for_who_protects(postgres_stage: PostgresStage) -> None:
+    """The version is protected by a note that is on its way to the store: nobody forgets it meanwhile."""
+    stage = postgres_stage
+    first, _ = take(stage), take(stage)
+    waiting: list[Callable[[], object]] = []
+
+    def put(number: int) -> Notes:
+        waiting.append(_meanwhile(lambda: stage.keeping.forget(first, WHY)))
+        return notes(number, protected(first))
+
+    stage.keeping.note([first], put)
+    with pytest.raises(Conflict, match="protected"):
+        waiting[0]()
+    assert state(stage, first) is VersionState.COMPLETE
+
+
+def test_who_says_something_gets_a_number_of_its_own(postgres_stage: PostgresStage) -> None:
+    stage = postgres_stage
+    number = take(stage)
+    start = threading.Barrier(4)
+
+    def act(one: int) -> int:
+        start.wait()
+        return say(stage, hold(number, f"case {one}")).number
+
+    with ThreadPoolExecutor(4) as pool:
+        given = list(pool.map(act, range(4)))
+    assert sorted(given) == [1, 2, 3, 4]
+    assert stage.keeping.noted() == 4
+
+
+def test_of_a_writer_and_who_forgets_its_parent_one_is_first(postgres_stage: PostgresStage) -> None:
+    """The writer's pin and the mark are one after the other: never is a version gone that is built upon."""
+    stage = postgres_stage
+    for _ in range(10):
+        parent, _ = take(stage), take(stage)
+        start = threading.Barrier(2)
+
+        def begin(parent: int = parent, start: threading.Barrier = start) -> bool:
+            start.wait()
+            try:
+                stage.catalog.begin(new_version(parent=parent))
+            except CasError:
+                return False
+            return True
+
+        def forget(parent: int = parent, start: threading.Barrier = start) -> bool:
+            start.wait()
+            stage.keeping.forget(parent, WHY)
+            return stage.keeping.let_go(parent)
+
+        with ThreadPoolExecutor(2) as pool:
+            began, went = pool.submit(begin), pool.submit(forget)
+            assert not (began.result() and went.result())
