@@ -213,6 +213,8 @@ PARTS = Family(
         "DELETE FROM parts_0 WHERE id = {a}",
         "INSERT INTO parts_1 VALUES (4 + {a} % 4, {b}, '{v}') ON CONFLICT DO NOTHING",
         "UPDATE parts_1 SET id = 4 + {a} % 4 WHERE id = {b}",
+        "CREATE TRIGGER lost BEFORE INSERT ON parts_1a FOR EACH ROW EXECUTE FUNCTION lose();"
+        " UPDATE parts SET id = 4 + {a} % 4, v = '{v}' WHERE id = {b} % 4; DROP TRIGGER lost ON parts_1a",
         "DELETE FROM parts_1a WHERE id = {a}",
         "UPDATE parts_2 SET v = '{v}'",
         "INSERT INTO parts_2 VALUES ('{v}', {a}) ON CONFLICT DO NOTHING",
