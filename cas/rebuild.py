@@ -35,6 +35,7 @@ from cas.errors import Conflict, CorruptData, NotFound, Unsupported
 from cas.format.document import VersionDocument
 from cas.format.names import version_key
 from cas.ids import ChunkKind, PackName
+from cas.noting import catch_up
 from cas.progress import Progress, Silent
 
 ADOPTED_AT_ONCE = 500
@@ -114,6 +115,7 @@ class _Rebuild:
             self._take_in(wanted, ground)
         elif self._listing.journal > self._catalog.journal():
             self._catalog.adopt((), journal=self._listing.journal)
+        catch_up(self._repository, self._catalog)
         return RebuildReport(
             adopted=tuple(self._adopted),
             known=tuple(number for number in self._listing.numbers if number in committed),

@@ -38,6 +38,7 @@ def adopt(
         "UPDATE cas.next_version SET number = greatest(number, %s)", [max(numbers, default=0) + 1]
     )
     connection.execute("UPDATE cas.epoch SET journal = greatest(journal, %s)", [journal])
+    connection.execute("UPDATE cas.noted SET number = 0")
     return len(taken)
 
 

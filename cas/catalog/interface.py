@@ -20,6 +20,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from cas.catalog.keeping import Keeping
 from cas.catalog.model import (
     AdoptedVersion,
     Base,
@@ -44,6 +45,10 @@ class Catalog(Protocol):
     @property
     def url(self) -> str:
         """The address without password."""
+
+    @property
+    def keeping(self) -> Keeping:
+        """What people say of versions, readers at work, and versions that go."""
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         """Check that this catalog belongs to the repository; with `create`, claim an unclaimed one.

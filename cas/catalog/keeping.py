@@ -7,14 +7,20 @@ Guarantees that an implementation gives:
 2. `forget` refuses what is protected or held, and the last good version of a platform.
 3. A version that is forgotten can be pinned and built upon by nobody any more. It is there, with its document
    and all that it needs, until `let_go` has found that nobody pins it.
-4. Numbers of notes are taken in without a gap.
+4. Numbers of notes are taken in without a gap. Whoever takes in versions from the store sets the number back
+   to 0, in the same transaction: what was said of these is to be heard again, and all else with it, in order.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from cas.format.notes import Notes
+from cas.errors import Conflict
+from cas.format.notes import Note, Notes, Setting
+
+
+class NotesMoved(Conflict):
+    """Notes were taken in, or are to be taken in again, since the caller has looked."""
 
 
 class Keeping(Protocol):
@@ -23,10 +29,10 @@ class Keeping(Protocol):
     def noted(self) -> int:
         """Number of the last notes that were taken in; 0 before the first."""
 
-    def note(self, versions: Sequence[int], put: Callable[[int], Notes]) -> Notes:
-        """Say something: `put` is given the next number, makes the notes durable in the store and returns
-        them; then they hold. Nothing holds where it raises. NotFound or Conflict, before, where one of these
-        versions is not complete or incomplete."""
+    def note(self, said: Sequence[Note | Setting], put: Callable[[int], Notes]) -> Notes:
+        """Say something: `put` is given the next number, makes notes of it that are durable in the store and
+        returns them; then they hold. Nothing holds where it raises. Before it is called: InvalidInput for
+        what cannot be kept, NotFound or Conflict for a version that is not complete or incomplete."""
 
     def take_notes(self, notes: Notes) -> None:
         """Notes that the store has. Those that are known do nothing; Conflict where some are missing between.
@@ -44,9 +50,10 @@ class Keeping(Protocol):
 
     def unpin(self, pin: UUID) -> None: ...
 
-    def forget(self, number: int, why: str) -> bool:
-        """Mark a version, `why` in words. False where it is marked already; NotFound or Conflict where it is
-        none that can go."""
+    def forget(self, number: int, why: str, *, noted: int) -> bool:
+        """Mark a version, `why` in words. `noted`: up to which notes the caller knows that all were taken in;
+        NotesMoved where it is not so any more. False where the version is marked already; NotFound or
+        Conflict where it is none that can go."""
 
     def forgotten(self) -> Sequence[int]:
         """Versions that are marked and not yet let go, ascending."""

@@ -37,22 +37,26 @@ class MemoryKeeping:
         self._pins: dict[UUID, _Pin] = {}
         self._pinned = 0
 
+    def hear_again(self) -> None:
+        """Versions were taken in from the store."""
+        self._noted = 0
+
     def noted(self) -> int:
         with self._rows.lock:
             return self._noted
 
-    def note(self, versions: Sequence[int], put: Callable[[int], Notes]) -> Notes:
+    def note(self, said: Sequence[Note | Setting], put: Callable[[int], Notes]) -> Notes:
+        keeping_rules.check_said(said)
         with self._rows.lock:
             self._demand_attached()
-            for number in versions:
+            for number in keeping_rules.versions_of(said):
                 self._committed(number)
             notes = put(self._noted + 1)
-            keeping_rules.check_notes(notes)
             self._take(notes)
             return notes
 
     def take_notes(self, notes: Notes) -> None:
-        keeping_rules.check_notes(notes)
+        keeping_rules.check_said(notes.notes)
         with self._rows.lock:
             self._demand_attached()
             if notes.number > self._noted + 1:
@@ -84,10 +88,11 @@ class MemoryKeeping:
         with self._rows.lock:
             self._pins.pop(pin, None)
 
-    def forget(self, number: int, why: str) -> bool:
+    def forget(self, number: int, why: str, *, noted: int) -> bool:
         keeping_rules.check_why(why)
         with self._rows.lock:
             self._demand_attached()
+            keeping_rules.require_noted(self._noted, noted)
             version = self._version(number)
             if version.state in (VersionState.FORGOTTEN, VersionState.GONE):
                 return False

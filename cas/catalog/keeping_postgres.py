@@ -49,19 +49,19 @@ class PostgresKeeping:
         with self._connections.transaction() as connection:
             return _number(connection.execute("SELECT number FROM cas.noted").fetchone())
 
-    def note(self, versions: Sequence[int], put: Callable[[int], Notes]) -> Notes:
+    def note(self, said: Sequence[Note | Setting], put: Callable[[int], Notes]) -> Notes:
+        keeping_rules.check_said(said)
         with self._connections.transaction() as connection:
             self._demand_owner(connection)
             known = _lock_noted(connection)
-            for number in versions:
+            for number in keeping_rules.versions_of(said):
                 _demand_committed(connection, number)
             notes = put(known + 1)
-            keeping_rules.check_notes(notes)
             _take(connection, notes)
             return notes
 
     def take_notes(self, notes: Notes) -> None:
-        keeping_rules.check_notes(notes)
+        keeping_rules.check_said(notes.notes)
         with self._connections.transaction() as connection:
             self._demand_owner(connection)
             known = _lock_noted(connection)
@@ -103,11 +103,11 @@ class PostgresKeeping:
         with self._connections.transaction() as connection:
             connection.execute("DELETE FROM cas.pins WHERE id = %s", [pin])
 
-    def forget(self, number: int, why: str) -> bool:
+    def forget(self, number: int, why: str, *, noted: int) -> bool:
         keeping_rules.check_why(why)
         with self._connections.transaction() as connection:
             self._demand_owner(connection)
-            _lock_noted(connection)
+            keeping_rules.require_noted(_lock_noted(connection), noted)
             if _state_of(connection, number) in (VersionState.FORGOTTEN, VersionState.GONE):
                 return False
             row = connection.execute(_LAST_GOOD, [number, [kind.value for kind in WHOLE]]).fetchone()

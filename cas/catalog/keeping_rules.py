@@ -1,9 +1,12 @@
 """What every implementation of keeping demands and says alike."""
 
+from collections.abc import Iterable
+
+from cas.catalog.keeping import NotesMoved
 from cas.catalog.model import Version, VersionState
 from cas.catalog.rules import COMMITTED, MAX_TEXT, MAX_WORD, check_text
 from cas.errors import Conflict, Fenced, InvalidInput, NotFound
-from cas.format.notes import NoteField, Notes, Setting
+from cas.format.notes import Note, NoteField, Setting
 
 ENDED_FOR_FORGOTTEN = "its lease was over, and the version that it built upon was let go"
 
@@ -19,15 +22,28 @@ def check_purpose(purpose: str) -> None:
     check_text("purpose", purpose, MAX_WORD)
 
 
-def check_notes(notes: Notes) -> None:
+def check_said(said: Iterable[Note | Setting]) -> None:
     """InvalidInput where the catalog cannot hold what is said."""
-    for note in notes.notes:
+    for note in said:
         if isinstance(note, Setting):
             check_text("setting", note.name, MAX_WORD)
             for value in note.values or ():
                 check_text("setting", value, MAX_TEXT)
         elif note.field is NoteField.HOLD:
             check_text("hold", str(note.value), MAX_TEXT)
+
+
+def versions_of(said: Iterable[Note | Setting]) -> list[int]:
+    """Those of which something is said, ascending."""
+    return sorted({one.version for one in said if isinstance(one, Note)})
+
+
+def require_noted(known: int, noted: int) -> None:
+    if known != noted:
+        raise NotesMoved(
+            "somebody has said something meanwhile, or versions were taken in from the store",
+            hint="Run again",
+        )
 
 
 def missing_notes(number: int, known: int) -> Conflict:

@@ -299,6 +299,7 @@ class MemoryCatalog:
             highest = max(numbers + [doubtful.number for doubtful in quarantined], default=0)
             self._next_number = max(self._next_number, highest + 1)
             self._journal = max(self._journal, journal)
+            self._keeping.hear_again()
             return len(taken)
 
     def now(self) -> datetime:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from cas.catalog.keeping import NotesMoved
 from cas.catalog.model import VersionFilter, VersionKind, VersionState
 from cas.errors import CasError, Conflict, Fenced, InvalidInput, NotFound
 from cas.format.notes import Note, NoteField, Notes, Setting
@@ -30,8 +31,7 @@ def notes(number: int, *said: Note | Setting) -> Notes:
 
 def say(stage: Stage, *said: Note | Setting) -> Notes:
     """As somebody does whose store takes everything."""
-    versions = [one.version for one in said if isinstance(one, Note)]
-    return stage.keeping.note(versions, lambda number: notes(number, *said))
+    return stage.keeping.note(said, lambda number: notes(number, *said))
 
 
 def protected(version: int, value: bool = True) -> Note:
@@ -40,6 +40,11 @@ def protected(version: int, value: bool = True) -> Note:
 
 def hold(version: int, reason: str) -> Note:
     return Note(version, NoteField.HOLD, reason)
+
+
+def forget(stage: Stage, number: int, why: str) -> bool:
+    """By somebody who has heard everything."""
+    return stage.keeping.forget(number, why, noted=stage.keeping.noted())
 
 
 def state(stage: Stage, number: int) -> VersionState:
@@ -73,7 +78,7 @@ def test_nothing_is_said_where_the_store_refuses(stage: Stage) -> None:
         raise Conflict("somebody else was faster")
 
     with pytest.raises(Conflict, match="faster"):
-        stage.keeping.note([number], refused)
+        stage.keeping.note([protected(number)], refused)
     assert stage.keeping.noted() == 0
     assert not stage.catalog.version(number).protected
 
@@ -86,10 +91,10 @@ def test_of_what_is_not_there_nothing_can_be_said(stage: Stage) -> None:
         return notes(number, protected(1))
 
     with pytest.raises(NotFound):
-        stage.keeping.note([1], put)
+        stage.keeping.note([protected(1)], put)
     running = stage.catalog.begin(new_version())
     with pytest.raises(Conflict):
-        stage.keeping.note([running.number], put)
+        stage.keeping.note([protected(running.number)], put)
     assert not asked, "nothing was put into the store"
 
 
@@ -102,6 +107,25 @@ def test_notes_of_the_store_are_taken_in_one_after_the_other(stage: Stage) -> No
     stage.keeping.take_notes(notes(1, protected(number)))
     assert stage.keeping.noted() == 2
     assert not stage.catalog.version(number).protected, "the later word counts, and no word twice"
+
+
+def test_when_versions_are_taken_in_everything_is_heard_again(stage: Stage) -> None:
+    """What was said of a version is known before it is: then it must hold when the version comes. Until all
+    was heard, nothing is forgotten."""
+    number = take(stage)
+    take(stage)
+    said = [notes(1, protected(number, False), hold(7, "a case")), notes(2, protected(number))]
+    for one in said:
+        stage.keeping.take_notes(one)
+    stage.catalog.adopt([adopted(7)], journal=0)
+    assert stage.keeping.noted() == 0
+    stage.keeping.take_notes(said[0])
+    with pytest.raises(NotesMoved):
+        stage.keeping.forget(number, WHY, noted=2)
+    stage.keeping.take_notes(said[1])
+    assert stage.catalog.version(7).hold == "a case"
+    with pytest.raises(Conflict, match="protected"):
+        stage.keeping.forget(number, WHY, noted=2)
 
 
 def test_settings(stage: Stage) -> None:
@@ -118,8 +142,12 @@ def test_settings(stage: Stage) -> None:
 )
 def test_what_the_catalog_cannot_hold(stage: Stage, said: Note | Setting) -> None:
     take(stage)
-    with pytest.raises(InvalidInput):
-        stage.keeping.take_notes(notes(1, said))
+    for act in (
+        lambda: stage.keeping.take_notes(notes(1, said)),
+        lambda: stage.keeping.note([said], lambda _: pytest.fail("it was put into the store")),
+    ):
+        with pytest.raises(InvalidInput):
+            act()
     assert stage.keeping.noted() == 0
 
 
@@ -128,8 +156,8 @@ def test_what_the_catalog_cannot_hold(stage: Stage, said: Note | Setting) -> Non
 
 def test_a_version_is_marked_let_go_and_history(stage: Stage) -> None:
     first, last = take(stage), take(stage)
-    assert stage.keeping.forget(first, WHY)
-    assert not stage.keeping.forget(first, "again")
+    assert forget(stage, first, WHY)
+    assert not forget(stage, first, "again")
     found = stage.catalog.version(first)
     assert (found.state, found.forgotten_why, found.records) == (VersionState.FORGOTTEN, WHY, 30)
     assert found.forgotten_at is not None
@@ -147,7 +175,7 @@ def test_a_version_is_marked_let_go_and_history(stage: Stage) -> None:
 
 def test_what_is_forgotten_is_nothing_to_build_upon(stage: Stage) -> None:
     first, last = take(stage), take(stage)
-    stage.keeping.forget(first, WHY)
+    forget(stage, first, WHY)
     with pytest.raises(Conflict):
         stage.catalog.begin(new_version(parent=first))
     with pytest.raises(Conflict):
@@ -166,11 +194,11 @@ def test_what_must_stay(stage: Stage, said: Note, word: str) -> None:
     first, _ = take(stage), take(stage)
     say(stage, said)
     with pytest.raises(Conflict, match=word) as caught:
-        stage.keeping.forget(first, WHY)
+        forget(stage, first, WHY)
     assert caught.value.hint
     assert state(stage, first) is VersionState.COMPLETE
     say(stage, replace(said, value=False if said.field is NoteField.PROTECTED else ""))
-    assert stage.keeping.forget(first, WHY)
+    assert forget(stage, first, WHY)
 
 
 def test_the_last_good_version_of_a_platform_stays(stage: Stage) -> None:
@@ -183,25 +211,25 @@ def test_the_last_good_version_of_a_platform_stays(stage: Stage) -> None:
     stage.catalog.commit(other.id, result(4), journal=0)
     for number in (good, other.number):
         with pytest.raises(Conflict, match="last good"):
-            stage.keeping.forget(number, WHY)
+            forget(stage, number, WHY)
     newer = take(stage)
-    assert stage.keeping.forget(good, WHY)
+    assert forget(stage, good, WHY)
     with pytest.raises(Conflict, match="last good"):
-        stage.keeping.forget(newer, WHY)
+        forget(stage, newer, WHY)
 
 
 def test_what_is_no_version_to_forget(stage: Stage) -> None:
     for number in (0, 7, 1 << 70):
         with pytest.raises(NotFound):
-            stage.keeping.forget(number, WHY)
+            forget(stage, number, WHY)
     running = stage.catalog.begin(new_version())
     with pytest.raises(Conflict):
-        stage.keeping.forget(running.number, WHY)
+        forget(stage, running.number, WHY)
     stage.catalog.fail(running.id, "X", "failed")
     with pytest.raises(Conflict):
-        stage.keeping.forget(running.number, WHY)
+        forget(stage, running.number, WHY)
     with pytest.raises(InvalidInput):
-        stage.keeping.forget(running.number, "")
+        forget(stage, running.number, "")
 
 
 # readers and writers that have it
@@ -210,7 +238,7 @@ def test_what_is_no_version_to_forget(stage: Stage) -> None:
 def test_a_reader_keeps_it_until_it_is_done(stage: Stage) -> None:
     first, _ = take(stage), take(stage)
     pins = [stage.keeping.pin(first, "a restore") for _ in range(2)]
-    stage.keeping.forget(first, WHY)
+    forget(stage, first, WHY)
     assert not stage.keeping.let_go(first)
     stage.keeping.unpin(pins[0])
     assert not stage.keeping.let_go(first)
@@ -223,7 +251,7 @@ def test_a_reader_keeps_it_until_it_is_done(stage: Stage) -> None:
 def test_a_reader_that_died_keeps_nothing(stage: Stage) -> None:
     first, _ = take(stage), take(stage)
     pin = stage.keeping.pin(first, "a restore")
-    stage.keeping.forget(first, WHY)
+    forget(stage, first, WHY)
     stage.lapse()
     stage.keeping.renew_pin(pin)
     assert not stage.keeping.let_go(first), "it was only slow"
@@ -236,7 +264,7 @@ def test_a_reader_that_died_keeps_nothing(stage: Stage) -> None:
 def test_a_writer_that_builds_on_it_keeps_it(stage: Stage) -> None:
     first, _ = take(stage), take(stage)
     session = stage.catalog.begin(new_version(parent=first))
-    stage.keeping.forget(first, WHY)
+    forget(stage, first, WHY)
     assert not stage.keeping.let_go(first)
     stage.catalog.commit(session.id, result(5), journal=0)
     assert stage.keeping.let_go(first)
@@ -246,7 +274,7 @@ def test_a_writer_that_died_is_fenced_and_keeps_nothing(stage: Stage) -> None:
     first, _ = take(stage), take(stage)
     session = stage.catalog.begin(new_version(parent=first))
     stage.catalog.register_pack(session.id, pack(1))
-    stage.keeping.forget(first, WHY)
+    forget(stage, first, WHY)
     stage.lapse()
     assert stage.keeping.let_go(first)
     for act in (
@@ -263,7 +291,7 @@ def test_a_rebuild_brings_nothing_back_that_was_forgotten(stage: Stage) -> None:
     """Its document may still be there, since deleting comes last."""
     first, second, _ = take(stage), take(stage), take(stage)
     for number in (first, second):
-        stage.keeping.forget(number, WHY)
+        forget(stage, number, WHY)
     stage.keeping.let_go(first)
     assert stage.catalog.adopt([adopted(first), adopted(second), adopted(9)], journal=0) == 1
     assert [state(stage, number) for number in (first, second, 9)] == [
@@ -299,11 +327,11 @@ def test_who_forgets_waits_for_who_protects(postgres_stage: PostgresStage) -> No
     waiting: list[Callable[[], object]] = []
 
     def put(number: int) -> Notes:
-        waiting.append(_meanwhile(lambda: stage.keeping.forget(first, WHY)))
+        waiting.append(_meanwhile(lambda: stage.keeping.forget(first, WHY, noted=0)))
         return notes(number, protected(first))
 
-    stage.keeping.note([first], put)
-    with pytest.raises(Conflict, match="protected"):
+    stage.keeping.note([protected(first)], put)
+    with pytest.raises(NotesMoved):
         waiting[0]()
     assert state(stage, first) is VersionState.COMPLETE
 
@@ -338,11 +366,11 @@ def test_of_a_writer_and_who_forgets_its_parent_one_is_first(postgres_stage: Pos
                 return False
             return True
 
-        def forget(parent: int = parent, start: threading.Barrier = start) -> bool:
+        def go(parent: int = parent, start: threading.Barrier = start) -> bool:
             start.wait()
-            stage.keeping.forget(parent, WHY)
+            forget(stage, parent, WHY)
             return stage.keeping.let_go(parent)
 
         with ThreadPoolExecutor(2) as pool:
-            began, went = pool.submit(begin), pool.submit(forget)
+            began, went = pool.submit(begin), pool.submit(go)
             assert not (began.result() and went.result())

@@ -52,8 +52,11 @@ class Run:
 
     def go_while_it_is_read(self, version: int) -> bool:
         self.pin(version)
-        self.stage.keeping.forget(version, "a rule")
+        self.forget(version)
         return self.stage.keeping.let_go(version)
+
+    def forget(self, version: int) -> bool:
+        return self.stage.keeping.forget(version, "a rule", noted=self.stage.keeping.noted())
 
     def pinned(self, turn: int) -> UUID:
         return self.pins[turn % len(self.pins)] if self.pins else UUID(int=2**127 + turn)
@@ -146,7 +149,7 @@ def keeping(draw: st.DrawFn) -> Operation:
     ]
     note = draw(st.sampled_from(said))
     choices: list[Operation] = [
-        lambda run: run.stage.keeping.note([number], lambda given: notes(given, note)).number,
+        lambda run: run.stage.keeping.note([note], lambda given: notes(given, note)).number,
         lambda run: run.stage.keeping.take_notes(notes(at, note)),
         lambda run: run.stage.keeping.take_notes(notes(at, Note(number, NoteField.PROTECTED, value=False))),
         lambda run: run.stage.keeping.note([], lambda given: notes(given, *map(lifted, range(1, 7)))).number,
@@ -154,8 +157,8 @@ def keeping(draw: st.DrawFn) -> Operation:
         lambda run: run.go_while_it_is_read(number),
         lambda run: run.stage.keeping.unpin(run.pinned(turn)),
         lambda run: run.stage.keeping.renew_pin(run.pinned(turn)),
-        lambda run: run.stage.keeping.forget(number, "a rule"),
-        lambda run: run.stage.keeping.forget(number, "a rule"),
+        lambda run: run.forget(number),
+        lambda run: run.forget(number),
         lambda run: run.stage.keeping.let_go(number),
         lambda run: run.stage.keeping.let_go(number),
     ]

@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from threading import Lock
+from typing import Any, cast
 from uuid import UUID
 
 from cas.catalog.interface import Catalog
+from cas.catalog.keeping import Keeping
 from cas.catalog.model import (
     AdoptedVersion,
     Base,
@@ -101,6 +103,25 @@ class GatedStore:
         self.inner.close()
 
 
+class _GatedKeeping:
+    """`inner`, every call of which goes through a gate by its name."""
+
+    def __init__(self, inner: Keeping, gate: Gate) -> None:
+        self._inner = inner
+        self._gate = gate
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self._gate.before(name, *map(str, arguments[:1]))
+            answer = found(*arguments, **named)
+            self._gate.after(name, *map(str, arguments[:1]))
+            return answer
+
+        return call
+
+
 class GatedCatalog:
     """`inner`, through a gate."""
 
@@ -111,6 +132,10 @@ class GatedCatalog:
     @property
     def url(self) -> str:
         return self.inner.url
+
+    @property
+    def keeping(self) -> Keeping:
+        return cast(Keeping, _GatedKeeping(self.inner.keeping, self._gate))
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         self._gate.before("attach")

@@ -177,9 +177,8 @@ class Life:
     def between(self, rng: random.Random) -> str:
         """One thing happens between two versions, and nothing else."""
         before = self.take(0, Ask())
-        happened = rng.choice((self.write_at_once, self.write_at_once, self.alter, self.retype, self.game))(
-            rng
-        )
+        deeds = (self.write_at_once, self.write_at_once, self.alter, self.retype, self.retype, self.game)
+        happened = rng.choice(deeds)(rng)
         return "; ".join((before, happened, self.take(0, Ask())))
 
     def span(self, rng: random.Random) -> str:
@@ -311,7 +310,7 @@ def _deeds(rng: random.Random) -> Sequence[str]:
     deeds = [*["write"] * 16, *["end"] * 6, "end prepared", *["take"] * 9]
     for deed, count in (
         ("alter", 6),
-        ("between", 4),
+        ("between", 6),
         ("span", 4),
         ("keep up", 2),
         ("game", 3),

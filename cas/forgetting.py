@@ -1,0 +1,72 @@
+"""Letting versions go: the document of each is deleted, and gc may take what nobody else needs.
+
+    mark       catalog: nobody can build upon it or pin it any more     (crash: the next run goes on)
+    let go     catalog: nobody has it; its row is history               (crash: the next run goes on)
+    delete     the document                                             (it is gone)
+
+A version that somebody reads or builds upon is only marked; a later run lets it go. Each run goes on with
+what earlier ones have left.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cas.catalog.interface import Catalog
+from cas.catalog.keeping import NotesMoved
+from cas.engine.repository import Repository
+from cas.errors import Conflict, NotFound
+from cas.format.names import version_key
+from cas.noting import catch_up
+from cas.progress import Progress, Silent
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetReport:
+    """What became of versions, by number, ascending.
+
+    `marked`: by this run. `kept`: why some that were asked for stay after all, in words. `gone`: whose
+    document was deleted. `waiting`: marked, and still read or built upon by somebody.
+    """
+
+    marked: tuple[int, ...]
+    kept: Mapping[int, str]
+    gone: tuple[int, ...]
+    waiting: tuple[int, ...]
+
+
+def forget(
+    repository: Repository,
+    catalog: Catalog,
+    wanted: Mapping[int, str],
+    progress: Progress | None = None,
+) -> ForgetReport:
+    """Forget these versions, each with a reason in words; and finish what earlier runs began. What was
+    protected meanwhile stays. As `catch_up` and the store raise; then run it again."""
+    watcher = progress or Silent()
+    watcher.phase("mark")
+    marked: list[int] = []
+    kept: dict[int, str] = {}
+    noted = catch_up(repository, catalog)
+    for number in sorted(wanted):
+        while True:
+            try:
+                if catalog.keeping.forget(number, wanted[number], noted=noted):
+                    marked.append(number)
+            except NotesMoved:
+                noted = catch_up(repository, catalog)
+                continue
+            except (Conflict, NotFound) as error:
+                kept[number] = error.what
+            break
+    watcher.phase("delete")
+    waiting = [number for number in catalog.keeping.forgotten() if not catalog.keeping.let_go(number)]
+    return ForgetReport(tuple(marked), kept, tuple(_delete(repository, catalog)), tuple(waiting))
+
+
+def _delete(repository: Repository, catalog: Catalog) -> list[int]:
+    """Documents of versions that were let go, whoever did that."""
+    gone = catalog.keeping.gone()
+    deleted = [number for number in repository.numbers() if number in gone]
+    for number in deleted:
+        repository.store.delete(version_key(number))
+    return deleted

@@ -1,0 +1,86 @@
+"""Saying something of versions, or of the repository: in the store first, then in the catalog.
+
+    lock     the catalog's number of notes, until the transaction ends     (crash: nothing was said)
+    put      `notes/<number>`, create-only                                 (crash: only the store knows it)
+    commit   what it says holds                                            (it is said)
+
+What only the store knows holds as soon as somebody takes it in, and everybody does that before saying or
+forgetting anything. So nobody who was told that a version is protected finds it forgotten, also where the
+catalog was lost or is an older copy.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from cas.catalog.interface import Catalog
+from cas.engine.repository import Repository
+from cas.errors import CasError, Conflict, CorruptData
+from cas.format.malformed import malformed
+from cas.format.names import NOTES, notes_key, number_of_key
+from cas.format.notes import Note, Notes, Setting, encode_notes, parse_notes
+from cas.store.interface import ObjectExists
+
+ATTEMPTS = 5
+"""How often somebody else may be faster: another catalog, since those who share one wait for each other."""
+
+_HINT = "Bring the object back from a copy of the store; until then nothing can be forgotten"
+
+
+def say(repository: Repository, catalog: Catalog, by: str, said: Sequence[Note | Setting]) -> Notes:
+    """Make it hold. NotFound or Conflict where a version is not complete or incomplete; InvalidInput for what
+    the catalog cannot hold; as the store raises."""
+
+    def put(number: int) -> Notes:
+        at = catalog.now().isoformat(timespec="microseconds")
+        notes = Notes(repository.id, number, at, by, tuple(said))
+        key, data = notes_key(number), encode_notes(notes)
+        try:
+            repository.store.put(key, data, create_only=True)
+        except ObjectExists as error:
+            # The answer to an earlier attempt may have been lost; or it is somebody else's.
+            if repository.store.get(key) != data:
+                raise _Faster("notes of this number are there", where=key) from error
+        return notes
+
+    for _ in range(ATTEMPTS):
+        catch_up(repository, catalog)
+        try:
+            return catalog.keeping.note(said, put)
+        except _Faster:
+            continue
+    raise Conflict(
+        "somebody else keeps saying something", where=repository.store.url, hint="Another catalog is at work"
+    )
+
+
+def catch_up(repository: Repository, catalog: Catalog) -> int:
+    """Take in what only the store knows; the number of the last notes. CorruptData or Unsupported for what
+    cannot be understood: it may be what protects a version."""
+    last = catalog.keeping.noted()
+    for notes in _stored(repository, last):
+        catalog.keeping.take_notes(notes)
+        last = notes.number
+    return last
+
+
+def _stored(repository: Repository, above: int) -> Iterator[Notes]:
+    """Those with higher numbers, ascending."""
+    after = notes_key(above) if above else ""
+    for info in repository.store.objects(NOTES, after=after):
+        if number_of_key(NOTES, info.key) is not None:
+            yield _read(repository, info.key)
+
+
+def _read(repository: Repository, key: str) -> Notes:
+    try:
+        notes = parse_notes(repository.store.get(key), key)
+        if notes_key(notes.number) != key:
+            raise malformed(f"notes {notes.number} under another name", key)
+    except CorruptData as error:
+        raise CorruptData(error.what, kind=error.kind, where=key, hint=_HINT) from error
+    if notes.repository_id != repository.id:
+        raise Conflict("the notes belong to another repository", where=key, hint=_HINT)
+    return notes
+
+
+class _Faster(CasError):
+    """Another catalog has put notes of this number."""

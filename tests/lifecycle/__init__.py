@@ -1,0 +1,1 @@
+"""What stays, what goes, and what is lost on no way."""
