@@ -22,6 +22,7 @@ from cas.catalog.postgres import PostgresCatalog
 from cas.catalog.restores import Restores
 from cas.engine.repository import Repository
 from cas.errors import Conflict, InvalidInput, NotFound
+from cas.pinning import pinned
 from cas.postgres.connecting import ConnectionOptions
 from cas.postgres.embedded.server import EmbeddedServer
 from cas.postgres.reading.opening import Patience
@@ -239,11 +240,18 @@ class Session:
             )
         return int(text)
 
+    def reading(self, text: str) -> Version:
+        """As `committed`, of a version that stays until the command is over, whoever forgets it."""
+        version = self.committed(text)
+        self._open.enter_context(pinned(self.catalog, version.number, "a command"))
+        return version
+
     def committed(self, text: str) -> Version:
         """The version that a person means; NotFound, or Conflict where there is nothing to read in it."""
         version = self.catalog.version(self.number(text))
         if version.state not in COMMITTED:
-            reason = f": {version.error_text}" if version.error_text else ""
+            why = version.error_text or version.forgotten_why
+            reason = f": {why}" if why else ""
             raise Conflict(
                 f"version {version.number} is {version.state.value}{reason}",
                 hint="Choose a complete one: `cas versions --state complete`",

@@ -18,6 +18,8 @@ STATE_STYLES = {
     VersionState.FAILED: "red",
     VersionState.RUNNING: "cyan",
     VersionState.PENDING: "cyan",
+    VersionState.FORGOTTEN: "dim",
+    VersionState.GONE: "dim",
 }
 
 

@@ -28,7 +28,7 @@ def chosen_version(cas: Session, version: str | None, at: str | None, source_url
             hint="Give a number of `cas versions`, or latest, or --at MOMENT",
         )
     if version is not None:
-        return cas.committed(version).number
+        return cas.reading(version).number
     assert at is not None, "one of both was given"
     found = version_at(cas.catalog, parse_time(at, "--at"), source_url)
     cas.terminal.note(_told(found, is_zoned=has_zone(at)))
@@ -36,7 +36,7 @@ def chosen_version(cas: Session, version: str | None, at: str | None, source_url
         cas.terminal.warn(
             f"version {found.version.number} was taken of another database: {found.version.source_url}"
         )
-    return found.version.number
+    return cas.reading(str(found.version.number)).number
 
 
 def _told(found: VersionAt, *, is_zoned: bool) -> str:

@@ -86,7 +86,7 @@ def diff(
     cas.set(source=source)
     if old == new == LIVE:
         raise InvalidInput("both sides are the running platform", where="diff", hint="Name a version")
-    left, right = (text if text == LIVE else cas.committed(text).number for text in (old, new))
+    left, right = (text if text == LIVE else cas.reading(text).number for text in (old, new))
     with _compared(cas, left, right, entity) as compared:
         changes = _changes(compared, limit)
         if cas.terminal.as_json:

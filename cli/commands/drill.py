@@ -70,7 +70,7 @@ def drill(
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     cas.if_stopped = "The throwaway database is dropped, and there is no report; nothing else was touched"
     request = DrillRequest(who=whoami(), full_rights=full_rights, parallel=cas.settings.threads)
-    wanted = cas.committed(version).number
+    wanted = cas.reading(version).number
     with scratch_server(cas) as server, watching(cas.terminal, "drill") as counters:
         done = run_drill(cas.repository, wanted, server, request, counters)
     kept = _kept(done.report, directory)

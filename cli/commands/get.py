@@ -31,7 +31,7 @@ def get(
     key: Annotated[list[str], typer.Argument(metavar="KEY...", help="The primary key, column by column.")],
 ) -> ExitCode:
     """Print one record of a version, by its key."""
-    record = get_record(cas.repository, cas.committed(version).number, entity, key)
+    record = get_record(cas.repository, cas.reading(version).number, entity, key)
     cas.terminal.result(record, human=_told(record))
     return ExitCode.OK
 

@@ -41,7 +41,7 @@ def plan(
     Nothing is written to the platform. Exit code 4 where something blocks it.
     """
     cas.set(source=source, scratch=scratch)
-    request = scope.request(None if scope.base is None else cas.committed(scope.base).number)
+    request = scope.request(None if scope.base is None else cas.reading(scope.base).number)
     platform = cas.platform()
     number = chosen_version(cas, version, at, platform.url)
     with new_plan(cas, platform, number, request, Named(name, description, whoami())) as prepared:

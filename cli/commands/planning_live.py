@@ -65,6 +65,7 @@ def stored_plan(cas: Session, platform: PostgresPlatform, restore: Restore) -> P
             hint="Name that database in CAS_SOURCE, or make a new plan",
         )
     _require_known(restore)
+    cas.reading(str(restore.version))
     cas.if_stopped = f"Nothing was changed; the plan is still there: cas restore --plan {restore.number}"
     with watching(cas.terminal, "plan again") as counters:
         counters.expect(expected_again(restore))

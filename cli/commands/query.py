@@ -59,7 +59,7 @@ def run_query(
     cas.set(scratch=scratch)
     cas.if_stopped = "The throwaway database is dropped; nothing else was touched"
     request = QueryRequest(_statement(sql), tuple(entity or ()), ReadLimits(seconds=timeout, rows=limit))
-    contents = open_contents(cas.repository, cas.committed(version).number)
+    contents = open_contents(cas.repository, cas.reading(version).number)
     with ExitStack() as stack:
         server = stack.enter_context(scratch_server(cas))
         with watching(terminal, "query") as counters:

@@ -71,7 +71,7 @@ def restore(
         platform = cas.platform()
         prepared = stored_plan(cas, platform, cas.restores.restore(restore_number(plan)))
     else:
-        asked = scope.request(None if scope.base is None else cas.committed(scope.base).number)
+        asked = scope.request(None if scope.base is None else cas.reading(scope.base).number)
         platform = cas.platform()
         chosen = chosen_version(cas, version, at, platform.url)
         prepared = new_plan(cas, platform, chosen, asked, Named(name, description, whoami()))

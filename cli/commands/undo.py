@@ -39,7 +39,10 @@ def undo(
     consent = Consent(is_given=yes, dry_run=dry_run)
     require_somebody(cas, consent)
     platform = cas.platform()
-    expected = expected_again(cas.restores.restore(wanted))
+    restore = cas.restores.restore(wanted)
+    if restore.safety_version is not None:
+        cas.reading(str(restore.safety_version))
+    expected = expected_again(restore)
     cas.if_stopped = IF_STOPPED
     with watching(cas.terminal, "plan") as counters:
         counters.expect(expected)

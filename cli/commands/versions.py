@@ -147,5 +147,8 @@ def _remarks(version: Version, *, is_wide: bool) -> str:
     parts += [] if is_wide or version.kind is VersionKind.FULL else [version.kind.value]
     parts += [f"#{tag}" for tag in version.tags]
     parts += ["protected"] if version.protected else []
+    parts += [f"held: {version.hold}"] if version.hold else []
+    parts += [f"until {minute(version.expires_at)}"] if version.expires_at else []
+    parts += [version.forgotten_why]
     parts += [f"{version.error_code}: {version.error_text}"] if version.error_code else []
     return " · ".join(part for part in parts if part)

@@ -1,0 +1,77 @@
+"""Retention of one repository: its rules, its plan for now, and what lets versions go by it."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from cas.catalog.interface import Catalog
+from cas.catalog.model import Version, VersionFilter
+from cas.catalog.restore_model import RestoreFilter, RestoreState
+from cas.catalog.restores import Restores
+from cas.catalog.rules import COMMITTED
+from cas.format.notes import Setting
+from cas.retention.candidates import candidates
+from cas.retention.model import DEFAULT_RULES, Candidate, RetentionPlan, RetentionRule
+from cas.retention.planning import plan
+from cas.retention.words import parse_rule, rule_text
+
+RULES = "retention.rules"
+"""Name of the setting."""
+
+UNDO_KEPT = timedelta(days=30)
+"""So long a restore can be undone at least, where nothing says until when."""
+
+PAGE = 1000
+
+
+def rules_of(catalog: Catalog) -> tuple[RetentionRule, ...]:
+    """Those that were set, else the default. InvalidInput where a later release has set what this one does
+    not know."""
+    given = catalog.keeping.setting(RULES)
+    return DEFAULT_RULES if given is None else tuple(parse_rule(text, RULES) for text in given)
+
+
+def rules_setting(rules: Sequence[RetentionRule] | None) -> Setting:
+    """What to say so that these rules hold; None: the default."""
+    return Setting(RULES, None if rules is None else tuple(map(rule_text, rules)))
+
+
+def known(catalog: Catalog, restores: Restores) -> list[Candidate]:
+    """All versions that retention decides about."""
+    return candidates(_committed(catalog), _undoable(restores))
+
+
+def plan_now(
+    catalog: Catalog, restores: Restores, rules: Sequence[RetentionRule], zone: tzinfo = UTC
+) -> RetentionPlan:
+    """What stays and what goes, by the catalog's clock."""
+    return plan(known(catalog, restores), rules, catalog.now(), zone)
+
+
+def why_it_goes(rules: Sequence[RetentionRule]) -> str:
+    """What is kept of a version that no rule wants."""
+    return f"no rule wants it: {', '.join(map(rule_text, rules))}"
+
+
+def _committed(catalog: Catalog) -> Iterator[Version]:
+    before: int | None = None
+    while True:
+        page = catalog.versions(VersionFilter(COMMITTED, limit=PAGE, before=before))
+        yield from page
+        if len(page) < PAGE:
+            return
+        before = page[-1].number
+
+
+def _undoable(restores: Restores) -> dict[int, datetime]:
+    """Safety versions of restores that can still be undone, and until when."""
+    found: dict[int, datetime] = {}
+    before: int | None = None
+    while True:
+        page = restores.restores(RestoreFilter((RestoreState.COMPLETED,), limit=PAGE, before=before))
+        for one in page:
+            if one.safety_version is not None and one.finished_at is not None:
+                until = one.undo_until or one.finished_at + UNDO_KEPT
+                found[one.safety_version] = max(until, found.get(one.safety_version, until))
+        if len(page) < PAGE:
+            return found
+        before = page[-1].number
