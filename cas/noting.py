@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from cas.catalog.interface import Catalog
 from cas.engine.repository import Repository
-from cas.errors import CasError, Conflict, CorruptData
+from cas.errors import Conflict, CorruptData
 from cas.format.malformed import malformed
 from cas.format.names import NOTES, notes_key, number_of_key
 from cas.format.notes import Note, Notes, Setting, encode_notes, parse_notes
@@ -82,5 +82,5 @@ def _read(repository: Repository, key: str) -> Notes:
     return notes
 
 
-class _Faster(CasError):
+class _Faster(Conflict):
     """Another catalog has put notes of this number."""
