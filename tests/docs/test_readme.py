@@ -49,7 +49,13 @@ def test_the_tour_runs_from_top_to_bottom_in_an_empty_home(tmp_path: Path) -> No
     assert "Auto-save begins" in done.stderr
     event, followed = saving.split("$ cas event", 1)[1].split("$ cas follow", 1)
     assert " is complete: " in event
-    assert "Version" not in followed, "nothing changed since the event"
+    assert "Version" not in followed.split("\n$ ", 1)[0], "nothing changed since the event"
+    keeping = shown.split("$ cas retention show", 1)[1]
+    assert "Kept as usual: last 50, daily 30, weekly 12, monthly 12" in keeping
+    assert "Version 1 is held: case 4711" in keeping
+    simulated, forgotten = keeping.split("$ cas retention simulate", 1)[1].split("$ cas forget --dry-run", 1)
+    assert len(re.findall(r"^  20\d\d-", simulated, re.MULTILINE)) == 15
+    assert re.search(r"Nothing goes: all \d+ versions stay", forgotten)
 
 
 def test_the_story_of_the_category_takes_six_commands() -> None:
