@@ -28,11 +28,25 @@ COMMENT ON COLUMN cas.repository.store_url IS 'Without credentials; where the re
 CREATE TABLE cas.epoch (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),
     number bigint NOT NULL DEFAULT 0 CHECK (number >= 0),
-    journal bigint NOT NULL DEFAULT 0 CHECK (journal >= 0)
+    journal bigint NOT NULL DEFAULT 0 CHECK (journal >= 0),
+    announced bigint,
+    CONSTRAINT epoch_announced CHECK (announced = journal + 1)
 );
 COMMENT ON TABLE cas.epoch IS 'Locked FOR SHARE by begin, prepare and commit, FOR UPDATE by the collector and by adoption';
 COMMENT ON COLUMN cas.epoch.journal IS 'Highest number among the journals of the bucket that this catalog knows';
+COMMENT ON COLUMN cas.epoch.announced IS 'Number of the journal that a collector is about to put, or has put; null once its packs are being deleted';
 INSERT INTO cas.epoch DEFAULT VALUES;
+
+CREATE TABLE cas.collector (
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
+    id uuid,
+    host text NOT NULL DEFAULT '',
+    pid integer NOT NULL DEFAULT 0,
+    lease_until timestamptz,
+    CONSTRAINT collector_leased CHECK ((id IS NULL) = (lease_until IS NULL))
+);
+COMMENT ON TABLE cas.collector IS 'The one that collects now; no id where nobody does';
+INSERT INTO cas.collector DEFAULT VALUES;
 
 CREATE TABLE cas.next_version (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),
@@ -196,11 +210,14 @@ CREATE TABLE cas.packs (
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     checked_at timestamptz,
     check_result text NOT NULL DEFAULT '',
+    announced boolean NOT NULL DEFAULT false,
+    CONSTRAINT packs_announced CHECK (NOT announced OR state = 'condemned'),
     CONSTRAINT packs_condemned CHECK ((state IN ('condemned', 'deleting')) = (condemned_epoch IS NOT NULL)),
     CONSTRAINT packs_owned CHECK (state <> 'uploading' OR owner IS NOT NULL),
     CONSTRAINT packs_checked CHECK ((checked_at IS NULL) = (check_result = ''))
 );
 COMMENT ON TABLE cas.packs IS 'Every pack that was ever announced; a name never recurs';
+COMMENT ON COLUMN cas.packs.announced IS 'Named in the journal that is announced';
 COMMENT ON COLUMN cas.packs.owner IS 'The session that uploaded it; none for an adopted pack';
 CREATE INDEX packs_by_owner ON cas.packs (owner);
 CREATE INDEX packs_not_live ON cas.packs (state, condemned_epoch) WHERE state <> 'live';

@@ -22,6 +22,8 @@ def adopt(
     take_epoch(connection, repository_id)
     connection.execute("SET LOCAL statement_timeout = 0")
     _end_sessions(connection)
+    connection.execute("UPDATE cas.collector SET id = NULL, lease_until = NULL WHERE id IS NOT NULL")
+    connection.execute("UPDATE cas.packs SET announced = false WHERE announced")
     rows = connection.execute(
         "SELECT number FROM cas.versions WHERE state = ANY (%s)", [[state.value for state in SETTLED]]
     )
@@ -37,7 +39,7 @@ def adopt(
     connection.execute(
         "UPDATE cas.next_version SET number = greatest(number, %s)", [max(numbers, default=0) + 1]
     )
-    connection.execute("UPDATE cas.epoch SET journal = greatest(journal, %s)", [journal])
+    connection.execute("UPDATE cas.epoch SET journal = greatest(journal, %s), announced = NULL", [journal])
     connection.execute("UPDATE cas.noted SET number = 0")
     return len(taken)
 

@@ -13,6 +13,8 @@ from uuid import UUID
 from cas.catalog import rules
 from cas.catalog.auto_saving import AutoSaving
 from cas.catalog.auto_saving_memory import MemoryAutoSaving
+from cas.catalog.collecting import Collecting
+from cas.catalog.collecting_memory import MemoryCollecting
 from cas.catalog.keeping import Keeping
 from cas.catalog.keeping_memory import MemoryKeeping
 from cas.catalog.memory_rows import MemoryPack, MemoryRows, MemorySession, why_fenced
@@ -56,13 +58,12 @@ class MemoryCatalog:
         self._rows = MemoryRows(clock)
         self._url = url
         self._repository_id: str | None = None
-        self._epoch = 0
-        self._journal = 0
         self._next_number = 1
         self._bases: list[Base] = []
         self._incidents: list[Incident] = []
         self._restores = MemoryRestores(self.now, self._rows.lock, self._demand_attached, self._state_of)
         self._auto_saving = MemoryAutoSaving(self.now, self._rows.lock)
+        self._collecting = MemoryCollecting(self._rows, self._demand_attached)
         self._keeping = MemoryKeeping(self._rows, self._demand_attached, self._forget_reading)
 
     @property
@@ -78,6 +79,11 @@ class MemoryCatalog:
     def auto_saving(self) -> AutoSaving:
         """Policies, and who watches."""
         return self._auto_saving
+
+    @property
+    def collecting(self) -> Collecting:
+        """Garbage collection."""
+        return self._collecting
 
     @property
     def keeping(self) -> Keeping:
@@ -105,9 +111,11 @@ class MemoryCatalog:
             number, now = self._next_number, self.now()
             self._next_number += 1
             session = UUID(int=len(self._rows.sessions) + 1)
-            self._rows.sessions[session] = MemorySession(number, new.parent, "open", now, now + rules.LEASE)
+            self._rows.sessions[session] = MemorySession(
+                number, self._rows.epoch, new.parent, "open", now, now + rules.LEASE
+            )
             self._rows.versions[number] = begun(number, new, now)
-            return SessionHandle(session, number, self._epoch, now, self.live_packs())
+            return SessionHandle(session, number, self._rows.epoch, now, self.live_packs())
 
     def describe_source(
         self, session: UUID, database: str, server_version: str, system_identifier: str
@@ -147,8 +155,8 @@ class MemoryCatalog:
         rules.check_result(result)
         with self._rows.lock:
             self._demand_attached()
-            if journal > self._journal:
-                raise rules.behind(journal, self._journal)
+            if journal > self._rows.known_journal:
+                raise rules.behind(journal, self._rows.known_journal)
             before = self._committed_before(session, result)
             if before is not None:
                 return before
@@ -171,7 +179,7 @@ class MemoryCatalog:
 
     def journal(self) -> int:
         with self._rows.lock:
-            return self._journal
+            return self._rows.known_journal
 
     def live_packs(self) -> frozenset[PackName]:
         with self._rows.lock:
@@ -291,14 +299,16 @@ class MemoryCatalog:
                 started = begun(number, adopted.begin, adopted.created_at)
                 finished_at = adopted.created_at + timedelta(seconds=adopted.duration_seconds)
                 self._rows.versions[number] = completed(started, adopted.result, finished_at=finished_at)
+            self._collecting.ended_by_adoption()
             for name in packs:
-                self._rows.packs.setdefault(name, MemoryPack(PackState.LIVE, None)).state = PackState.LIVE
+                pack = self._rows.packs.setdefault(name, MemoryPack(PackState.LIVE, None))
+                pack.state, pack.condemned_epoch = PackState.LIVE, None
             for doubtful in quarantined:
                 self._rows.versions.setdefault(doubtful.number, quarantined_version(doubtful))
             numbers = [adopted.number for adopted in versions]
             highest = max(numbers + [doubtful.number for doubtful in quarantined], default=0)
             self._next_number = max(self._next_number, highest + 1)
-            self._journal = max(self._journal, journal)
+            self._rows.journal = max(self._rows.journal, journal)
             self._keeping.hear_again()
             return len(taken)
 
@@ -320,9 +330,10 @@ class MemoryCatalog:
     def condemn(self, names: Iterable[PackName]) -> None:
         """A new epoch, in which these packs may no longer be reused."""
         with self._rows.lock:
-            self._epoch += 1
+            self._rows.epoch += 1
             for name in names:
-                self._rows.packs[name].state = PackState.CONDEMNED
+                pack = self._rows.packs[name]
+                pack.state, pack.condemned_epoch = PackState.CONDEMNED, self._rows.epoch
 
     def begin_deleting(self, names: Iterable[PackName]) -> None:
         """Condemned packs that nobody may bring back any more."""

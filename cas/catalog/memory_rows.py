@@ -17,6 +17,7 @@ class MemorySession:
     """A writer. `state`: open, ended, or fenced by somebody else."""
 
     number: int
+    epoch: int
     parent: int | None
     state: str
     renewed_at: datetime
@@ -29,6 +30,8 @@ class MemoryPack:
 
     state: PackState
     owner: UUID | None
+    condemned_epoch: int | None = None
+    announced: bool = False
 
 
 @dataclass(slots=True)
@@ -40,6 +43,15 @@ class MemoryRows:
     versions: dict[int, Version] = field(default_factory=dict)
     sessions: dict[UUID, MemorySession] = field(default_factory=dict)
     packs: dict[PackName, MemoryPack] = field(default_factory=dict)
+    epoch: int = 0
+    journal: int = 0
+    announced: int | None = None
+    """The journal that a collector is about to put, or has put."""
+
+    @property
+    def known_journal(self) -> int:
+        """The highest that a writer may find in the store."""
+        return self.journal if self.announced is None else self.announced
 
     def now(self) -> datetime:
         """UTC."""

@@ -13,6 +13,8 @@ from uuid import UUID
 from cas.catalog import adopting, committing, listing, pasts, readings, roots, rules, sessions
 from cas.catalog.auto_saving import AutoSaving
 from cas.catalog.auto_saving_postgres import PostgresAutoSaving
+from cas.catalog.collecting import Collecting
+from cas.catalog.collecting_postgres import PostgresCollecting
 from cas.catalog.connecting import Connection, Connections
 from cas.catalog.keeping import Keeping
 from cas.catalog.keeping_postgres import PostgresKeeping
@@ -50,6 +52,7 @@ class PostgresCatalog:
         self._restores = PostgresRestores(self._connections, self._share_epoch)
         self._auto_saving = PostgresAutoSaving(self._connections)
         self._keeping = PostgresKeeping(self._connections, self._share_epoch)
+        self._collecting = PostgresCollecting(self._connections, self._share_epoch, self._take_epoch)
 
     @property
     def url(self) -> str:
@@ -64,6 +67,11 @@ class PostgresCatalog:
     def auto_saving(self) -> AutoSaving:
         """Policies, and who watches."""
         return self._auto_saving
+
+    @property
+    def collecting(self) -> Collecting:
+        """Garbage collection."""
+        return self._collecting
 
     @property
     def keeping(self) -> Keeping:
@@ -153,7 +161,7 @@ class PostgresCatalog:
 
     def journal(self) -> int:
         with self._connections.transaction() as connection:
-            row = connection.execute("SELECT journal FROM cas.epoch").fetchone()
+            row = connection.execute("SELECT coalesce(announced, journal) FROM cas.epoch").fetchone()
         assert row is not None
         return int(row[0])
 
@@ -229,8 +237,11 @@ class PostgresCatalog:
     def close(self) -> None:
         self._connections.close()
 
-    def _share_epoch(self, connection: Connection) -> None:
-        sessions.share_epoch(connection, self._attached())
+    def _share_epoch(self, connection: Connection) -> tuple[int, int]:
+        return sessions.share_epoch(connection, self._attached())
+
+    def _take_epoch(self, connection: Connection) -> tuple[int, int]:
+        return sessions.take_epoch(connection, self._attached())
 
     def _attached(self) -> str:
         if self._repository_id is None:

@@ -20,7 +20,7 @@ from cas.errors import ConnectionFailed
 class PostgresRestores:
     """On the connections of a `PostgresCatalog`, which see for what may be raised."""
 
-    def __init__(self, connections: Connections, demand_owner: Callable[[Connection], None]) -> None:
+    def __init__(self, connections: Connections, demand_owner: Callable[[Connection], object]) -> None:
         """`demand_owner`: that the catalog still belongs to the repository, until the transaction ends."""
         self._connections = connections
         self._demand_owner = demand_owner

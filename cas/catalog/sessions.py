@@ -19,7 +19,8 @@ from cas.ids import PackName
 
 
 def share_epoch(connection: Connection, repository_id: str) -> tuple[int, int]:
-    """Number and journal, kept still until the transaction ends; for our repository only."""
+    """Number and the highest journal that a writer may find in the store, kept still until the transaction
+    ends; for our repository only."""
     return _epoch(connection, repository_id, "FOR SHARE")
 
 
@@ -29,7 +30,10 @@ def take_epoch(connection: Connection, repository_id: str) -> tuple[int, int]:
 
 
 def _epoch(connection: Connection, repository_id: str, lock: str) -> tuple[int, int]:
-    query = "SELECT e.number, e.journal, r.id FROM cas.epoch e CROSS JOIN cas.repository r "
+    query = (
+        "SELECT e.number, coalesce(e.announced, e.journal), r.id"
+        " FROM cas.epoch e CROSS JOIN cas.repository r "
+    )
     row = connection.execute(query.encode() + lock.encode()).fetchone()
     if row is None or row[2] != repository_id:
         raise Conflict(

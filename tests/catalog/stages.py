@@ -12,6 +12,7 @@ from uuid import UUID
 import psycopg
 
 from cas.catalog.auto_saving import AutoSaving
+from cas.catalog.collecting import Collecting
 from cas.catalog.interface import Catalog
 from cas.catalog.keeping import Keeping
 from cas.catalog.memory import MemoryCatalog
@@ -45,6 +46,7 @@ LAPSE_RESTORES = """
     WHERE lease_until IS NOT NULL
 """
 LAPSE_PINS = "UPDATE cas.pins SET lease_until = lease_until - %(gone)s"
+LAPSE_COLLECTOR = "UPDATE cas.collector SET lease_until = lease_until - %(gone)s"
 LAPSE_WATCHES = "UPDATE cas.watches SET held_until = held_until - %(gone)s"
 
 
@@ -63,8 +65,12 @@ class Stage(Protocol):
     @property
     def keeping(self) -> Keeping: ...
 
+    @property
+    def collecting(self) -> Collecting: ...
+
     def lapse(self) -> None:
-        """Time passes until the leases of all open sessions, restores, readers and watchers have lapsed."""
+        """Time passes until the leases of all open sessions, restores, readers, watchers and
+        collectors have lapsed."""
 
     def fence(self, session: UUID) -> None:
         """Somebody ends the session by its row."""
@@ -97,6 +103,7 @@ class MemoryStage:
         self.restores = self.catalog.restores
         self.auto_saving = self.catalog.auto_saving
         self.keeping = self.catalog.keeping
+        self.collecting = self.catalog.collecting
 
     def lapse(self) -> None:
         self.clock.moment += timedelta(seconds=SESSION_LEASE_SECONDS)
@@ -122,11 +129,12 @@ class PostgresStage:
         self.restores = self.catalog.restores
         self.auto_saving = self.catalog.auto_saving
         self.keeping = self.catalog.keeping
+        self.collecting = self.catalog.collecting
         self.other = psycopg.connect(url, autocommit=True)
         """Somebody else's connection."""
 
     def lapse(self) -> None:
-        for lapse in (LAPSE, LAPSE_RESTORES, LAPSE_WATCHES, LAPSE_PINS):
+        for lapse in (LAPSE, LAPSE_RESTORES, LAPSE_WATCHES, LAPSE_PINS, LAPSE_COLLECTOR):
             self.other.execute(lapse, {"gone": timedelta(seconds=SESSION_LEASE_SECONDS)})
 
     def fence(self, session: UUID) -> None:
@@ -152,7 +160,8 @@ class PostgresStage:
             DELETE FROM cas.pins; DELETE FROM cas.packs;
             DELETE FROM cas.sessions; DELETE FROM cas.versions;
             DELETE FROM cas.settings; UPDATE cas.noted SET number = 0;
-            UPDATE cas.epoch SET number = 0, journal = 0;
+            UPDATE cas.epoch SET number = 0, journal = 0, announced = NULL;
+            UPDATE cas.collector SET id = NULL, lease_until = NULL;
             UPDATE cas.next_version SET number = 1
             """
         )

@@ -41,8 +41,8 @@ def test_migrations_and_schema_are_equal(database: Databases, each_cluster: Clus
         connection.execute((ROOT / "infra" / "schema.sql").read_bytes())
     schema = dump(each_cluster, migrated)
     assert schema == dump(each_cluster, at_once)
-    assert schema.count("CREATE TABLE cas.") == 21
-    assert schema.count("INSERT INTO cas.") == 3
+    assert schema.count("CREATE TABLE cas.") == 22
+    assert schema.count("INSERT INTO cas.") == 4
 
 
 def test_an_empty_database_is_left_empty_unless_told(database: Databases) -> None:

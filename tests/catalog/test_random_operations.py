@@ -24,6 +24,7 @@ from cas.catalog.model import (
 )
 from cas.errors import CasError
 from cas.format.notes import Note, NoteField, Notes, Setting
+from cas.ids import PackName
 from tests.catalog.conftest import postgres_stage_on
 from tests.catalog.stages import MemoryStage, PostgresStage, Stage
 from tests.catalog.values import REPOSITORY, adopted, new_version, pack, result
@@ -43,9 +44,18 @@ class Run:
     stage: Stage
     sessions: list[SessionHandle] = field(default_factory=list)
     pins: list[UUID] = field(default_factory=list)
+    collectors: list[UUID] = field(default_factory=list)
 
     def session(self, turn: int) -> UUID:
         return self.sessions[turn % len(self.sessions)].id if self.sessions else UUID(int=2**127 + turn)
+
+    def collect(self) -> None:
+        self.collectors.append(self.stage.collecting.begin())
+
+    def collector(self, turn: int) -> UUID:
+        """The last one more often than others."""
+        ours = self.collectors
+        return ours[turn % len(ours) if turn > 2 else -1] if ours else UUID(int=2**127 + turn)
 
     def pin(self, version: int) -> None:
         self.pins.append(self.stage.keeping.pin(version, "a reader"))
@@ -54,6 +64,13 @@ class Run:
         self.pin(version)
         self.forget(version)
         return self.stage.keeping.let_go(version)
+
+    def go(self, names: list[PackName]) -> object:
+        """A whole collection, as far as others let it."""
+        collector, collecting = self.collector(0), self.stage.collecting
+        collecting.condemn(collector, names, {})
+        announced = collecting.announced() or collecting.announce(collector, names)
+        return announced and list(collecting.doom(collector, announced.journal))
 
     def forget(self, version: int) -> bool:
         return self.stage.keeping.forget(version, "a rule", noted=self.stage.keeping.noted())
@@ -165,6 +182,29 @@ def keeping(draw: st.DrawFn) -> Operation:
     return draw(st.sampled_from(choices))
 
 
+@st.composite
+def collecting(draw: st.DrawFn) -> Operation:
+    """Steps of a collector, perhaps of one that is over."""
+    turn, journal = draw(small), draw(st.integers(1, 3))
+    seeds = draw(st.lists(st.integers(101, 104) | st.integers(1, 4), max_size=4))
+    names = [pack(seed).name for seed in seeds]
+    choices: list[Operation] = [
+        lambda run: run.collect(),
+        lambda run: run.collect(),
+        lambda run: run.stage.collecting.renew(run.collector(turn)),
+        lambda run: run.stage.collecting.end(run.collector(turn)),
+        lambda run: run.stage.collecting.condemn(run.collector(turn), names, {}),
+        lambda run: run.stage.collecting.condemn(run.collector(turn), names, dict.fromkeys(names, 9)),
+        lambda run: run.stage.collecting.spare(run.collector(turn), names),
+        lambda run: run.stage.collecting.announce(run.collector(turn), names),
+        lambda run: run.stage.collecting.announce(run.collector(turn), names),
+        lambda run: list(run.stage.collecting.doom(run.collector(turn), journal)),
+        lambda run: run.stage.collecting.deleted(run.collector(turn), names),
+        lambda run: run.go(names),
+    ]
+    return draw(st.sampled_from(choices))
+
+
 def notes(number: int, *said: Note | Setting) -> Notes:
     return Notes(REPOSITORY, number, SOME_TIME.isoformat(timespec="microseconds"), "ada", said)
 
@@ -227,7 +267,9 @@ def seen(run: Run, asked: list[VersionFilter]) -> list[object]:
     ]
     keeping = run.stage.keeping
     kept = [keeping.noted(), keeping.setting("rules"), keeping.forgotten(), keeping.gone(), catalog.bases()]
-    return [numbers, whole, listed, newest, pasts, catalog.live_packs(), catalog.journal(), kept]
+    collecting = run.stage.collecting
+    packs = [list(collecting.condemned()), collecting.announced(), list(collecting.doomed())]
+    return [numbers, whole, listed, newest, pasts, catalog.live_packs(), catalog.journal(), kept, packs]
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +281,11 @@ def lasting_stage(cluster: Cluster) -> Iterator[PostgresStage]:
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(whole_versions(), max_size=3),
-    st.lists(begins() | steps() | steps() | keeping() | keeping(), min_size=3, max_size=20),
+    st.lists(
+        begins() | steps() | steps() | keeping() | keeping() | collecting() | collecting(),
+        min_size=3,
+        max_size=24,
+    ),
     st.lists(filters(), max_size=3),
 )
 def test_memory_and_postgresql_agree(
