@@ -51,6 +51,7 @@ ITEMS = Family(
         "CREATE DOMAIN price AS int CHECK (VALUE < 1000)",
         "CREATE TABLE items (id int PRIMARY KEY, v text, m mood DEFAULT 'low', p price)",
         _filled("items"),
+        "UPDATE items SET m = 'high' WHERE id < 4",
     ),
     (
         *_plain("items"),
@@ -83,6 +84,8 @@ ITEMS = Family(
         "ALTER TABLE items DROP CONSTRAINT items_pkey; ALTER TABLE items ADD PRIMARY KEY (id) INCLUDE (v)",
         "ALTER TYPE mood RENAME VALUE 'low' TO 'deep'",
         "ALTER TYPE mood RENAME VALUE 'deep' TO 'low'",
+        "ALTER TYPE mood RENAME VALUE 'high' TO 'top'",  # the default does not speak of it
+        "ALTER TYPE mood RENAME VALUE 'top' TO 'high'",
         "ALTER TYPE mood RENAME VALUE 'low' TO 'x'; ALTER TYPE mood RENAME VALUE 'high' TO 'low';"
         " ALTER TYPE mood RENAME VALUE 'x' TO 'high'",
         "ALTER TYPE mood ADD VALUE IF NOT EXISTS 'middle' BEFORE 'high'",
