@@ -34,13 +34,17 @@ from cas.format.document import VersionDocument
 from cas.format.names import (
     CONFIG,
     dictionary_key,
+    notes_key,
     pack_key,
     version_key,
 )
 from cas.ids import ChunkKind, PackName
+from cas.noting import stored_notes
 from cas.progress import Progress, Silent
 from cas.store.interface import ObjectMissing
 from cas.temporary import temporary_faults
+
+NOTES_HINT = "Until they are brought back from a copy of the store, nothing can be forgotten"
 
 DICTIONARY_HINT = "The one in its pack serves; bring this copy back before both are lost"
 
@@ -103,15 +107,17 @@ def check_repository(
     level: CheckLevel = CheckLevel.STRUCTURE,
     progress: Progress | None = None,
     expected: Collection[int] = (),
+    noted: int = 0,
 ) -> CheckReport:
     """Check one version and all that it needs, or all versions and all packs. NotFound for a version
     that the store does not have; StoreFault where the store does not answer.
 
     expected: numbers that the catalog lists as complete or incomplete. The store alone cannot tell a
-    document that was lost from one that was forgotten; with these, a lost one is found.
+    document that was lost from one that was forgotten; with these, a lost one is found. noted: number of the
+    last notes that the catalog has taken in; all up to it must be there.
     """
     with ExitStack() as stack:
-        return _Check(repository, version, level, progress or Silent(), expected, stack).run()
+        return _Check(repository, version, level, progress or Silent(), expected, noted, stack).run()
 
 
 class _Check:
@@ -124,6 +130,7 @@ class _Check:
         level: CheckLevel,
         progress: Progress,
         expected: Collection[int],
+        noted: int,
         stack: ExitStack,
     ) -> None:
         self._repository = repository
@@ -131,6 +138,7 @@ class _Check:
         self._level = level
         self._progress = progress
         self._expected = frozenset(expected)
+        self._noted = noted
         self._stack = stack
         self._ledger = Ledger()
         self._added: set[PackName] = set()
@@ -141,6 +149,8 @@ class _Check:
         self._progress.phase("list")
         self._check_config()
         listing = self._list()
+        if self._version is None:
+            self._check_notes(listing)
         bases, ground = self._ground(listing)
         copies = self._check_dictionaries(listing, bases)
         self._progress.phase("trees")
@@ -176,6 +186,27 @@ class _Check:
         except (CorruptData, Unsupported) as error:
             found = self._ledger.note_error(CONFIG, error, COPY_HINT)
         self._ledger.lose(found)
+
+    def _check_notes(self, listing: Listing) -> None:
+        """What people said, from the first word to the last, without a gap: it tells what must not go."""
+        for expected, number in enumerate((*listing.notes, None), 1):
+            key = notes_key(expected)
+            if number != expected:
+                if number is not None or expected <= self._noted:
+                    found = self._ledger.note(key, DamageKind.MISSING, "notes are missing", NOTES_HINT)
+                    self._ledger.lose(found)
+                return
+            try:
+                stored_notes(self._repository, number)
+            except ObjectMissing:
+                found = self._ledger.note(key, DamageKind.MISSING, "notes are missing", NOTES_HINT)
+            except Conflict as error:
+                found = self._ledger.note(key, DamageKind.MALFORMED, error.what, NOTES_HINT)
+            except (CorruptData, Unsupported) as error:
+                found = self._ledger.note_error(key, error, NOTES_HINT)
+            else:
+                continue
+            self._ledger.lose(found)
 
     def _list(self) -> Listing:
         listing = list_store(self._repository)

@@ -66,11 +66,15 @@ def _stored(repository: Repository, above: int) -> Iterator[Notes]:
     """Those with higher numbers, ascending."""
     after = notes_key(above) if above else ""
     for info in repository.store.objects(NOTES, after=after):
-        if number_of_key(NOTES, info.key) is not None:
-            yield _read(repository, info.key)
+        number = number_of_key(NOTES, info.key)
+        if number is not None:
+            yield stored_notes(repository, number)
 
 
-def _read(repository: Repository, key: str) -> Notes:
+def stored_notes(repository: Repository, number: int) -> Notes:
+    """Those with this number. CorruptData or Unsupported for what cannot be understood, Conflict where it is
+    another repository's."""
+    key = notes_key(number)
     try:
         notes = parse_notes(repository.store.get(key), key)
         if notes_key(notes.number) != key:

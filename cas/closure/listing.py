@@ -12,6 +12,7 @@ from cas.errors import Conflict, CorruptData, NotFound, Unsupported
 from cas.format.names import (
     CONFIG,
     JOURNALS,
+    NOTES,
     VERSIONS,
     dictionary_of_key,
     number_of_key,
@@ -27,7 +28,7 @@ class Listing:
     document names are here too, whoever writes meanwhile.
 
     `journal`: the highest number among the gc journals, 0 without one; packs may then have been
-    rewritten. `strangers`: keys that are none of this format.
+    rewritten. `notes`: numbers, ascending. `strangers`: keys that are none of this format.
     """
 
     numbers: Sequence[int]
@@ -35,6 +36,7 @@ class Listing:
     dictionaries: frozenset[ChunkId]
     journal: int
     strangers: int
+    notes: Sequence[int] = ()
 
 
 def list_store(repository: Repository) -> Listing:
@@ -42,6 +44,7 @@ def list_store(repository: Repository) -> Listing:
     numbers = repository.numbers()
     packs: dict[PackName, int] = {}
     dictionaries: set[ChunkId] = set()
+    notes: list[int] = []
     journal = strangers = 0
     for info in repository.store.objects():
         name, dictionary = pack_of_key(info.key), dictionary_of_key(info.key)
@@ -51,9 +54,11 @@ def list_store(repository: Repository) -> Listing:
             dictionaries.add(dictionary)
         elif info.key.startswith(JOURNALS) and (number := number_of_key(JOURNALS, info.key)):
             journal = max(journal, number)
+        elif info.key.startswith(NOTES) and (number := number_of_key(NOTES, info.key)):
+            notes.append(number)
         elif info.key != CONFIG and number_of_key(VERSIONS, info.key) is None:
             strangers += 1
-    return Listing(numbers, packs, frozenset(dictionaries), journal, strangers)
+    return Listing(numbers, packs, frozenset(dictionaries), journal, strangers, notes)
 
 
 def listed_ground(repository: Repository, listing: Listing, ledger: Ledger) -> Ground:

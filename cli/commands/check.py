@@ -45,22 +45,23 @@ def check(
     wanted = cas.number(version) if version is not None else None
     repository = cas.repository
     cas.if_stopped = "Nothing was changed; a check only reads"
-    expected = _expected(cas)
+    expected, noted = _expected(cas)
     with watching(cas.terminal, "check") as counters:
         report = check_repository(
-            repository, version=wanted, level=level, progress=counters, expected=expected
+            repository, version=wanted, level=level, progress=counters, expected=expected, noted=noted
         )
     cas.terminal.result(report, human=Group(*_told(report)))
     return ExitCode.OK if report.is_clean else ExitCode.CORRUPT
 
 
-def _expected(cas: Session) -> tuple[int, ...]:
-    """What the catalog lists; a store is checked without a catalog too, if that must be."""
+def _expected(cas: Session) -> tuple[tuple[int, ...], int]:
+    """What the catalog lists, and up to which notes it knows; a store is checked without a catalog too, if
+    that must be."""
     try:
-        return tuple(cas.committed_numbers())
+        return tuple(cas.committed_numbers()), cas.catalog.keeping.noted()
     except (ConnectionFailed, NotFound) as error:
         cas.terminal.warn(f"lost documents cannot be noticed, since the catalog was not asked: {error}")
-        return ()
+        return (), 0
 
 
 def _told(report: CheckReport) -> Iterator[RenderableType]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from cas.catalog.memory import MemoryCatalog
+from cas.check import Orphans, check_repository
 from cas.errors import CasError, Conflict, CorruptData, InvalidInput, NotFound, Unsupported
 from cas.format.canonical import encode_json, seal_envelope
 from cas.format.names import notes_key
@@ -179,3 +180,32 @@ def test_an_object_that_is_in_the_way_is_never_touched(world: World) -> None:
     with pytest.raises(CorruptData):
         said(world, PROTECT)
     assert world.store.get(notes_key(1)) == b"not ours"
+
+
+def found(world: World, noted: int = 0) -> list[tuple[str, str]]:
+    report = check_repository(world.open(), noted=noted)
+    return [(finding.object, finding.kind.value) for finding in report.findings]
+
+
+def test_a_check_reads_all_of_it(world: World) -> None:
+    assert found(world) == []
+    for _ in range(3):
+        said(world, PROTECT)
+    assert found(world, noted=3) == []
+    assert check_repository(world.open()).orphans == Orphans(0, 0, 0, 0), "notes are no strangers"
+    assert found(world, noted=4) == [(notes_key(4), "missing")]
+    data = world.store.get(notes_key(2))
+    world.store.delete(notes_key(2))
+    assert found(world, noted=3) == [(notes_key(2), "missing")]
+    world.store.put(notes_key(2), data[:-1])
+    assert found(world, noted=3) == [(notes_key(2), "truncated")]
+    world.store.put(notes_key(2), _another(world, {"number": 2, "repository_id": "00" * 16}))
+    assert found(world, noted=3) == [(notes_key(2), "malformed")]
+    assert check_repository(world.open(), version=1).is_clean, "one version alone needs no notes"
+    world.store.delete(notes_key(3))
+    world.store.delete(notes_key(2))
+    world.store.delete(notes_key(1))
+    assert found(world, noted=3) == [(notes_key(1), "missing")]
+    assert found(world) == []
+    world.store.put(notes_key(9_999_999_999), b"far away")
+    assert found(world) == [(notes_key(1), "missing")]
