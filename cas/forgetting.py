@@ -12,11 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cas.catalog.interface import Catalog
-from cas.catalog.keeping import NotesMoved
+from cas.catalog.keeping import Heard, NotesMoved
 from cas.engine.repository import Repository
 from cas.errors import Conflict, NotFound
 from cas.format.names import version_key
-from cas.noting import catch_up
 from cas.progress import Progress, Silent
 
 
@@ -38,35 +37,34 @@ def forget(
     repository: Repository,
     catalog: Catalog,
     wanted: Mapping[int, str],
+    heard: Heard,
     progress: Progress | None = None,
 ) -> ForgetReport:
-    """Forget these versions, each with a reason in words; and finish what earlier runs began. What was
-    protected meanwhile stays. As `catch_up` and the store raise; then run it again."""
+    """Forget these versions, each with a reason in words; and finish what earlier runs began. `heard`: by
+    `catch_up`, before it was decided what goes; NotesMoved where somebody has said something since, which may
+    be that it stays. As the store raises; then decide again, and run it again."""
     watcher = progress or Silent()
     watcher.phase("mark")
     marked: list[int] = []
     kept: dict[int, str] = {}
-    noted = catch_up(repository, catalog)
     for number in sorted(wanted):
-        while True:
-            try:
-                if catalog.keeping.forget(number, wanted[number], noted=noted):
-                    marked.append(number)
-            except NotesMoved:
-                noted = catch_up(repository, catalog)
-                continue
-            except (Conflict, NotFound) as error:
-                kept[number] = error.what
-            break
+        try:
+            if catalog.keeping.forget(number, wanted[number], heard=heard):
+                marked.append(number)
+        except NotesMoved:
+            raise
+        except (Conflict, NotFound) as error:
+            kept[number] = error.what
     watcher.phase("delete")
     waiting = [number for number in catalog.keeping.forgotten() if not catalog.keeping.let_go(number)]
     return ForgetReport(tuple(marked), kept, tuple(_delete(repository, catalog)), tuple(waiting))
 
 
 def _delete(repository: Repository, catalog: Catalog) -> list[int]:
-    """Documents of versions that were let go, whoever did that."""
-    gone = catalog.keeping.gone()
-    deleted = [number for number in repository.numbers() if number in gone]
+    """Documents of versions that were let go, whoever did that. The one with the highest number stays until
+    there is a higher one: by it a catalog that was lost knows which numbers were given."""
+    gone, numbers = catalog.keeping.gone(), repository.numbers()
+    deleted = [number for number in numbers[:-1] if number in gone]
     for number in deleted:
         repository.store.delete(version_key(number))
     return deleted

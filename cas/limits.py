@@ -93,6 +93,9 @@ MAX_VERSION_NUMBER = 10**10 - 1
 MAX_ENTITIES = 100_000
 """Entities in one version."""
 
+MAX_NOTE_CHARACTERS = 10_000
+"""Of a hold's reason, and of a value that is set; a setting's name has 400 at most."""
+
 MAX_NOTES = 10_000
 """Notes in one object: what is said at once of so many versions."""
 

@@ -4,14 +4,15 @@
     put      `notes/<number>`, create-only                                 (crash: only the store knows it)
     commit   what it says holds                                            (it is said)
 
-What only the store knows holds as soon as somebody takes it in, and everybody does that before saying or
-forgetting anything. So nobody who was told that a version is protected finds it forgotten, also where the
-catalog was lost or is an older copy.
+What only the store knows holds as soon as somebody takes it in, and everybody does that before saying
+anything, and before deciding that anything may go. So nobody who was told that a version is protected finds
+it forgotten, also where the catalog was lost, or is an older copy that had not marked it.
 """
 
 from collections.abc import Iterator, Sequence
 
 from cas.catalog.interface import Catalog
+from cas.catalog.keeping import Heard
 from cas.engine.repository import Repository
 from cas.errors import Conflict, CorruptData
 from cas.format.malformed import malformed
@@ -52,14 +53,21 @@ def say(repository: Repository, catalog: Catalog, by: str, said: Sequence[Note |
     )
 
 
-def catch_up(repository: Repository, catalog: Catalog) -> int:
-    """Take in what only the store knows; the number of the last notes. CorruptData or Unsupported for what
-    cannot be understood: it may be what protects a version."""
-    last = catalog.keeping.noted()
-    for notes in _stored(repository, last):
-        catalog.keeping.take_notes(notes)
-        last = notes.number
-    return last
+def catch_up(repository: Repository, catalog: Catalog) -> Heard:
+    """Take in what only the store knows; what is heard then. CorruptData or Unsupported for what cannot be
+    understood: it may be what protects a version."""
+    while True:
+        heard = catalog.keeping.heard()
+        try:
+            for notes in _stored(repository, heard.number):
+                catalog.keeping.take_notes(notes)
+                heard = heard._replace(number=notes.number)
+        except Conflict:
+            # All is to be heard again, since versions were taken in meanwhile; or notes are missing.
+            if catalog.keeping.heard().generation == heard.generation:
+                raise
+            continue
+        return heard
 
 
 def _stored(repository: Repository, above: int) -> Iterator[Notes]:

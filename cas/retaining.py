@@ -22,6 +22,8 @@ UNDO_KEPT = timedelta(days=30)
 
 PAGE = 1000
 
+_RELYING = (RestoreState.SAFETY, RestoreState.RESTORING, RestoreState.VERIFYING, RestoreState.COMPLETED)
+
 
 def rules_of(catalog: Catalog) -> tuple[RetentionRule, ...]:
     """Those that were set, else the default. InvalidInput where a later release has set what this one does
@@ -37,7 +39,7 @@ def rules_setting(rules: Sequence[RetentionRule] | None) -> Setting:
 
 def known(catalog: Catalog, restores: Restores) -> list[Candidate]:
     """All versions that retention decides about."""
-    return candidates(_committed(catalog), _undoable(restores))
+    return candidates(_committed(catalog), _undoable(restores, catalog.now()))
 
 
 def plan_now(
@@ -62,15 +64,16 @@ def _committed(catalog: Catalog) -> Iterator[Version]:
         before = page[-1].number
 
 
-def _undoable(restores: Restores) -> dict[int, datetime]:
-    """Safety versions of restores that can still be undone, and until when."""
+def _undoable(restores: Restores, now: datetime) -> dict[int, datetime]:
+    """Safety versions of restores that are at work or can still be undone, and until when."""
     found: dict[int, datetime] = {}
     before: int | None = None
     while True:
-        page = restores.restores(RestoreFilter((RestoreState.COMPLETED,), limit=PAGE, before=before))
+        page = restores.restores(RestoreFilter(_RELYING, limit=PAGE, before=before))
         for one in page:
-            if one.safety_version is not None and one.finished_at is not None:
-                until = one.undo_until or one.finished_at + UNDO_KEPT
+            if one.safety_version is not None:
+                # One at work is not finished: what it needs is told anew with each plan.
+                until = one.undo_until or (one.finished_at or now) + UNDO_KEPT
                 found[one.safety_version] = max(until, found.get(one.safety_version, until))
         if len(page) < PAGE:
             return found

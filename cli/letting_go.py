@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from cas.catalog.keeping import Heard
 from cas.errors import InvalidInput
 from cas.forgetting import ForgetReport, forget
 from cas.retention.model import Candidate, RetentionPlan
@@ -37,7 +38,9 @@ def require_somebody(cas: Session, *, yes: bool, dry_run: bool) -> None:
         )
 
 
-def carry_out(cas: Session, found: RetentionPlan, why: str, *, yes: bool, dry_run: bool) -> ExitCode:
+def carry_out(
+    cas: Session, found: RetentionPlan, heard: Heard, why: str, *, yes: bool, dry_run: bool
+) -> ExitCode:
     going = found.going
     if dry_run:
         cas.terminal.result(
@@ -52,7 +55,7 @@ def carry_out(cas: Session, found: RetentionPlan, why: str, *, yes: bool, dry_ru
             return ExitCode.DECLINED
     cas.if_stopped = "Run it again: it goes on where it was"
     with watching(cas.terminal, "forget") as counters:
-        report = forget(cas.repository, cas.catalog, {one.number: why for one in going}, counters)
+        report = forget(cas.repository, cas.catalog, {one.number: why for one in going}, heard, counters)
     cas.terminal.result(ForgetResult(going, len(found.staying), report), human=Group(*_done(report, found)))
     return ExitCode.OK
 

@@ -30,10 +30,13 @@ CREATE TABLE cas.epoch (
     number bigint NOT NULL DEFAULT 0 CHECK (number >= 0),
     journal bigint NOT NULL DEFAULT 0 CHECK (journal >= 0),
     announced bigint,
-    CONSTRAINT epoch_announced CHECK (announced = journal + 1)
+    token text NOT NULL DEFAULT '',
+    CONSTRAINT epoch_announced CHECK (announced = journal + 1),
+    CONSTRAINT epoch_token CHECK ((announced IS NULL) = (token = ''))
 );
 COMMENT ON TABLE cas.epoch IS 'Locked FOR SHARE by begin, prepare and commit, FOR UPDATE by the collector and by adoption';
 COMMENT ON COLUMN cas.epoch.journal IS 'Highest number among the journals of the bucket that this catalog knows';
+COMMENT ON COLUMN cas.epoch.token IS 'Tells the announced journal from one that another catalog has put';
 COMMENT ON COLUMN cas.epoch.announced IS 'Number of the journal that a collector is about to put, or has put; null once its packs are being deleted';
 INSERT INTO cas.epoch DEFAULT VALUES;
 
@@ -59,8 +62,10 @@ INSERT INTO cas.next_version DEFAULT VALUES;
 
 CREATE TABLE cas.noted (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),
-    number bigint NOT NULL DEFAULT 0 CHECK (number >= 0)
+    number bigint NOT NULL DEFAULT 0 CHECK (number >= 0),
+    generation bigint NOT NULL DEFAULT 0 CHECK (generation >= 0)
 );
+COMMENT ON COLUMN cas.noted.generation IS 'How often all notes had to be heard again, from the first one on';
 COMMENT ON TABLE cas.noted IS 'Number of the last notes of the bucket that were taken in; locked by who says something and by who forgets a version, so that neither misses the other';
 INSERT INTO cas.noted DEFAULT VALUES;
 
@@ -99,6 +104,7 @@ CREATE TABLE cas.versions (
     finished_at timestamptz,
     duration_seconds double precision CHECK (duration_seconds >= 0),
     expires_at timestamptz,
+    expiry_rule text NOT NULL DEFAULT '',
     records bigint CHECK (records >= 0),
     original_bytes bigint CHECK (original_bytes >= 0),
     added_bytes bigint CHECK (added_bytes >= 0),

@@ -220,12 +220,15 @@ def parse_notes(data: bytes) -> Object:
     for note in value["notes"]:
         if "setting" in note:
             require(fits(note, {"setting": "text", "values": (None, ["text"])}), "setting")
+            require(1 <= len(note["setting"]) <= 400, "name")
+            require(all(len(value) <= 10_000 for value in note["values"] or ()), "value", "limit")
             continue
         word = note.get("field")
         require(isinstance(word, str), "note")
         require(word in NOTE_VALUES, f"the word {word}", "unsupported")
         require(fits(note, form_of("field:text version:natural", value=NOTE_VALUES[word])), "note")
         require(1 <= note["version"] <= 9_999_999_999, "version")
+        require(not isinstance(note["value"], str) or len(note["value"]) <= 10_000, "value", "limit")
     return value
 
 

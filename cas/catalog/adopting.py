@@ -39,8 +39,13 @@ def adopt(
     connection.execute(
         "UPDATE cas.next_version SET number = greatest(number, %s)", [max(numbers, default=0) + 1]
     )
-    connection.execute("UPDATE cas.epoch SET journal = greatest(journal, %s), announced = NULL", [journal])
-    connection.execute("UPDATE cas.noted SET number = 0")
+    # The number of a journal that was announced is spent: its collector may put it still.
+    connection.execute(
+        "UPDATE cas.epoch"
+        " SET journal = greatest(coalesce(announced, journal), %s), announced = NULL, token = ''",
+        [journal],
+    )
+    connection.execute("UPDATE cas.noted SET number = 0, generation = generation + 1")
     return len(taken)
 
 
@@ -128,7 +133,9 @@ def _revive(connection: Connection, packs: Sequence[NewPack]) -> None:
         SELECT DISTINCT ON (name) name, 'live', stored_bytes, chunks, holds_nodes
         FROM unnest(%b::text[], %b::bigint[], %b::integer[], %b::boolean[])
              AS given (name, stored_bytes, chunks, holds_nodes)
-        ON CONFLICT (name) DO UPDATE SET state = 'live', condemned_epoch = NULL
+        ON CONFLICT (name) DO UPDATE
+        SET state = 'live', condemned_epoch = NULL, stored_bytes = excluded.stored_bytes,
+            chunks = excluded.chunks, holds_nodes = excluded.holds_nodes
         WHERE cas.packs.state <> 'deleting'
         """,
         [

@@ -9,8 +9,8 @@ Guarantees that an implementation gives:
    Fenced where it has lapsed, or somebody else collects.
 2. `condemn` raises the epoch, with the epoch's row locked: a session begins before, and has the older number,
    or after, and has none of these packs in its view.
-3. Nothing is announced while a session of an epoch before its condemnation is open; one whose lease is over
-   is fenced by its row, not by the clock alone.
+3. Nothing is ripe, and nothing is announced, while a session of an epoch before its condemnation is open; one
+   whose lease is over is fenced by its row, not by the clock alone.
 4. What is announced is in one journal, the next one. Writers know its number from then on.
 5. Whoever takes in versions from the store ends the collector, in the same transaction, and what it had
    announced is announced no more.
@@ -26,10 +26,12 @@ from cas.ids import PackName
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """The journal that is about to be put, or was: its number, and the packs that it names, ascending."""
+    """The journal that is about to be put, or was: its number, the packs that it names, ascending, and a
+    token by which it is known from one that another catalog has put under the same number."""
 
     journal: int
     packs: tuple[PackName, ...]
+    token: str
 
 
 class Collecting(Protocol):
@@ -48,13 +50,20 @@ class Collecting(Protocol):
         that no row knows, with their bytes. Those that have become something else meanwhile are left alone.
         Returns how many were condemned; the epoch is not raised for none."""
 
+    def at_work(self) -> frozenset[PackName]:
+        """Packs that open sessions have announced, on their way or there already."""
+
     def condemned(self) -> Sequence[PackName]:
         """Those that are condemned and not announced, ascending."""
 
     def spare(self, collector: UUID, packs: Sequence[PackName]) -> None:
         """Condemned packs live again, also those that were announced."""
 
-    def announce(self, collector: UUID, packs: Sequence[PackName]) -> Announced | None:
+    def ripe(self, collector: UUID) -> Sequence[PackName]:
+        """Those that are condemned, not announced, and in the view of no open session, ascending. Whoever
+        looks at the store from now on sees all that sessions have put which may know them."""
+
+    def announce(self, collector: UUID, packs: Sequence[PackName], token: str) -> Announced | None:
         """Choose, of these, the condemned ones that no open session may know, for the next journal. None
         where there is none such. Conflict where something is announced already."""
 

@@ -22,6 +22,7 @@ class MemoryCollecting:
         self._collectors = 0
         self._collector: UUID | None = None
         self._lease_until: datetime | None = None
+        self._token = ""
 
     def begin(self) -> UUID:
         with self._rows.lock:
@@ -66,6 +67,14 @@ class MemoryCollecting:
                 self._rows.epoch = epoch
             return len(gone) + len(unknown)
 
+    def at_work(self) -> frozenset[PackName]:
+        with self._rows.lock:
+            return frozenset(
+                name
+                for name in self._in(PackState.UPLOADING)
+                if not self._is_left_over(self._rows.packs[name])
+            )
+
     def condemned(self) -> Sequence[PackName]:
         with self._rows.lock:
             found = self._in(PackState.CONDEMNED)
@@ -80,27 +89,36 @@ class MemoryCollecting:
                 if pack is not None and pack.state is PackState.CONDEMNED:
                     pack.state, pack.condemned_epoch, pack.announced = PackState.LIVE, None, False
 
-    def announce(self, collector: UUID, packs: Sequence[PackName]) -> Announced | None:
+    def ripe(self, collector: UUID) -> Sequence[PackName]:
+        with self._rows.lock:
+            self._demand_attached()
+            self._demand(collector)
+            self._fence_lapsed()
+            return self._ripe()
+
+    def _ripe(self) -> list[PackName]:
+        epochs = [one.epoch for one in self._rows.sessions.values() if one.state == "open"]
+        found = []
+        for name in self._in(PackState.CONDEMNED):
+            pack = self._rows.packs[name]
+            assert pack.condemned_epoch is not None, "it is condemned"
+            if not pack.announced and all(pack.condemned_epoch <= epoch for epoch in epochs):
+                found.append(name)
+        return found
+
+    def announce(self, collector: UUID, packs: Sequence[PackName], token: str) -> Announced | None:
         with self._rows.lock:
             self._demand_attached()
             self._demand(collector)
             if self._rows.announced is not None:
                 raise collecting_rules.announced_already(self._rows.announced)
             self._fence_lapsed()
-            epochs = [one.epoch for one in self._rows.sessions.values() if one.state == "open"]
-            chosen = [
-                pack
-                for name in packs
-                if (pack := self._rows.packs.get(name)) is not None
-                and pack.state is PackState.CONDEMNED
-                and pack.condemned_epoch is not None
-                and all(pack.condemned_epoch <= epoch for epoch in epochs)
-            ]
-            for pack in chosen:
-                pack.announced = True
+            chosen = set(self._ripe()).intersection(packs)
+            for name in chosen:
+                self._rows.packs[name].announced = True
             if not chosen:
                 return None
-            self._rows.announced = self._rows.journal + 1
+            self._rows.announced, self._token = self._rows.journal + 1, token
             return self.announced()
 
     def announced(self) -> Announced | None:
@@ -108,7 +126,7 @@ class MemoryCollecting:
             if self._rows.announced is None:
                 return None
             names = sorted(name for name, pack in self._rows.packs.items() if pack.announced)
-            return Announced(self._rows.announced, tuple(names))
+            return Announced(self._rows.announced, tuple(names), self._token)
 
     def doom(self, collector: UUID, journal: int) -> Sequence[PackName]:
         with self._rows.lock:

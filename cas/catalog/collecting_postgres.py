@@ -39,12 +39,12 @@ SET state = 'failed', error_code = %s, error_text = %s, finished_at = clock_time
 FROM fenced WHERE v.number = fenced.number
 """
 
-_ANNOUNCE = """
-UPDATE cas.packs SET announced = true
-WHERE state = 'condemned' AND name = ANY (%s)
+_RIPE = """
+SELECT name FROM cas.packs
+WHERE state = 'condemned' AND NOT announced
   AND condemned_epoch <= (SELECT coalesce(min(epoch), 9223372036854775807) FROM cas.sessions
                           WHERE state = 'open')
-RETURNING name
+ORDER BY name
 """
 
 
@@ -108,6 +108,14 @@ class PostgresCollecting:
                 connection.execute("UPDATE cas.epoch SET number = number + 1")
             return count
 
+    def at_work(self) -> frozenset[PackName]:
+        return frozenset(
+            self._names(
+                "SELECT p.name FROM cas.packs p JOIN cas.sessions s ON s.id = p.owner"
+                " WHERE p.state = 'uploading' AND s.state = 'open'"
+            )
+        )
+
     def condemned(self) -> Sequence[PackName]:
         return self._names("SELECT name FROM cas.packs WHERE state = 'condemned' AND NOT announced")
 
@@ -121,7 +129,14 @@ class PostgresCollecting:
                 [list(packs)],
             )
 
-    def announce(self, collector: UUID, packs: Sequence[PackName]) -> Announced | None:
+    def ripe(self, collector: UUID) -> Sequence[PackName]:
+        with self._connections.transaction() as connection:
+            self._take_epoch(connection)
+            _demand(connection, collector)
+            connection.execute(_FENCE_LAPSED, [Fenced.code, collecting_rules.ENDED_FOR_GC])
+            return [PackName(name) for (name,) in connection.execute(_RIPE)]
+
+    def announce(self, collector: UUID, packs: Sequence[PackName], token: str) -> Announced | None:
         with self._connections.transaction() as connection:
             _, journal = self._take_epoch(connection)
             _demand(connection, collector)
@@ -129,9 +144,12 @@ class PostgresCollecting:
             if already is not None:
                 raise collecting_rules.announced_already(already.journal)
             connection.execute(_FENCE_LAPSED, [Fenced.code, collecting_rules.ENDED_FOR_GC])
-            if not connection.execute(_ANNOUNCE, [list(packs)]).rowcount:
+            ripe = [name for (name,) in connection.execute(_RIPE)]
+            chosen = list(set(packs).intersection(ripe))
+            query = "UPDATE cas.packs SET announced = true WHERE name = ANY (%s)"
+            if not connection.execute(query, [chosen]).rowcount:
                 return None
-            connection.execute("UPDATE cas.epoch SET announced = %s", [journal + 1])
+            connection.execute("UPDATE cas.epoch SET announced = %s, token = %s", [journal + 1, token])
             return _announced(connection)
 
     def announced(self) -> Announced | None:
@@ -146,7 +164,7 @@ class PostgresCollecting:
             if announced is None or announced.journal != journal:
                 raise collecting_rules.not_announced(journal)
             connection.execute("UPDATE cas.packs SET state = 'deleting', announced = false WHERE announced")
-            connection.execute("UPDATE cas.epoch SET journal = announced, announced = NULL")
+            connection.execute("UPDATE cas.epoch SET journal = announced, announced = NULL, token = ''")
             return announced.packs
 
     def doomed(self) -> Sequence[PackName]:
@@ -179,8 +197,8 @@ def _demand(connection: Connection, collector: UUID) -> None:
 
 
 def _announced(connection: Connection) -> Announced | None:
-    row = connection.execute("SELECT announced FROM cas.epoch").fetchone()
+    row = connection.execute("SELECT announced, token FROM cas.epoch").fetchone()
     if row is None or row[0] is None:
         return None
     names = connection.execute("SELECT name FROM cas.packs WHERE announced ORDER BY name")
-    return Announced(row[0], tuple(PackName(name) for (name,) in names))
+    return Announced(row[0], tuple(PackName(name) for (name,) in names), row[1])

@@ -20,6 +20,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from cas.catalog.collecting import Collecting
 from cas.catalog.keeping import Keeping
 from cas.catalog.model import (
     AdoptedVersion,
@@ -49,6 +50,10 @@ class Catalog(Protocol):
     @property
     def keeping(self) -> Keeping:
         """What people say of versions, readers at work, and versions that go."""
+
+    @property
+    def collecting(self) -> Collecting:
+        """Garbage collection."""
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         """Check that this catalog belongs to the repository; with `create`, claim an unclaimed one.

@@ -4,7 +4,8 @@ Guarantees that an implementation gives:
 
 1. Each method is one transaction. What people say and what is forgotten is one after the other: a version
    that somebody has just protected is not forgotten by who has not yet heard of it.
-2. `forget` refuses what is protected or held, and the last good version of a platform.
+2. `forget` refuses what is protected or held, the last good version of a platform, and what a restore at
+   work relies on, or may: a safety version that was made just now.
 3. A version that is forgotten can be pinned and built upon by nobody any more. It is there, with its document
    and all that it needs, until `let_go` has found that nobody pins it.
 4. Numbers of notes are taken in without a gap. Whoever takes in versions from the store sets the number back
@@ -12,7 +13,7 @@ Guarantees that an implementation gives:
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from cas.errors import Conflict
@@ -23,10 +24,18 @@ class NotesMoved(Conflict):
     """Notes were taken in, or are to be taken in again, since the caller has looked."""
 
 
+class Heard(NamedTuple):
+    """Up to which notes all were taken in. `generation`: how often all had to be heard again from the first
+    one on; within one, numbers only grow."""
+
+    generation: int
+    number: int
+
+
 class Keeping(Protocol):
     """Of one catalog. Methods may be called from several threads at once."""
 
-    def noted(self) -> int:
+    def heard(self) -> Heard:
         """Number of the last notes that were taken in; 0 before the first."""
 
     def note(self, said: Sequence[Note | Setting], put: Callable[[int], Notes]) -> Notes:
@@ -50,10 +59,10 @@ class Keeping(Protocol):
 
     def unpin(self, pin: UUID) -> None: ...
 
-    def forget(self, number: int, why: str, *, noted: int) -> bool:
-        """Mark a version, `why` in words. `noted`: up to which notes the caller knows that all were taken in;
-        NotesMoved where it is not so any more. False where the version is marked already; NotFound or
-        Conflict where it is none that can go."""
+    def forget(self, number: int, why: str, *, heard: Heard) -> bool:
+        """Mark a version, `why` in words. `heard`: what the caller had heard when it decided; NotesMoved
+        where something was said since, or all is to be heard again. False where the version is marked
+        already; NotFound or Conflict where it is none that can go."""
 
     def forgotten(self) -> Sequence[int]:
         """Versions that are marked and not yet let go, ascending."""

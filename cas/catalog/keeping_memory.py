@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from cas.catalog import keeping_rules
+from cas.catalog.keeping import Heard
 from cas.catalog.memory_rows import MemoryRows
 from cas.catalog.memory_values import source_of
 from cas.catalog.model import Version, VersionState
@@ -21,18 +22,21 @@ class _Pin:
 
 
 class MemoryKeeping:
-    """On the rows of a `MemoryCatalog`. `forget_reading`: told of versions that are gone."""
+    """On the rows of a `MemoryCatalog`. `forget_reading`: told of versions that are gone. `is_relied_on`:
+    whether a version is the safety version of a restore at work."""
 
     def __init__(
         self,
         rows: MemoryRows,
         demand_attached: Callable[[], None],
         forget_reading: Callable[[int], None],
+        is_relied_on: Callable[[int], bool],
     ) -> None:
         self._rows = rows
         self._demand_attached = demand_attached
         self._forget_reading = forget_reading
-        self._noted = 0
+        self._is_relied_on = is_relied_on
+        self._generation = self._noted = 0
         self._settings: dict[str, tuple[str, ...]] = {}
         self._pins: dict[UUID, _Pin] = {}
         self._pinned = 0
@@ -40,10 +44,11 @@ class MemoryKeeping:
     def hear_again(self) -> None:
         """Versions were taken in from the store."""
         self._noted = 0
+        self._generation += 1
 
-    def noted(self) -> int:
+    def heard(self) -> Heard:
         with self._rows.lock:
-            return self._noted
+            return Heard(self._generation, self._noted)
 
     def note(self, said: Sequence[Note | Setting], put: Callable[[int], Notes]) -> Notes:
         keeping_rules.check_said(said)
@@ -88,15 +93,17 @@ class MemoryKeeping:
         with self._rows.lock:
             self._pins.pop(pin, None)
 
-    def forget(self, number: int, why: str, *, noted: int) -> bool:
+    def forget(self, number: int, why: str, *, heard: Heard) -> bool:
         keeping_rules.check_why(why)
         with self._rows.lock:
             self._demand_attached()
-            keeping_rules.require_noted(self._noted, noted)
+            keeping_rules.require_heard(self.heard(), heard)
             version = self._version(number)
             if version.state in (VersionState.FORGOTTEN, VersionState.GONE):
                 return False
-            keeping_rules.refuse_to_forget(version, self._last_good(version))
+            relied_on = self._is_relied_on(number)
+            last_good, now = self._last_good(version), self._rows.now()
+            keeping_rules.refuse_to_forget(version, last_good, now, is_relied_on=relied_on)
             self._rows.versions[number] = replace(
                 version,
                 state=VersionState.FORGOTTEN,

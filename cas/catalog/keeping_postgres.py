@@ -10,6 +10,7 @@ from psycopg.rows import TupleRow
 
 from cas.catalog import keeping_rules, listing
 from cas.catalog.connecting import Connection, Connections
+from cas.catalog.keeping import Heard
 from cas.catalog.model import VersionState
 from cas.catalog.rules import COMMITTED, LEASE, MAX_INTEGER, WHOLE
 from cas.errors import Fenced
@@ -19,6 +20,11 @@ _LAST_GOOD = """
 SELECT max(o.number) FROM cas.versions v JOIN cas.versions o
     USING (source_system_identifier, source_database)
 WHERE v.number = %s AND o.state = 'complete' AND o.kind = ANY (%s)
+"""
+
+_IS_RELIED_ON = """
+SELECT EXISTS (SELECT FROM cas.restores WHERE safety_version = %s
+               AND state IN ('safety', 'restoring', 'verifying')), clock_timestamp()
 """
 
 _FENCE_LAPSED = """
@@ -45,15 +51,15 @@ class PostgresKeeping:
         self._connections = connections
         self._demand_owner = demand_owner
 
-    def noted(self) -> int:
+    def heard(self) -> Heard:
         with self._connections.transaction() as connection:
-            return _number(connection.execute("SELECT number FROM cas.noted").fetchone())
+            return _heard(connection.execute("SELECT generation, number FROM cas.noted").fetchone())
 
     def note(self, said: Sequence[Note | Setting], put: Callable[[int], Notes]) -> Notes:
         keeping_rules.check_said(said)
         with self._connections.transaction() as connection:
             self._demand_owner(connection)
-            known = _lock_noted(connection)
+            known = _lock_heard(connection).number
             for number in keeping_rules.versions_of(said):
                 _demand_committed(connection, number)
             notes = put(known + 1)
@@ -64,7 +70,7 @@ class PostgresKeeping:
         keeping_rules.check_said(notes.notes)
         with self._connections.transaction() as connection:
             self._demand_owner(connection)
-            known = _lock_noted(connection)
+            known = _lock_heard(connection).number
             if notes.number > known + 1:
                 raise keeping_rules.missing_notes(notes.number, known)
             if notes.number == known + 1:
@@ -103,15 +109,22 @@ class PostgresKeeping:
         with self._connections.transaction() as connection:
             connection.execute("DELETE FROM cas.pins WHERE id = %s", [pin])
 
-    def forget(self, number: int, why: str, *, noted: int) -> bool:
+    def forget(self, number: int, why: str, *, heard: Heard) -> bool:
         keeping_rules.check_why(why)
         with self._connections.transaction() as connection:
             self._demand_owner(connection)
-            keeping_rules.require_noted(_lock_noted(connection), noted)
+            keeping_rules.require_heard(_lock_heard(connection), heard)
             if _state_of(connection, number) in (VersionState.FORGOTTEN, VersionState.GONE):
                 return False
             row = connection.execute(_LAST_GOOD, [number, [kind.value for kind in WHOLE]]).fetchone()
-            keeping_rules.refuse_to_forget(listing.version(connection, number), row[0] if row else None)
+            relied_on = connection.execute(_IS_RELIED_ON, [number]).fetchone()
+            assert relied_on is not None
+            keeping_rules.refuse_to_forget(
+                listing.version(connection, number),
+                row[0] if row else None,
+                relied_on[1],
+                is_relied_on=relied_on[0],
+            )
             connection.execute(
                 """
                 UPDATE cas.versions
@@ -155,14 +168,14 @@ class PostgresKeeping:
             return frozenset(number for (number,) in rows)
 
 
-def _lock_noted(connection: Connection) -> int:
-    """The number of the last notes, which stays so until the transaction ends."""
-    return _number(connection.execute("SELECT number FROM cas.noted FOR UPDATE").fetchone())
+def _lock_heard(connection: Connection) -> Heard:
+    """It stays so until the transaction ends."""
+    return _heard(connection.execute("SELECT generation, number FROM cas.noted FOR UPDATE").fetchone())
 
 
-def _number(row: TupleRow | None) -> int:
+def _heard(row: TupleRow | None) -> Heard:
     assert row is not None
-    return int(row[0])
+    return Heard(row[0], row[1])
 
 
 def _state_of(connection: Connection, number: int) -> VersionState:

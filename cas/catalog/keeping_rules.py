@@ -1,12 +1,16 @@
 """What every implementation of keeping demands and says alike."""
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 
-from cas.catalog.keeping import NotesMoved
-from cas.catalog.model import Version, VersionState
+from cas.catalog.keeping import Heard, NotesMoved
+from cas.catalog.model import Trigger, Version, VersionState
 from cas.catalog.rules import COMMITTED, MAX_TEXT, MAX_WORD, check_text
 from cas.errors import Conflict, Fenced, InvalidInput, NotFound
 from cas.format.notes import Note, NoteField, Setting
+
+JUST_MADE = timedelta(minutes=10)
+"""A restore names its safety version only after it was made."""
 
 ENDED_FOR_FORGOTTEN = "its lease was over, and the version that it built upon was let go"
 
@@ -38,8 +42,8 @@ def versions_of(said: Iterable[Note | Setting]) -> list[int]:
     return sorted({one.version for one in said if isinstance(one, Note)})
 
 
-def require_noted(known: int, noted: int) -> None:
-    if known != noted:
+def require_heard(known: Heard, heard: Heard) -> None:
+    if known != heard:
         raise NotesMoved(
             "somebody has said something meanwhile, or versions were taken in from the store",
             hint="Run again",
@@ -63,8 +67,9 @@ def not_committed(number: int, state: VersionState) -> Conflict:
     return Conflict(f"only a complete or incomplete version will do, and {what}", where=f"version {number}")
 
 
-def refuse_to_forget(version: Version, last_good: int | None) -> None:
-    """Conflict where it must stay. last_good: the newest good version of its platform."""
+def refuse_to_forget(version: Version, last_good: int | None, now: datetime, *, is_relied_on: bool) -> None:
+    """Conflict where it must stay. last_good: the newest good version of its platform. is_relied_on: by a
+    restore that is at work."""
     where, number = f"version {version.number}", version.number
     if version.state not in COMMITTED:
         raise not_committed(number, version.state)
@@ -72,6 +77,11 @@ def refuse_to_forget(version: Version, last_good: int | None) -> None:
         raise Conflict("it is protected", where=where, hint=f"`cas unprotect {number}` lifts that")
     if version.hold:
         raise Conflict(f"it is held: {version.hold}", where=where, hint=f"`cas release {number}` lifts that")
+    is_new = version.finished_at is not None and now < version.finished_at + JUST_MADE
+    if is_relied_on or (version.trigger is Trigger.SYSTEM and is_new):
+        raise Conflict(
+            "a restore relies on it, or may", where=where, hint="Wait until it is over: `cas restores`"
+        )
     if last_good == number:
         raise Conflict(
             "it is the last good version of its platform", where=where, hint="Take a version first"

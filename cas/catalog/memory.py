@@ -64,7 +64,9 @@ class MemoryCatalog:
         self._restores = MemoryRestores(self.now, self._rows.lock, self._demand_attached, self._state_of)
         self._auto_saving = MemoryAutoSaving(self.now, self._rows.lock)
         self._collecting = MemoryCollecting(self._rows, self._demand_attached)
-        self._keeping = MemoryKeeping(self._rows, self._demand_attached, self._forget_reading)
+        self._keeping = MemoryKeeping(
+            self._rows, self._demand_attached, self._forget_reading, self._restores.relies_on
+        )
 
     @property
     def url(self) -> str:
@@ -299,6 +301,7 @@ class MemoryCatalog:
                 started = begun(number, adopted.begin, adopted.created_at)
                 finished_at = adopted.created_at + timedelta(seconds=adopted.duration_seconds)
                 self._rows.versions[number] = completed(started, adopted.result, finished_at=finished_at)
+            spent = self._rows.known_journal
             self._collecting.ended_by_adoption()
             for name in packs:
                 pack = self._rows.packs.setdefault(name, MemoryPack(PackState.LIVE, None))
@@ -308,7 +311,7 @@ class MemoryCatalog:
             numbers = [adopted.number for adopted in versions]
             highest = max(numbers + [doubtful.number for doubtful in quarantined], default=0)
             self._next_number = max(self._next_number, highest + 1)
-            self._rows.journal = max(self._rows.journal, journal)
+            self._rows.journal = max(spent, journal)
             self._keeping.hear_again()
             return len(taken)
 

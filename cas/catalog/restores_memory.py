@@ -47,6 +47,11 @@ class MemoryRestores:
         self._rows: dict[int, Restore] = {}
         self._keys: dict[int, list[tuple[str, bytes]]] = {}
 
+    def relies_on(self, version: int) -> bool:
+        """Whether it is the safety version of a restore at work."""
+        at_work = (RestoreState.SAFETY, RestoreState.RESTORING, RestoreState.VERIFYING)
+        return any(one.safety_version == version and one.state in at_work for one in self._rows.values())
+
     def begin(self, new: NewRestore) -> Restore:
         restore_rules.check_new(new)
         with self._lock:

@@ -166,6 +166,12 @@ class ChunkIndex:
             copy._segments, copy._known = list(self._segments), set(self._known)
         return copy
 
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """In the order in which rows are counted."""
+        with self._lock:
+            return tuple(self._segments)
+
     def rows_of(self, name: PackName) -> npt.NDArray[np.int64]:
         """The rows of all chunks of a pack."""
         found = [np.zeros(0, dtype=np.int64)]

@@ -100,7 +100,7 @@ class WriteSession:
         self._settings = settings or WriteSettings()
         self._on_stored = on_stored or (lambda _: None)
         self._recent = recent
-        _require_same_history(repository, catalog)
+        require_same_history(repository, catalog)
         self.handle: SessionHandle = catalog.begin(new)
         try:
             self._start(new)
@@ -399,7 +399,7 @@ def _put_once(store: Store, key: str, data: bytes | memoryview) -> None:
             raise
 
 
-def _require_same_history(repository: Repository, catalog: Catalog) -> None:
+def require_same_history(repository: Repository, catalog: Catalog) -> None:
     """Rule 4 of the protocol: a store that knows more than the catalog must be taken in first."""
     strangers = set(repository.numbers()) - catalog.known_numbers()
     if strangers or repository.journal() > catalog.journal():

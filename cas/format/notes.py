@@ -13,7 +13,10 @@ from cas.format.canonical import Fields, Json, encode_json, open_envelope, parse
 from cas.format.config import FORMAT, REPOSITORY_ID_BYTES
 from cas.format.malformed import malformed, newer, over_limit
 from cas.format.times import check_time
-from cas.limits import MAX_NOTES, MAX_VERSION_NUMBER
+from cas.limits import MAX_NOTE_CHARACTERS, MAX_NOTES, MAX_VERSION_NUMBER
+
+MAX_NAME_CHARACTERS = 400
+"""Of a setting."""
 
 
 class NoteField(StrEnum):
@@ -107,9 +110,13 @@ def _parse(row: Json, where: str) -> Note | Setting:
     fields = Fields(row, where)
     if isinstance(row, Mapping) and "setting" in row:
         name = fields.text("setting")
+        if not 1 <= len(name) <= MAX_NAME_CHARACTERS:
+            raise malformed(f"name of a setting of {len(name)} characters", where)
         values = None if row.get("values") is None else fields.texts("values")
         if values is None:
             fields.reserved("values")
+        for value in values or ():
+            _check_length(value, where)
         fields.finish()
         return Setting(name, values)
     name = fields.text("field")
@@ -123,12 +130,18 @@ def _parse(row: Json, where: str) -> Note | Setting:
     return note
 
 
+def _check_length(text: str, where: str) -> str:
+    if len(text) > MAX_NOTE_CHARACTERS:
+        raise over_limit(f"note of {len(text)} characters", where)
+    return text
+
+
 def _parse_value(field: NoteField, fields: Fields, where: str) -> bool | str | None:
     match field:
         case NoteField.PROTECTED:
             return fields.boolean("value")
         case NoteField.HOLD:
-            return fields.text("value")
+            return _check_length(fields.text("value"), where)
         case NoteField.EXPIRES_AT:
             text = fields.optional_text("value")
             return None if text is None else check_time(text, where)

@@ -10,7 +10,10 @@ PERIODS = (Keep.HOURLY, Keep.DAILY, Keep.WEEKLY, Keep.MONTHLY, Keep.YEARLY)
 def period_of(keep: Keep, moment: datetime, zone: tzinfo) -> str:
     """The name of the period that a moment falls into. An hour that a change of clocks repeats is two:
     its name has the offset."""
-    local = moment.astimezone(zone)
+    try:
+        local = moment.astimezone(zone)
+    except OverflowError:  # a document may say the last moment of all time
+        local = moment
     match keep:
         case Keep.HOURLY:
             return f"{local:%Y-%m-%d %H:00%z}"

@@ -89,9 +89,17 @@ def _last(rule: RetentionRule, newest_first: Sequence[Candidate], reasons: Reaso
 
 def _within(rule: RetentionRule, newest_first: Sequence[Candidate], reasons: Reasons, now: datetime) -> None:
     for one in newest_first:
-        end = one.created_at + timedelta(seconds=rule.amount)
+        end = _later(one.created_at, rule.amount)
         if now < end:
             reasons[one.number].append(Reason("young enough", end))
+
+
+def _later(moment: datetime, seconds: int) -> datetime:
+    """A document may say any time, and time ends."""
+    try:
+        return moment + timedelta(seconds=seconds)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def _size(rule: RetentionRule, newest_first: Sequence[Candidate], reasons: Reasons) -> None:

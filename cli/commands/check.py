@@ -58,7 +58,7 @@ def _expected(cas: Session) -> tuple[tuple[int, ...], int]:
     """What the catalog lists, and up to which notes it knows; a store is checked without a catalog too, if
     that must be."""
     try:
-        return tuple(cas.committed_numbers()), cas.catalog.keeping.noted()
+        return tuple(cas.committed_numbers()), cas.catalog.keeping.heard().number
     except (ConnectionFailed, NotFound) as error:
         cas.terminal.warn(f"lost documents cannot be noticed, since the catalog was not asked: {error}")
         return (), 0

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cas.errors import Conflict
+from cas.noting import catch_up
 from cas.retaining import plan_now
 from cas.retention.model import Candidate, RetentionPlan
 from cli import flags
@@ -30,6 +31,7 @@ def delete(
 ) -> ExitCode:
     """Remove versions by hand. Protected and held ones stay, and so does the last good one."""
     require_somebody(cas, yes=yes, dry_run=dry_run)
+    heard = catch_up(cas.repository, cas.catalog)
     numbers = {cas.committed(text).number for text in versions}
     known = plan_now(cas.catalog, cas.restores, ()).verdicts
     chosen = [one.candidate for one in known if one.candidate.number in numbers]
@@ -37,7 +39,7 @@ def delete(
         _require_free(one)
     found = RetentionPlan([replace(one, reasons=()) if one.candidate in chosen else one for one in known])
     why = f"deleted by {whoami()}" + (f": {reason.strip()}" if reason.strip() else "")
-    return carry_out(cas, found, why, yes=yes, dry_run=dry_run)
+    return carry_out(cas, found, heard, why, yes=yes, dry_run=dry_run)
 
 
 def _require_free(one: Candidate) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from cas.noting import catch_up
 from cas.retaining import plan_now, rules_of, why_it_goes
 from cas.retention.words import parse_rule
 from cli import flags
@@ -36,6 +37,7 @@ def forget(
     after `cas gc`.
     """
     require_somebody(cas, yes=yes, dry_run=dry_run)
+    heard = catch_up(cas.repository, cas.catalog)
     rules = [parse_rule(text, "--keep") for text in keep] if keep else rules_of(cas.catalog)
     found = plan_now(cas.catalog, cas.restores, rules)
-    return carry_out(cas, found, why_it_goes(rules), yes=yes, dry_run=dry_run)
+    return carry_out(cas, found, heard, why_it_goes(rules), yes=yes, dry_run=dry_run)

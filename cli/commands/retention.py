@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cas.errors import InvalidInput
-from cas.noting import say
+from cas.noting import catch_up, say
 from cas.retaining import known, plan_now, rules_of, rules_setting
 from cas.retention.model import RetentionPlan, RetentionRule
 from cas.retention.simulating import Week, simulate
@@ -67,6 +67,7 @@ def add_retention(app: typer.Typer) -> None:
 
 def show(cas: Session) -> ExitCode:
     """List the rules, and for each version why it stays, or that it goes."""
+    catch_up(cas.repository, cas.catalog)
     rules = rules_of(cas.catalog)
     found = plan_now(cas.catalog, cas.restores, rules)
     is_default = cas.catalog.keeping.setting(rules_setting(None).name) is None
@@ -121,6 +122,7 @@ def look_ahead(
     """
     if not 1 <= weeks <= MOST_WEEKS:
         raise InvalidInput(f"{weeks} weeks", where="--weeks", hint=f"From 1 to {MOST_WEEKS}")
+    catch_up(cas.repository, cas.catalog)
     rules = tuple(parse_rule(text, "--keep") for text in keep) if keep else rules_of(cas.catalog)
     now = cas.catalog.now()
     found = tuple(simulate(known(cas.catalog, cas.restores), rules, now, weeks, as_last_week=not nothing_new))

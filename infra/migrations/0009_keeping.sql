@@ -2,8 +2,10 @@
 
 CREATE TABLE cas.noted (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),
-    number bigint NOT NULL DEFAULT 0 CHECK (number >= 0)
+    number bigint NOT NULL DEFAULT 0 CHECK (number >= 0),
+    generation bigint NOT NULL DEFAULT 0 CHECK (generation >= 0)
 );
+COMMENT ON COLUMN cas.noted.generation IS 'How often all notes had to be heard again, from the first one on';
 COMMENT ON TABLE cas.noted IS 'Number of the last notes of the bucket that were taken in; locked by who says something and by who forgets a version, so that neither misses the other';
 INSERT INTO cas.noted DEFAULT VALUES;
 
@@ -16,7 +18,6 @@ COMMENT ON TABLE cas.settings IS 'What was set for the repository, as the notes 
 ALTER TABLE cas.versions
     DROP CONSTRAINT versions_state_check,
     DROP CONSTRAINT versions_result,
-    DROP COLUMN expiry_rule,
     ADD COLUMN forgotten_at timestamptz,
     ADD COLUMN forgotten_why text NOT NULL DEFAULT '',
     ADD CONSTRAINT versions_state CHECK (state IN

@@ -13,7 +13,10 @@ INSERT INTO cas.collector DEFAULT VALUES;
 
 ALTER TABLE cas.epoch
     ADD COLUMN announced bigint,
-    ADD CONSTRAINT epoch_announced CHECK (announced = journal + 1);
+    ADD COLUMN token text NOT NULL DEFAULT '',
+    ADD CONSTRAINT epoch_announced CHECK (announced = journal + 1),
+    ADD CONSTRAINT epoch_token CHECK ((announced IS NULL) = (token = ''));
+COMMENT ON COLUMN cas.epoch.token IS 'Tells the announced journal from one that another catalog has put';
 COMMENT ON COLUMN cas.epoch.announced IS 'Number of the journal that a collector is about to put, or has put; null once its packs are being deleted';
 
 ALTER TABLE cas.packs

@@ -159,8 +159,8 @@ class PostgresStage:
             DELETE FROM cas.version_omissions; DELETE FROM cas.version_entities;
             DELETE FROM cas.pins; DELETE FROM cas.packs;
             DELETE FROM cas.sessions; DELETE FROM cas.versions;
-            DELETE FROM cas.settings; UPDATE cas.noted SET number = 0;
-            UPDATE cas.epoch SET number = 0, journal = 0, announced = NULL;
+            DELETE FROM cas.settings; UPDATE cas.noted SET number = 0, generation = 0;
+            UPDATE cas.epoch SET number = 0, journal = 0, announced = NULL, token = '';
             UPDATE cas.collector SET id = NULL, lease_until = NULL;
             UPDATE cas.next_version SET number = 1
             """

@@ -17,6 +17,7 @@ from tests.catalog.values import adopted, new_version, pack, result
 
 A, B, C, D = (pack(seed).name for seed in (1, 2, 3, 4))
 NOTHING: dict[PackName, int] = {}
+TOKEN = "a token"
 
 
 def take(stage: Stage, *seeds: int) -> int:
@@ -46,7 +47,7 @@ def test_from_live_to_gone(stage: Stage) -> None:
     assert stage.catalog.live_packs() == {B}
     assert stage.collecting.condemned() == [A]
     assert stage.collecting.announced() is None
-    assert stage.collecting.announce(collector, [A]) == Announced(1, (A,))
+    assert stage.collecting.announce(collector, [A], TOKEN) == Announced(1, (A,), TOKEN)
     assert stage.collecting.condemned() == []
     assert stage.catalog.journal() == 1, "writers may find it in the store from now on"
     assert stage.collecting.doom(collector, 1) == (A,)
@@ -78,7 +79,7 @@ def test_who_fell_silent_is_replaced_and_can_do_nothing_more(stage: Stage) -> No
         lambda: stage.collecting.renew(first),
         lambda: stage.collecting.condemn(first, [B], NOTHING),
         lambda: stage.collecting.spare(first, [A]),
-        lambda: stage.collecting.announce(first, [A]),
+        lambda: stage.collecting.announce(first, [A], TOKEN),
         lambda: stage.collecting.doom(first, 1),
         lambda: stage.collecting.deleted(first, [A]),
     ):
@@ -86,23 +87,23 @@ def test_who_fell_silent_is_replaced_and_can_do_nothing_more(stage: Stage) -> No
             act()
     second = stage.collecting.begin()
     with pytest.raises(Fenced):
-        stage.collecting.announce(first, [A])
-    assert stage.collecting.announce(second, [A]) == Announced(1, (A,))
+        stage.collecting.announce(first, [A], TOKEN)
+    assert stage.collecting.announce(second, [A], TOKEN) == Announced(1, (A,), TOKEN)
 
 
 def test_what_one_has_announced_the_next_one_goes_on_with(stage: Stage) -> None:
     take(stage, 1, 2)
     first = condemned(stage, A, B)
-    stage.collecting.announce(first, [A])
+    stage.collecting.announce(first, [A], TOKEN)
     stage.lapse()
     second = stage.collecting.begin()
     with pytest.raises(Conflict, match="announced already"):
-        stage.collecting.announce(second, [B])
-    assert stage.collecting.announced() == Announced(1, (A,))
+        stage.collecting.announce(second, [B], TOKEN)
+    assert stage.collecting.announced() == Announced(1, (A,), TOKEN)
     with pytest.raises(Conflict, match="not announced"):
         stage.collecting.doom(second, 2)
     stage.collecting.doom(second, 1)
-    assert stage.collecting.announce(second, [B]) == Announced(2, (B,))
+    assert stage.collecting.announce(second, [B], TOKEN) == Announced(2, (B,), TOKEN)
 
 
 def test_what_is_condemned_is_in_no_view(stage: Stage) -> None:
@@ -120,10 +121,14 @@ def test_who_may_know_it_is_waited_for(stage: Stage) -> None:
     before = begun(stage)
     collector = condemned(stage, A)
     begun(stage)
-    assert stage.collecting.announce(collector, [A]) is None
+    assert stage.collecting.ripe(collector) == []
+    assert stage.collecting.announce(collector, [A], TOKEN) is None
     assert stage.catalog.journal() == 0
     stage.catalog.commit(before.id, result(4), journal=0)
-    assert stage.collecting.announce(collector, [A]) == Announced(1, (A,)), "the younger one knows it not"
+    assert stage.collecting.ripe(collector) == [A]
+    assert stage.collecting.announce(collector, [A], TOKEN) == Announced(1, (A,), TOKEN), (
+        "the younger one knows it not"
+    )
 
 
 def test_of_several_epochs_the_older_ones_go_first(stage: Stage) -> None:
@@ -131,10 +136,10 @@ def test_of_several_epochs_the_older_ones_go_first(stage: Stage) -> None:
     collector = condemned(stage, A)
     between = begun(stage)
     stage.collecting.condemn(collector, [B], NOTHING)
-    assert stage.collecting.announce(collector, [A, B]) == Announced(1, (A,))
+    assert stage.collecting.announce(collector, [A, B], TOKEN) == Announced(1, (A,), TOKEN)
     stage.catalog.fail(between.id, "X", "enough")
     stage.collecting.doom(collector, 1)
-    assert stage.collecting.announce(collector, [A, B]) == Announced(2, (B,))
+    assert stage.collecting.announce(collector, [A, B], TOKEN) == Announced(2, (B,), TOKEN)
 
 
 def test_who_is_silent_is_fenced_by_its_row(stage: Stage) -> None:
@@ -145,10 +150,10 @@ def test_who_is_silent_is_fenced_by_its_row(stage: Stage) -> None:
     stage.lapse()
     stage.catalog.renew(session.id)
     collector = stage.collecting.begin()
-    assert stage.collecting.announce(collector, [A]) is None, "it came back in time"
+    assert stage.collecting.announce(collector, [A], TOKEN) is None, "it came back in time"
     stage.lapse()
     collector = stage.collecting.begin()
-    assert stage.collecting.announce(collector, [A]) == Announced(1, (A,))
+    assert stage.collecting.announce(collector, [A], TOKEN) == Announced(1, (A,), TOKEN)
     for act in (
         lambda: stage.catalog.renew(session.id),
         lambda: stage.catalog.commit(session.id, result(4), journal=1),
@@ -190,9 +195,9 @@ def test_what_is_spared_lives_again(stage: Stage) -> None:
     collector = condemned(stage, A, B)
     stage.collecting.spare(collector, [A, C])
     assert stage.catalog.live_packs() == {A, C}
-    assert stage.collecting.announce(collector, [A, B]) == Announced(1, (B,))
+    assert stage.collecting.announce(collector, [A, B], TOKEN) == Announced(1, (B,), TOKEN)
     stage.collecting.spare(collector, [B])
-    assert stage.collecting.announced() == Announced(1, ())
+    assert stage.collecting.announced() == Announced(1, (), TOKEN)
     assert stage.collecting.doom(collector, 1) == ()
     assert stage.catalog.live_packs() == {A, B, C}
     assert stage.catalog.journal() == 1, "the journal is in the store all the same"
@@ -201,7 +206,7 @@ def test_what_is_spared_lives_again(stage: Stage) -> None:
 def test_what_is_being_deleted_comes_back_for_nobody(stage: Stage) -> None:
     take(stage, 1)
     collector = condemned(stage, A)
-    stage.collecting.announce(collector, [A])
+    stage.collecting.announce(collector, [A], TOKEN)
     stage.collecting.doom(collector, 1)
     stage.collecting.spare(collector, [A])
     assert stage.collecting.doomed() == [A]
@@ -215,7 +220,7 @@ def test_writers_may_find_the_journal_that_is_announced(stage: Stage) -> None:
     session = begun(stage)
     with pytest.raises(Conflict, match="older than the bucket"):
         stage.catalog.commit(session.id, result(2), journal=1)
-    stage.collecting.announce(collector, [A])
+    stage.collecting.announce(collector, [A], TOKEN)
     assert stage.catalog.commit(session.id, result(2), journal=1).number == session.number
     with pytest.raises(Conflict, match="older than the bucket"):
         stage.catalog.commit(begun(stage).id, result(3), journal=2)
@@ -225,7 +230,7 @@ def test_taking_in_versions_ends_the_collector(stage: Stage) -> None:
     """What it has announced may be needed by one of them."""
     take(stage, 1, 2)
     collector = condemned(stage, A, B)
-    stage.collecting.announce(collector, [A])
+    stage.collecting.announce(collector, [A], TOKEN)
     stage.catalog.adopt([adopted(9, 1)], journal=1)
     assert stage.catalog.live_packs() == {A}
     assert stage.collecting.announced() is None
@@ -233,7 +238,18 @@ def test_taking_in_versions_ends_the_collector(stage: Stage) -> None:
         stage.collecting.doom(collector, 1)
     again = stage.collecting.begin()
     assert stage.collecting.condemned() == [B]
-    assert stage.collecting.announce(again, [A, B]) == Announced(2, (B,))
+    assert stage.collecting.announce(again, [A, B], TOKEN) == Announced(2, (B,), TOKEN)
+
+
+def test_the_number_of_a_journal_that_was_announced_is_spent(stage: Stage) -> None:
+    """Its collector may put it still, after the store was listed for an adoption."""
+    take(stage, 1, 2)
+    collector = condemned(stage, A)
+    assert stage.collecting.announce(collector, [A], TOKEN) == Announced(1, (A,), TOKEN)
+    stage.catalog.adopt([], journal=0)
+    assert stage.catalog.journal() == 1
+    again = stage.collecting.begin()
+    assert stage.collecting.announce(again, [A], "another") == Announced(2, (A,), "another")
 
 
 def test_a_session_begins_before_a_condemnation_or_after(postgres_stage: PostgresStage) -> None:
@@ -281,7 +297,7 @@ def test_of_many_that_begin_one_collects(postgres_stage: PostgresStage) -> None:
 def test_a_pack_that_was_announced_is_shown_to_no_session(stage: Stage) -> None:
     take(stage, 1, 2)
     collector = condemned(stage, A)
-    stage.collecting.announce(collector, [A])
+    stage.collecting.announce(collector, [A], TOKEN)
     assert begun(stage).view == {B}
     stage.collecting.doom(collector, 1)
     assert begun(stage).view == {B}
@@ -290,4 +306,4 @@ def test_a_pack_that_was_announced_is_shown_to_no_session(stage: Stage) -> None:
 def test_versions_may_be_adopted_with_a_journal_of_others(stage: Stage) -> None:
     stage.catalog.adopt([replace(adopted(9, 1), packs=(pack(1),))], journal=4)
     collector = condemned(stage, A)
-    assert stage.collecting.announce(collector, [A]) == Announced(5, (A,))
+    assert stage.collecting.announce(collector, [A], TOKEN) == Announced(5, (A,), TOKEN)

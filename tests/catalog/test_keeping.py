@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cas.catalog.keeping import NotesMoved
-from cas.catalog.model import VersionFilter, VersionKind, VersionState
+from cas.catalog.keeping import Heard, NotesMoved
+from cas.catalog.model import Trigger, VersionFilter, VersionKind, VersionState
 from cas.errors import CasError, Conflict, Fenced, InvalidInput, NotFound
 from cas.format.notes import Note, NoteField, Notes, Setting
+from tests.catalog.restore_values import new_restore, planned
 from tests.catalog.stages import PostgresStage, Stage
 from tests.catalog.values import REPOSITORY, adopted, new_version, pack, result
 
@@ -44,7 +45,7 @@ def hold(version: int, reason: str) -> Note:
 
 def forget(stage: Stage, number: int, why: str) -> bool:
     """By somebody who has heard everything."""
-    return stage.keeping.forget(number, why, noted=stage.keeping.noted())
+    return stage.keeping.forget(number, why, heard=stage.keeping.heard())
 
 
 def state(stage: Stage, number: int) -> VersionState:
@@ -56,10 +57,10 @@ def state(stage: Stage, number: int) -> VersionState:
 
 def test_what_is_said_holds_and_is_counted(stage: Stage) -> None:
     first, second = take(stage), take(stage)
-    assert stage.keeping.noted() == 0
+    assert stage.keeping.heard().number == 0
     until = "2027-01-31T00:00:00.000000+00:00"
     say(stage, protected(first), hold(second, "case 4711"), Note(second, NoteField.EXPIRES_AT, until))
-    assert stage.keeping.noted() == 1
+    assert stage.keeping.heard().number == 1
     told = stage.catalog.version(first), stage.catalog.version(second)
     assert [(one.protected, one.hold, one.expires_at) for one in told] == [
         (True, "", None),
@@ -68,7 +69,7 @@ def test_what_is_said_holds_and_is_counted(stage: Stage) -> None:
     say(stage, protected(first, False), hold(second, ""), Note(second, NoteField.EXPIRES_AT, None))
     told = stage.catalog.version(first), stage.catalog.version(second)
     assert [(one.protected, one.hold, one.expires_at) for one in told] == [(False, "", None)] * 2
-    assert stage.keeping.noted() == 2
+    assert stage.keeping.heard().number == 2
 
 
 def test_nothing_is_said_where_the_store_refuses(stage: Stage) -> None:
@@ -79,7 +80,7 @@ def test_nothing_is_said_where_the_store_refuses(stage: Stage) -> None:
 
     with pytest.raises(Conflict, match="faster"):
         stage.keeping.note([protected(number)], refused)
-    assert stage.keeping.noted() == 0
+    assert stage.keeping.heard().number == 0
     assert not stage.catalog.version(number).protected
 
 
@@ -105,7 +106,7 @@ def test_notes_of_the_store_are_taken_in_one_after_the_other(stage: Stage) -> No
     stage.keeping.take_notes(notes(1, protected(number), protected(99), hold(98, "never heard of")))
     stage.keeping.take_notes(notes(2, protected(number, False)))
     stage.keeping.take_notes(notes(1, protected(number)))
-    assert stage.keeping.noted() == 2
+    assert stage.keeping.heard().number == 2
     assert not stage.catalog.version(number).protected, "the later word counts, and no word twice"
 
 
@@ -118,14 +119,52 @@ def test_when_versions_are_taken_in_everything_is_heard_again(stage: Stage) -> N
     for one in said:
         stage.keeping.take_notes(one)
     stage.catalog.adopt([adopted(7)], journal=0)
-    assert stage.keeping.noted() == 0
+    assert stage.keeping.heard().number == 0
     stage.keeping.take_notes(said[0])
     with pytest.raises(NotesMoved):
-        stage.keeping.forget(number, WHY, noted=2)
+        stage.keeping.forget(number, WHY, heard=Heard(1, 2))
     stage.keeping.take_notes(said[1])
     assert stage.catalog.version(7).hold == "a case"
     with pytest.raises(Conflict, match="protected"):
-        stage.keeping.forget(number, WHY, noted=2)
+        stage.keeping.forget(number, WHY, heard=Heard(1, 2))
+
+
+def test_who_has_heard_less_forgets_nothing_while_all_is_heard_again(stage: Stage) -> None:
+    """The number of the notes comes by again at which it was free to go."""
+    number = take(stage)
+    take(stage)
+    said = [say(stage, protected(number)), say(stage, protected(number, False))]
+    heard = stage.keeping.heard()
+    said.append(say(stage, protected(number)))
+    stage.catalog.adopt([], journal=0)
+    for one in said[:2]:
+        stage.keeping.take_notes(one)
+    assert stage.keeping.heard().number == heard.number
+    with pytest.raises(NotesMoved):
+        stage.keeping.forget(number, WHY, heard=heard)
+
+
+def test_what_a_restore_relies_on_stays(stage: Stage) -> None:
+    version = take(stage)
+    made = stage.catalog.begin(replace(new_version(kind=VersionKind.SELECTED), protected=False))
+    safety = stage.catalog.commit(made.id, result(made.number), journal=0).number
+    restore = stage.restores.begin(new_restore(version)).number
+    stage.restores.planned(restore, planned())
+    stage.restores.start(restore, planned().plan_hash)
+    stage.restores.safety(restore, safety)
+    with pytest.raises(Conflict, match="a restore relies on it"):
+        forget(stage, safety, WHY)
+    stage.restores.fail(restore, "X", "safety", "enough")
+    assert forget(stage, safety, WHY)
+
+
+def test_a_safety_version_that_was_just_made_stays(stage: Stage) -> None:
+    take(stage)
+    system = new_version(kind=VersionKind.SELECTED, trigger=Trigger.SYSTEM)
+    made = stage.catalog.begin(replace(system, protected=False))
+    stage.catalog.commit(made.id, result(made.number), journal=0)
+    with pytest.raises(Conflict, match="or may"):
+        forget(stage, made.number, WHY)
 
 
 def test_settings(stage: Stage) -> None:
@@ -148,7 +187,7 @@ def test_what_the_catalog_cannot_hold(stage: Stage, said: Note | Setting) -> Non
     ):
         with pytest.raises(InvalidInput):
             act()
-    assert stage.keeping.noted() == 0
+    assert stage.keeping.heard().number == 0
 
 
 # versions that go
@@ -327,7 +366,7 @@ def test_who_forgets_waits_for_who_protects(postgres_stage: PostgresStage) -> No
     waiting: list[Callable[[], object]] = []
 
     def put(number: int) -> Notes:
-        waiting.append(_meanwhile(lambda: stage.keeping.forget(first, WHY, noted=0)))
+        waiting.append(_meanwhile(lambda: stage.keeping.forget(first, WHY, heard=Heard(0, 0))))
         return notes(number, protected(first))
 
     stage.keeping.note([protected(first)], put)
@@ -348,7 +387,7 @@ def test_who_says_something_gets_a_number_of_its_own(postgres_stage: PostgresSta
     with ThreadPoolExecutor(4) as pool:
         given = list(pool.map(act, range(4)))
     assert sorted(given) == [1, 2, 3, 4]
-    assert stage.keeping.noted() == 4
+    assert stage.keeping.heard().number == 4
 
 
 def test_of_a_writer_and_who_forgets_its_parent_one_is_first(postgres_stage: PostgresStage) -> None:

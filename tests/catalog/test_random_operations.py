@@ -69,11 +69,11 @@ class Run:
         """A whole collection, as far as others let it."""
         collector, collecting = self.collector(0), self.stage.collecting
         collecting.condemn(collector, names, {})
-        announced = collecting.announced() or collecting.announce(collector, names)
+        announced = collecting.announced() or collecting.announce(collector, names, "a token")
         return announced and list(collecting.doom(collector, announced.journal))
 
     def forget(self, version: int) -> bool:
-        return self.stage.keeping.forget(version, "a rule", noted=self.stage.keeping.noted())
+        return self.stage.keeping.forget(version, "a rule", heard=self.stage.keeping.heard())
 
     def pinned(self, turn: int) -> UUID:
         return self.pins[turn % len(self.pins)] if self.pins else UUID(int=2**127 + turn)
@@ -192,12 +192,13 @@ def collecting(draw: st.DrawFn) -> Operation:
         lambda run: run.collect(),
         lambda run: run.collect(),
         lambda run: run.stage.collecting.renew(run.collector(turn)),
+        lambda run: list(run.stage.collecting.ripe(run.collector(turn))),
         lambda run: run.stage.collecting.end(run.collector(turn)),
         lambda run: run.stage.collecting.condemn(run.collector(turn), names, {}),
         lambda run: run.stage.collecting.condemn(run.collector(turn), names, dict.fromkeys(names, 9)),
         lambda run: run.stage.collecting.spare(run.collector(turn), names),
-        lambda run: run.stage.collecting.announce(run.collector(turn), names),
-        lambda run: run.stage.collecting.announce(run.collector(turn), names),
+        lambda run: run.stage.collecting.announce(run.collector(turn), names, "a token"),
+        lambda run: run.stage.collecting.announce(run.collector(turn), names, "a token"),
         lambda run: list(run.stage.collecting.doom(run.collector(turn), journal)),
         lambda run: run.stage.collecting.deleted(run.collector(turn), names),
         lambda run: run.go(names),
@@ -266,7 +267,7 @@ def seen(run: Run, asked: list[VersionFilter]) -> list[object]:
         for limit in (1, 3)
     ]
     keeping = run.stage.keeping
-    kept = [keeping.noted(), keeping.setting("rules"), keeping.forgotten(), keeping.gone(), catalog.bases()]
+    kept = [keeping.heard(), keeping.setting("rules"), keeping.forgotten(), keeping.gone(), catalog.bases()]
     collecting = run.stage.collecting
     packs = [list(collecting.condemned()), collecting.announced(), list(collecting.doomed())]
     return [numbers, whole, listed, newest, pasts, catalog.live_packs(), catalog.journal(), kept, packs]

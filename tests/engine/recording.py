@@ -6,6 +6,7 @@ from threading import Lock
 from typing import Any, cast
 from uuid import UUID
 
+from cas.catalog.collecting import Collecting
 from cas.catalog.interface import Catalog
 from cas.catalog.keeping import Keeping
 from cas.catalog.model import (
@@ -103,10 +104,10 @@ class GatedStore:
         self.inner.close()
 
 
-class _GatedKeeping:
+class _GatedPort:
     """`inner`, every call of which goes through a gate by its name."""
 
-    def __init__(self, inner: Keeping, gate: Gate) -> None:
+    def __init__(self, inner: object, gate: Gate) -> None:
         self._inner = inner
         self._gate = gate
 
@@ -135,7 +136,11 @@ class GatedCatalog:
 
     @property
     def keeping(self) -> Keeping:
-        return cast(Keeping, _GatedKeeping(self.inner.keeping, self._gate))
+        return cast(Keeping, _GatedPort(self.inner.keeping, self._gate))
+
+    @property
+    def collecting(self) -> Collecting:
+        return cast(Collecting, _GatedPort(self.inner.collecting, self._gate))
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         self._gate.before("attach")

@@ -123,7 +123,7 @@ notes = st.builds(
         st.builds(Note, _numbers, st.just(NoteField.PROTECTED), st.booleans())
         | st.builds(Note, _numbers, st.just(NoteField.HOLD), texts)
         | st.builds(Note, _numbers, st.just(NoteField.EXPIRES_AT), st.none() | times)
-        | st.builds(Setting, texts, st.none() | tuples(texts)),
+        | st.builds(Setting, texts.filter(bool), st.none() | tuples(texts)),
         min_size=1,
         max_size=4,
     ).map(tuple),

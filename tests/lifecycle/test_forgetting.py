@@ -11,7 +11,7 @@ from cas.forgetting import ForgetReport, forget
 from cas.format.names import version_key
 from cas.format.notes import Note, NoteField
 from cas.limits import SESSION_LEASE_SECONDS
-from cas.noting import say
+from cas.noting import catch_up, say
 from cas.rebuild import rebuild_catalog
 from cas.store.interface import ObjectMissing
 from tests.engine.scenes import World, expected
@@ -22,7 +22,9 @@ WHY = "no rule wants it"
 
 
 def forgotten(world: World, *numbers: int, catalog: MemoryCatalog | None = None) -> ForgetReport:
-    return forget(world.open(), catalog or world.catalog, dict.fromkeys(numbers, WHY))
+    chosen = catalog or world.catalog
+    heard = catch_up(world.open(), chosen)
+    return forget(world.open(), chosen, dict.fromkeys(numbers, WHY), heard)
 
 
 def states(world: World) -> dict[int, VersionState]:
@@ -136,8 +138,9 @@ def test_at_any_call_nothing_is_lost_and_the_next_run_goes_on(after: bool, dies:
         assert world.open().numbers() == [2, 3]
         assert world.records(world.take(PLATFORM).number) == expected(PLATFORM)
         assert check_repository(world.open(), level=CheckLevel.BYTES, expected=(2, 3, 4)).is_clean
-    assert failed_at == {"objects", "noted", "forget", "forgotten", "let_go", "gone", "delete"}
+    assert failed_at == {"objects", "heard", "forget", "forgotten", "let_go", "gone", "delete"}
 
 
 def _forget_all(process: Process) -> None:
-    forget(process.repository, process.catalog, {1: WHY, 2: WHY})
+    heard = catch_up(process.repository, process.catalog)
+    forget(process.repository, process.catalog, {1: WHY, 2: WHY}, heard)

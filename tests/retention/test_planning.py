@@ -188,6 +188,16 @@ def test_the_newest_is_told_by_number_and_not_by_a_clock() -> None:
     assert staying(plan(timeline, [RetentionRule(Keep.LAST, 2)], NOW)) == [4, 5]
 
 
+def test_the_last_moment_of_all_time_and_the_first() -> None:
+    """What documents say of their time is not to be believed, and must not end the planning."""
+    berlin, new_york = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
+    ends = [datetime(9999, 12, 31, 23, 30, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC)]
+    timeline = [replace(candidate(at + 1, DAY), created_at=end) for at, end in enumerate(ends)]
+    rules = [RetentionRule(Keep.WITHIN, 100 * 366 * 86400), RetentionRule(Keep.DAILY, 5)]
+    for zone in (berlin, new_york):
+        assert staying(plan(timeline, rules, NOW, zone)) == [1, 2]
+
+
 _candidates = st.builds(
     Candidate,
     number=st.integers(1, 10**9),

@@ -362,6 +362,13 @@ def _notes() -> Iterator[Vector]:
     yield one("unknown-field", "malformed", "a field that format 1 does not have", colour="red")
     yield one("not-a-note", "malformed", "a text where a note is", notes=["protected"])
     yield one("values-text", "malformed", "text where a list is", notes=[{"setting": "a", "values": "b"}])
+    long = "x" * 10_000
+    yield one("hold-max", "success", "a hold of 10,000 characters", notes=about("hold", long))
+    yield one("hold-max-1", "limit", "one more", notes=about("hold", long + "x"))
+    yield one("value-max-1", "limit", "a value of one more", notes=[{"setting": "a", "values": [long + "x"]}])
+    yield one("name-400", "success", "a long name", notes=[{"setting": "a" * 400, "values": []}])
+    yield one("name-401", "malformed", "a longer one", notes=[{"setting": "a" * 401, "values": []}])
+    yield one("name-empty", "malformed", "no name", notes=[{"setting": "", "values": []}])
     both: Json = {"setting": "a", "values": [], "version": 1}
     yield one("both", "malformed", "a setting of one version", notes=[both])
     many = about("protected", True) * 10_000

@@ -1,0 +1,1 @@
+"""Garbage collection: what no version needs goes, and nothing that one needs."""

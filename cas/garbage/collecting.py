@@ -1,0 +1,256 @@
+"""One collection, from the mark to the last delete.
+
+    begin      catalog: one collector, with a lease                     (crash: its lease ends)
+    mark       what all documents need                                  (crash: nothing)
+    condemn    catalog: a new epoch; no later session may use these     (crash: the next run goes on)
+    ripe       catalog: sessions that may know them are over, or none goes yet
+    mark       again: what those sessions have made is seen             (crash: the next run goes on)
+    announce   catalog: the next journal, and the packs that it names   (crash: the next run goes on with it)
+    journal    put create-only                                          (crash: the same)
+    look       documents that came meanwhile; what they need is spared  (crash: the same)
+    doom       catalog: the packs are being deleted                     (crash: the next run deletes)
+    delete     the objects, then their rows                             (crash: the next run deletes)
+
+The packs that are live are asked for before documents are listed, and these before the packs: so what makes a
+pack live is among the documents that are looked at.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from uuid import UUID
+
+from cas.catalog.collecting import Announced
+from cas.catalog.interface import Catalog
+from cas.catalog.model import VersionFilter
+from cas.catalog.rules import COMMITTED
+from cas.engine.heartbeat import Heartbeat
+from cas.engine.repository import Repository
+from cas.engine.write_session import require_same_history
+from cas.errors import CasError, Conflict, InvalidInput
+from cas.format.journal import Journal, encode_journal, parse_journal
+from cas.format.names import journal_key, pack_key
+from cas.garbage.marking import Marked, mark, stopped
+from cas.ids import PackName
+from cas.limits import SESSION_RENEW_SECONDS
+from cas.progress import Progress, Silent
+from cas.store.interface import ObjectExists
+
+MOST_SHARE = 0.5
+"""Of the stored bytes of all packs: a collection that would take more wants to be told so."""
+
+TOKEN_BYTES = 16
+
+DELETED_AT_ONCE = 500
+"""Packs whose rows go in one transaction."""
+
+PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class GarbagePlan:
+    """What a collection would condemn now. `dead`: live packs that nothing needs. `strangers`: objects that
+    no row of the catalog knows, or whose session is over. `condemned`: those that earlier runs condemned."""
+
+    dead: tuple[PackName, ...]
+    strangers: tuple[PackName, ...]
+    condemned: tuple[PackName, ...]
+    bytes: int
+    """Of all these."""
+    of_bytes: int
+    """Of all packs in the store."""
+
+    @property
+    def share(self) -> float:
+        return self.bytes / self.of_bytes if self.of_bytes else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GarbageReport:
+    """What was done. `waiting`: packs that are condemned and go in a later run, since somebody at work may
+    know them. `spared`: condemned before, and needed after all."""
+
+    condemned: int
+    spared: int
+    waiting: int
+    deleted: int
+    deleted_bytes: int
+
+
+def plan_garbage(repository: Repository, catalog: Catalog, progress: Progress | None = None) -> GarbagePlan:
+    """Look, and change nothing. CorruptData where a version lacks something."""
+    require_same_history(repository, catalog)
+    return _look(repository, catalog, progress or Silent())[0]
+
+
+def collect_garbage(
+    repository: Repository,
+    catalog: Catalog,
+    *,
+    max_share: float = MOST_SHARE,
+    progress: Progress | None = None,
+    heartbeat: bool = True,
+) -> GarbageReport:
+    """Collect what can be collected now; what an earlier run has left is done first. Conflict where somebody
+    else collects, or where more than `max_share` of all bytes would go; CorruptData where a version lacks
+    something. `heartbeat`: renew the lease by a thread of its own; a simulation renews by itself."""
+    if not 0 < max_share <= 1:
+        raise InvalidInput(f"{max_share} is no share", hint="Give more than 0, and 1 at most")
+    require_same_history(repository, catalog)
+    collector = catalog.collecting.begin()
+    beat = Heartbeat(lambda: catalog.collecting.renew(collector), SESSION_RENEW_SECONDS)
+    if heartbeat:
+        beat.start()
+    try:
+        return _Collection(repository, catalog, collector, max_share, progress or Silent()).run()
+    finally:
+        beat.stop()
+        with suppress(CasError):  # its lease ends by itself
+            catalog.collecting.end(collector)
+
+
+def _look(
+    repository: Repository, catalog: Catalog, progress: Progress
+) -> tuple[GarbagePlan, Marked, dict[PackName, int]]:
+    """The plan, what it rests upon, and all packs with their sizes."""
+    progress.phase("list")
+    live, at_work = catalog.live_packs(), catalog.collecting.at_work()
+    condemned = catalog.collecting.condemned()
+    committed = _committed(catalog)
+    numbers = repository.numbers()
+    sizes = repository.packs()
+    progress.phase("trees")
+    marked = mark(repository, numbers, committed, sizes, progress)
+    _require_gone(catalog, (committed - set(numbers)) | (committed & marked.vanished))
+    gone = marked.readable - marked.needed
+    dead = sorted(live & gone)
+    strangers = sorted(sizes.keys() - live - at_work - set(condemned) - marked.needed)
+    taken = [name for name in (*dead, *strangers, *condemned) if name in sizes]
+    plan = GarbagePlan(
+        tuple(dead),
+        tuple(strangers),
+        tuple(condemned),
+        sum(sizes[name] for name in taken),
+        sum(sizes.values()),
+    )
+    return plan, marked, sizes
+
+
+def _require_gone(catalog: Catalog, numbers: Iterable[int]) -> None:
+    """Documents that are not there belong to versions that were let go meanwhile."""
+    for number in sorted(numbers):
+        if catalog.version(number).state in COMMITTED:
+            raise stopped(number, "its document is missing")
+
+
+def _committed(catalog: Catalog) -> set[int]:
+    found: set[int] = set()
+    before: int | None = None
+    while True:
+        page = catalog.versions(VersionFilter(COMMITTED, limit=PAGE, before=before))
+        found.update(version.number for version in page)
+        if len(page) < PAGE:
+            return found
+        before = page[-1].number
+
+
+class _Collection:
+    """One run."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        catalog: Catalog,
+        collector: UUID,
+        max_share: float,
+        progress: Progress,
+    ) -> None:
+        self._repository = repository
+        self._catalog = catalog
+        self._collecting = catalog.collecting
+        self._collector = collector
+        self._max_share = max_share
+        self._progress = progress
+        self._sizes: dict[PackName, int] = {}
+        self._spared = self._deleted = self._deleted_bytes = 0
+
+    def run(self) -> GarbageReport:
+        announced = self._collecting.announced()
+        if announced is not None:
+            self._sizes = self._repository.packs()
+            self._finish(announced, frozenset())
+        self._delete(self._collecting.doomed())
+        plan, _, self._sizes = _look(self._repository, self._catalog, self._progress)
+        if plan.share > self._max_share:
+            raise Conflict(
+                f"{plan.share:.0%} of all bytes would go ({plan.bytes:,} of {plan.of_bytes:,})",
+                where=self._repository.store.url,
+                hint="If that is meant, allow it with --max-share",
+            )
+        self._progress.phase("condemn")
+        strangers = {name: self._sizes[name] for name in plan.strangers}
+        condemned = self._collecting.condemn(self._collector, plan.dead, strangers)
+        self._sweep()
+        waiting = len(self._collecting.condemned())
+        return GarbageReport(condemned, self._spared, waiting, self._deleted, self._deleted_bytes)
+
+    def _sweep(self) -> None:
+        """What is ripe, and is still needed by nothing."""
+        ripe = self._collecting.ripe(self._collector)
+        if not ripe:
+            return
+        self._progress.phase("mark again")
+        marked = self._mark(self._repository.numbers())
+        self._spare(ripe, marked)
+        going = [name for name in ripe if name not in marked.needed]
+        token = self._repository.environment.entropy(TOKEN_BYTES).hex()
+        announced = self._collecting.announce(self._collector, going, token)
+        if announced is not None:
+            self._finish(announced, marked.numbers)
+
+    def _finish(self, announced: Announced, seen: frozenset[int]) -> None:
+        """From the journal on. `seen`: documents that were marked since the packs were ripe."""
+        self._put_journal(announced)
+        fresh = [number for number in self._repository.numbers() if number not in seen]
+        if fresh:
+            self._spare(announced.packs, self._mark(fresh))
+        self._progress.phase("delete")
+        self._delete(self._collecting.doom(self._collector, announced.journal))
+
+    def _mark(self, numbers: Sequence[int]) -> Marked:
+        committed = _committed(self._catalog).intersection(numbers)
+        marked = mark(self._repository, numbers, committed, self._repository.packs(), self._progress)
+        _require_gone(self._catalog, committed & marked.vanished)
+        return marked
+
+    def _spare(self, packs: Sequence[PackName], marked: Marked) -> None:
+        needed = [name for name in packs if name in marked.needed]
+        if needed:
+            self._collecting.spare(self._collector, needed)
+            self._spared += len(needed)
+
+    def _put_journal(self, announced: Announced) -> None:
+        """Conflict where somebody else has put a journal of this number."""
+        key = journal_key(announced.journal)
+        journal = Journal(self._repository.id, announced.journal, announced.token, announced.packs)
+        store = self._repository.store
+        try:
+            store.put(key, encode_journal(journal), create_only=True)
+        except ObjectExists as error:
+            # Ours, from before: some packs may have been spared since then.
+            found = parse_journal(store.get(key), key)
+            if (found.repository_id, found.token) != (journal.repository_id, journal.token):
+                raise Conflict(
+                    "another catalog collects garbage in this store",
+                    where=key,
+                    hint="Nothing was deleted. Only one catalog may write to a store",
+                ) from error
+
+    def _delete(self, packs: Sequence[PackName]) -> None:
+        for begin in range(0, len(packs), DELETED_AT_ONCE):
+            some = packs[begin : begin + DELETED_AT_ONCE]
+            for name in some:
+                self._repository.store.delete(pack_key(name))
+                self._deleted += 1
+                self._deleted_bytes += self._sizes.get(name, 0)
+            self._collecting.deleted(self._collector, some)

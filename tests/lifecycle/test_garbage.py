@@ -1,0 +1,315 @@
+"""Garbage collection: what nothing needs goes, in whatever company and wherever it is interrupted."""
+
+from datetime import timedelta
+
+import pytest
+
+from cas.catalog.memory import MemoryCatalog
+from cas.check import CheckLevel, check_repository
+from cas.errors import Conflict, CorruptData, Fenced, InvalidInput
+from cas.forgetting import forget
+from cas.format.journal import parse_journal
+from cas.format.names import journal_key, pack_key, version_key
+from cas.garbage.collecting import GarbageReport, collect_garbage, plan_garbage
+from cas.ids import PackName
+from cas.limits import SESSION_LEASE_SECONDS
+from cas.noting import catch_up
+from cas.rebuild import rebuild_catalog
+from cas.snapshot import SnapshotRequest
+from tests.engine.scenes import PRODUCTS, Platform, World, expected, product
+from tests.lifecycle.dying import Process, at_any_call
+
+EVERYTHING = 1.0
+
+
+def edition(number: int, products: int = 40) -> Platform:
+    """Half of the records are those of the edition before."""
+    return {PRODUCTS: {each: product(each, number - each % 2) for each in range(products)}}
+
+
+BY_NUMBER = [edition(number) for number in range(1, 6)]
+
+
+@pytest.fixture(autouse=True)
+def tiny_packs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many packs a version, so that some of them hold nothing that others need."""
+    monkeypatch.setattr("cas.engine.packer.PACK_TARGET_BYTES", 700)
+    monkeypatch.setattr("cas.engine.packer.JOB_BYTES", 300)
+    monkeypatch.setattr("cas.engine.packer.FRAME_TARGET_BYTES", 200)
+    monkeypatch.setattr("cas.engine.packer.NODE_FRAME_TARGET_BYTES", 300)
+
+
+def grown(versions: int = 4) -> World:
+    world = World(node_bits=2)
+    for platform in BY_NUMBER[:versions]:
+        world.take(platform)
+    return world
+
+
+@pytest.fixture
+def world() -> World:
+    return grown()
+
+
+def gone(world: World, *numbers: int) -> None:
+    heard = catch_up(world.open(), world.catalog)
+    forget(world.open(), world.catalog, dict.fromkeys(numbers, "a rule"), heard)
+
+
+def collected(world: World, max_share: float = EVERYTHING) -> GarbageReport:
+    return collect_garbage(world.open(), world.catalog, max_share=max_share, heartbeat=False)
+
+
+def everything_is_well(world: World, *numbers: int) -> None:
+    """These versions are there, to the byte; and the next one works."""
+    for number in numbers:
+        assert world.records(number) == expected(BY_NUMBER[number - 1])
+    report = check_repository(world.open(), level=CheckLevel.BYTES, expected=numbers)
+    assert report.is_clean, report.findings
+    assert world.records(world.take(BY_NUMBER[4]).number) == expected(BY_NUMBER[4])
+    rebuilt = MemoryCatalog(world.clock)
+    assert set(numbers) <= set(rebuild_catalog(world.open(), rebuilt).adopted)
+
+
+def test_where_nothing_is_dead_nothing_happens(world: World) -> None:
+    plan = plan_garbage(world.open(), world.catalog)
+    assert (plan.dead, plan.strangers, plan.condemned, plan.bytes) == ((), (), (), 0)
+    before = world.packs()
+    assert collected(world) == GarbageReport(0, 0, 0, 0, 0)
+    assert world.packs() == before
+    assert world.catalog.journal() == 0
+
+
+def test_what_only_forgotten_versions_needed_goes(world: World) -> None:
+    gone(world, 1, 2)
+    plan = plan_garbage(world.open(), world.catalog)
+    before = world.packs()
+    assert plan.dead
+    assert not plan.strangers
+    report = collected(world)
+    assert (report.condemned, report.deleted, report.waiting) == (len(plan.dead), len(plan.dead), 0)
+    assert report.deleted_bytes == plan.bytes
+    assert before - world.packs() == set(plan.dead)
+    assert parse_journal(world.store.get(journal_key(1))).packs == plan.dead
+    assert collected(world) == GarbageReport(0, 0, 0, 0, 0)
+    everything_is_well(world, 3, 4)
+
+
+def test_a_share_that_is_too_large_wants_to_be_meant(world: World) -> None:
+    gone(world, 1, 2, 3)
+    share = plan_garbage(world.open(), world.catalog).share
+    assert 0.1 < share < 0.9
+    with pytest.raises(Conflict, match="of all bytes would go"):
+        collected(world, share - 0.01)
+    assert world.catalog.collecting.condemned() == []
+    assert collected(world, share).deleted
+    for nonsense in (0.0, -1.0, 1.1):
+        with pytest.raises(InvalidInput):
+            collected(world, nonsense)
+
+
+def test_what_a_crashed_session_left_is_reclaimed(world: World) -> None:
+    before = world.packs()
+    session = world.session(world.open())
+    session.put_records([b"%d\torphan" % number for number in range(200)])
+    session.close_packs()
+    left = world.packs() - before
+    assert left
+    assert not collected(world).condemned, "it may be at work"
+    world.clock.moment += timedelta(seconds=SESSION_LEASE_SECONDS)
+    assert plan_garbage(world.open(), world.catalog).dead == ()
+    report = [collected(world) for _ in range(2)][-1]
+    assert report.waiting == 0
+    assert world.packs() == before
+    everything_is_well(world, 1, 2, 3, 4)
+
+
+def test_objects_that_nobody_knows_go(world: World) -> None:
+    name = PackName("ab" * 32)
+    world.store.put(pack_key(name), b"whatever", create_only=True)
+    assert plan_garbage(world.open(), world.catalog).strangers == (name,)
+    assert collected(world).deleted == 1
+    assert name not in world.packs()
+    everything_is_well(world, 1, 2, 3, 4)
+
+
+def test_who_may_use_it_is_waited_for_and_keeps_what_it_uses(world: World) -> None:
+    """A session that began before has the dead packs in its view, and needs them again."""
+    gone(world, 1, 2)
+    first = world.records(3)
+    repository = world.open()
+    session = world.session(repository, parent=4)
+    report = collected(world)
+    assert report.condemned
+    assert (report.deleted, report.waiting) == (0, report.condemned)
+    old = [product(each, 1 - each % 2) for each in range(40)]
+    assert session.put_records(old).new == 0, "the records of version 1 are in its view"
+    session.abandon(RuntimeError("enough"))
+    assert collected(world).deleted == report.condemned
+    assert world.records(3) == first
+    everything_is_well(world, 3, 4)
+
+
+def test_what_a_version_took_up_again_meanwhile_is_spared(world: World) -> None:
+    """The version is taken by a process that began before the collection and commits after it."""
+    gone(world, 1, 2)
+
+    class Collecting:
+        """Collects between a version's begin and all that it does then."""
+
+        def __init__(self) -> None:
+            self.report: GarbageReport | None = None
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(world.catalog, name)
+
+        def describe_source(self, *arguments: str) -> None:
+            self.report = collected(world)
+            world.catalog.describe_source(*arguments)  # type: ignore[arg-type]
+
+    catalog = Collecting()
+    version = world.take(BY_NUMBER[0], catalog=catalog)  # type: ignore[arg-type]
+    assert catalog.report is not None
+    assert catalog.report.waiting == catalog.report.condemned > 0
+    report = collected(world)
+    assert report.spared
+    assert world.records(version.number) == expected(BY_NUMBER[0])
+    everything_is_well(world, 3, 4)
+
+
+def test_who_begins_later_uses_nothing_that_is_condemned(world: World) -> None:
+    gone(world, 1, 2)
+    repository = world.open()
+    session = world.session(repository, parent=4)
+    assert collected(world).waiting
+    version = world.take(BY_NUMBER[0])
+    session.abandon(RuntimeError("enough"))
+    assert collected(world).deleted
+    assert world.records(version.number) == expected(BY_NUMBER[0])
+    everything_is_well(world, 3, 4)
+
+
+def test_a_document_without_a_version_keeps_what_it_needs(world: World) -> None:
+    """Its session died before the commit: whoever rebuilds takes it in."""
+    document = world.store.get(version_key(2))
+    gone(world, 1, 2)
+    world.store.put(version_key(2), document, create_only=True)
+    collected(world)
+    rebuilt = MemoryCatalog(world.clock)
+    assert 2 in rebuild_catalog(world.open(), rebuilt).adopted
+    assert world.records(2) == expected(BY_NUMBER[1])
+
+
+@pytest.mark.parametrize("what", ["a pack", "a document"])
+def test_where_something_is_missing_nothing_is_deleted(world: World, what: str) -> None:
+    gone(world, 1, 2)
+    if what == "a document":
+        world.store.delete(version_key(3))
+    else:
+        needed = plan_garbage(world.open(), world.catalog)
+        name = sorted(world.packs() - set(needed.dead))[0]
+        world.store.delete(pack_key(name))
+    before = world.packs()
+    with pytest.raises(CorruptData) as caught:
+        collected(world)
+    assert "Nothing was deleted" in caught.value.hint
+    assert world.packs() == before
+    assert world.catalog.collecting.condemned() == []
+    world.catalog.collecting.end(world.catalog.collecting.begin())
+
+
+def test_a_catalog_that_is_older_than_the_store_collects_nothing(world: World) -> None:
+    other = MemoryCatalog(world.clock)
+    rebuild_catalog(world.open(), other)
+    world.take(BY_NUMBER[4])
+    with pytest.raises(Conflict, match="does not know"):
+        collect_garbage(world.open(), other, heartbeat=False)
+
+
+def test_another_catalog_that_collects_stops_this_one(world: World) -> None:
+    gone(world, 1, 2)
+    other = MemoryCatalog(world.clock)
+    rebuild_catalog(world.open(), other)
+
+    class Racing:
+        def __getattr__(self, name: str) -> object:
+            return getattr(world.store, name)
+
+        def put(self, key: str, data: bytes, *, create_only: bool = False) -> None:
+            if key == journal_key(1):
+                forget(world.open(), other, {3: "a rule"}, other.keeping.heard())
+                collect_garbage(world.open(), other, max_share=EVERYTHING, heartbeat=False)
+            world.store.put(key, data, create_only=create_only)
+
+    with pytest.raises(Conflict):
+        collect_garbage(
+            world.open(Racing()),  # type: ignore[arg-type]
+            world.catalog,
+            max_share=EVERYTHING,
+            heartbeat=False,
+        )
+    assert world.records(4) == expected(BY_NUMBER[3])
+    assert check_repository(world.open(), level=CheckLevel.BYTES).is_clean
+
+
+def test_two_do_not_collect_at_once(world: World) -> None:
+    collector = world.catalog.collecting.begin()
+    with pytest.raises(Conflict, match="somebody else"):
+        collected(world)
+    world.catalog.collecting.end(collector)
+    collected(world)
+
+
+@pytest.mark.parametrize("dies", [True, False])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_at_any_call_nothing_is_lost_and_the_next_run_goes_on(after: bool, dies: bool) -> None:
+    failed_at = set()
+    for world, call in at_any_call(made, _collect, after=after, dies=dies):
+        failed_at.add(call)
+        for number in (3, 4):
+            assert world.records(number) == expected(BY_NUMBER[number - 1])
+        version = world.take(BY_NUMBER[4], request=SnapshotRequest(protected=True))
+        assert world.records(version.number) == expected(BY_NUMBER[4])
+        world.clock.moment += timedelta(seconds=SESSION_LEASE_SECONDS)
+        report = [collected(world), collected(world)][-1]
+        assert report.waiting == 0
+        assert set(world.catalog.live_packs()) == world.packs()
+        assert check_repository(world.open(), level=CheckLevel.BYTES, expected=(3, 4, 5)).is_clean
+        for number in (3, 4):
+            assert world.records(number) == expected(BY_NUMBER[number - 1])
+    assert {"begin", "condemn", "ripe", "announce", "put", "doom", "delete", "deleted"} <= failed_at
+
+
+def made() -> World:
+    world = grown()
+    gone(world, 1, 2)
+    return world
+
+
+def _collect(process: Process) -> None:
+    collect_garbage(process.repository, process.catalog, max_share=EVERYTHING, heartbeat=False)
+
+
+def test_a_collector_that_slept_deletes_nothing_more(world: World) -> None:
+    """Its lease is over when it wakes, and what it was about to delete lives again."""
+    gone(world, 1, 2)
+
+    class Sleeping:
+        def __getattr__(self, name: str) -> object:
+            return getattr(world.store, name)
+
+        def put(self, key: str, data: bytes, *, create_only: bool = False) -> None:
+            world.store.put(key, data, create_only=create_only)
+            world.clock.moment += timedelta(seconds=SESSION_LEASE_SECONDS)
+
+    before = world.packs()
+    with pytest.raises(Fenced):
+        collect_garbage(
+            world.open(Sleeping()),  # type: ignore[arg-type]
+            world.catalog,
+            max_share=EVERYTHING,
+            heartbeat=False,
+        )
+    assert world.packs() == before
+    assert collected(world).deleted, "the next one goes on with what was announced"
+    everything_is_well(world, 3, 4)
