@@ -22,7 +22,10 @@ from tests.lifecycle.dying import Process, at_any_call
 EVERYTHING = 1.0
 
 
-def edition(number: int, products: int = 40) -> Platform:
+PRODUCTS_EACH = 24
+
+
+def edition(number: int, products: int = PRODUCTS_EACH) -> Platform:
     """Half of the records are those of the edition before."""
     return {PRODUCTS: {each: product(each, number - each % 2) for each in range(products)}}
 
@@ -142,7 +145,7 @@ def test_who_may_use_it_is_waited_for_and_keeps_what_it_uses(world: World) -> No
     report = collected(world)
     assert report.condemned
     assert (report.deleted, report.waiting) == (0, report.condemned)
-    old = [product(each, 1 - each % 2) for each in range(40)]
+    old = [product(each, 1 - each % 2) for each in range(PRODUCTS_EACH)]
     assert session.put_records(old).new == 0, "the records of version 1 are in its view"
     session.abandon(RuntimeError("enough"))
     assert collected(world).deleted == report.condemned
@@ -260,8 +263,15 @@ def test_two_do_not_collect_at_once(world: World) -> None:
     collected(world)
 
 
-@pytest.mark.parametrize("dies", [True, False])
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("after", "dies"),
+    [
+        pytest.param(False, True, id="dies before"),
+        pytest.param(True, True, id="dies after", marks=pytest.mark.thorough),
+        pytest.param(False, False, id="refused", marks=pytest.mark.thorough),
+        pytest.param(True, False, id="answer lost"),
+    ],
+)
 def test_at_any_call_nothing_is_lost_and_the_next_run_goes_on(after: bool, dies: bool) -> None:
     failed_at = set()
     for world, call in at_any_call(made, _collect, after=after, dies=dies):
