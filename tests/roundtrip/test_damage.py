@@ -89,7 +89,7 @@ def test_damage_is_mended_and_the_mending_undone(
 @pytest.mark.parametrize(
     ("each_cluster", "name"),
     [
-        pytest.param(server, name, marks=pytest.mark.thorough if (server, name) == ("15", LARGE) else ())
+        pytest.param(server, name, marks=pytest.mark.thorough if name == LARGE else ())
         for server in ("18", "15")
         for name in NAMES
     ],
