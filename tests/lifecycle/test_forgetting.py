@@ -4,15 +4,18 @@ from datetime import timedelta
 
 import pytest
 
+from cas.catalog.keeping import NotesMoved
 from cas.catalog.memory import MemoryCatalog
 from cas.catalog.model import VersionFilter, VersionState
 from cas.check import CheckLevel, check_repository
 from cas.forgetting import ForgetReport, forget
 from cas.format.names import version_key
-from cas.format.notes import Note, NoteField
+from cas.format.notes import Note, NoteField, Setting
 from cas.limits import SESSION_LEASE_SECONDS
 from cas.noting import catch_up, say
 from cas.rebuild import rebuild_catalog
+from cas.records.source import Selection
+from cas.snapshot import SnapshotRequest
 from cas.store.interface import ObjectMissing
 from tests.engine.scenes import World, expected
 from tests.lifecycle.conftest import BY_NUMBER, PLATFORM, grown
@@ -94,6 +97,30 @@ def test_a_writer_that_died_delays_it_for_a_lease(world: World) -> None:
     assert forgotten(world, 1).waiting == (1,)
     world.clock.moment += timedelta(seconds=SESSION_LEASE_SECONDS)
     assert forgotten(world).gone == (1,)
+
+
+def test_who_decided_before_somebody_spoke_decides_again(world: World) -> None:
+    """What was said may be that the version stays, or other rules."""
+    heard = catch_up(world.open(), world.catalog)
+    say(world.open(), world.catalog, "ada", [Setting("retention.rules", ("last 100",))])
+    with pytest.raises(NotesMoved):
+        forget(world.open(), world.catalog, {1: WHY}, heard)
+    assert states(world)[1] is VersionState.COMPLETE
+    assert forgotten(world, 1).gone == (1,)
+
+
+def test_a_number_is_given_once_also_when_the_catalog_is_lost(world: World) -> None:
+    """The document with the highest number stays until there is a higher one."""
+    part = SnapshotRequest(selection=Selection(tables=("products",)))
+    assert world.take(PLATFORM, request=part).number == 4
+    assert forgotten(world, 4).marked == (4,)
+    assert states(world)[4] is VersionState.GONE
+    assert world.open().numbers() == [1, 2, 3, 4]
+    world.catalog = MemoryCatalog(world.clock)
+    rebuild_catalog(world.open(), world.catalog)
+    assert forgotten(world, 4).gone == ()
+    assert world.take(PLATFORM).number == 5
+    assert forgotten(world).gone == (4,)
 
 
 def test_twice_is_once(world: World) -> None:
