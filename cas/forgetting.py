@@ -9,7 +9,10 @@ what earlier ones have left.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+
+from blake3 import blake3
 
 from cas.catalog.interface import Catalog
 from cas.catalog.keeping import Heard, NotesMoved
@@ -17,6 +20,7 @@ from cas.engine.repository import Repository
 from cas.errors import Conflict, NotFound
 from cas.format.names import version_key
 from cas.progress import Progress, Silent
+from cas.store.interface import ObjectMissing
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +28,15 @@ class ForgetReport:
     """What became of versions, by number, ascending.
 
     `marked`: by this run. `kept`: why some that were asked for stay after all, in words. `gone`: whose
-    document was deleted. `waiting`: marked, and still read or built upon by somebody.
+    document was deleted. `waiting`: marked, and still read or built upon by somebody. `strange`: another
+    document than that of the version that went lies under its number; it is left alone.
     """
 
     marked: tuple[int, ...]
     kept: Mapping[int, str]
     gone: tuple[int, ...]
     waiting: tuple[int, ...]
+    strange: tuple[int, ...] = ()
 
 
 def forget(
@@ -57,14 +63,22 @@ def forget(
             kept[number] = error.what
     watcher.phase("delete")
     waiting = [number for number in catalog.keeping.forgotten() if not catalog.keeping.let_go(number)]
-    return ForgetReport(tuple(marked), kept, tuple(_delete(repository, catalog)), tuple(waiting))
+    gone, strange = _delete(repository, catalog)
+    return ForgetReport(tuple(marked), kept, tuple(gone), tuple(waiting), tuple(strange))
 
 
-def _delete(repository: Repository, catalog: Catalog) -> list[int]:
+def _delete(repository: Repository, catalog: Catalog) -> tuple[list[int], list[int]]:
     """Documents of versions that were let go, whoever did that. The one with the highest number stays until
     there is a higher one: by it a catalog that was lost knows which numbers were given."""
     gone, numbers = catalog.keeping.gone(), repository.numbers()
-    deleted = [number for number in numbers[:-1] if number in gone]
-    for number in deleted:
-        repository.store.delete(version_key(number))
-    return deleted
+    deleted: list[int] = []
+    strange: list[int] = []
+    for number in (one for one in numbers[:-1] if one in gone):
+        key = version_key(number)
+        with suppress(ObjectMissing):
+            if blake3(repository.store.get(key)).digest() != catalog.version(number).document_hash:
+                strange.append(number)
+                continue
+        repository.store.delete(key)
+        deleted.append(number)
+    return deleted, strange

@@ -19,11 +19,11 @@ from cas.catalog.model import (
     NewVersion,
     QuarantinedVersion,
     Trigger,
-    VersionFilter,
     VersionKind,
     VersionResult,
     VersionState,
 )
+from cas.catalog.paging import every_version
 from cas.closure.bases import Bases, with_bases
 from cas.closure.ground import Ground
 from cas.closure.listing import Listing, list_store, listed_ground
@@ -41,8 +41,6 @@ from cas.progress import Progress, Silent
 ADOPTED_AT_ONCE = 500
 """Versions in one transaction of the catalog: bounded memory however many there are. A rebuild that is
 interrupted goes on where it was; until it is done, writers are refused by the versions not yet known."""
-
-LISTED_AT_ONCE = 1000
 
 _DATA_KINDS = frozenset((ChunkKind.RECORD, ChunkKind.PIECE))
 
@@ -127,16 +125,7 @@ class _Rebuild:
 
     def _committed(self) -> frozenset[int]:
         """Numbers of the versions that the catalog has and that count."""
-        numbers: set[int] = set()
-        before: int | None = None
-        while True:
-            page = self._catalog.versions(
-                VersionFilter(states=rules.SETTLED, limit=LISTED_AT_ONCE, before=before)
-            )
-            numbers.update(version.number for version in page)
-            if len(page) < LISTED_AT_ONCE:
-                return frozenset(numbers)
-            before = page[-1].number
+        return frozenset(version.number for version in every_version(self._catalog, rules.SETTLED))
 
     def _take_in(self, wanted: Sequence[int], ground: Ground) -> None:
         walk = VersionWalk(ground, self._repository.boundary, self._progress)

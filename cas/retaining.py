@@ -1,10 +1,10 @@
 """Retention of one repository: its rules, its plan for now, and what lets versions go by it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from cas.catalog.interface import Catalog
-from cas.catalog.model import Version, VersionFilter
+from cas.catalog.paging import every_version
 from cas.catalog.restore_model import RestoreFilter, RestoreState
 from cas.catalog.restores import Restores
 from cas.catalog.rules import COMMITTED
@@ -39,7 +39,7 @@ def rules_setting(rules: Sequence[RetentionRule] | None) -> Setting:
 
 def known(catalog: Catalog, restores: Restores) -> list[Candidate]:
     """All versions that retention decides about."""
-    return candidates(_committed(catalog), _undoable(restores, catalog.now()))
+    return candidates(every_version(catalog, COMMITTED), _undoable(restores, catalog.now()))
 
 
 def plan_now(
@@ -52,16 +52,6 @@ def plan_now(
 def why_it_goes(rules: Sequence[RetentionRule]) -> str:
     """What is kept of a version that no rule wants."""
     return f"no rule wants it: {', '.join(map(rule_text, rules))}"
-
-
-def _committed(catalog: Catalog) -> Iterator[Version]:
-    before: int | None = None
-    while True:
-        page = catalog.versions(VersionFilter(COMMITTED, limit=PAGE, before=before))
-        yield from page
-        if len(page) < PAGE:
-            return
-        before = page[-1].number
 
 
 def _undoable(restores: Restores, now: datetime) -> dict[int, datetime]:

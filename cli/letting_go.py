@@ -79,6 +79,10 @@ def _done(report: ForgetReport, found: RetentionPlan) -> list[RenderableType]:
     elif not report.waiting and not report.kept:
         lines += _told(found, "went")
     lines += [Text(f"  version {one} stays: {plain(why)}") for one, why in report.kept.items()]
+    lines += [
+        Text(f"  version {one}: another document lies under its number, and was left alone", style="yellow")
+        for one in report.strange
+    ]
     if report.waiting:
         some = ", ".join(map(str, report.waiting[:5]))
         lines.append(Text(f"  {counted(len(report.waiting), 'version')} still in use go later: {some}"))

@@ -22,7 +22,7 @@ from uuid import UUID
 
 from cas.catalog.collecting import Announced
 from cas.catalog.interface import Catalog
-from cas.catalog.model import VersionFilter
+from cas.catalog.paging import every_version
 from cas.catalog.rules import COMMITTED
 from cas.engine.heartbeat import Heartbeat
 from cas.engine.repository import Repository
@@ -43,8 +43,6 @@ TOKEN_BYTES = 16
 
 DELETED_AT_ONCE = 500
 """Packs whose rows go in one transaction."""
-
-PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +142,7 @@ def _require_gone(catalog: Catalog, numbers: Iterable[int]) -> None:
 
 
 def _committed(catalog: Catalog) -> set[int]:
-    found: set[int] = set()
-    before: int | None = None
-    while True:
-        page = catalog.versions(VersionFilter(COMMITTED, limit=PAGE, before=before))
-        found.update(version.number for version in page)
-        if len(page) < PAGE:
-            return found
-        before = page[-1].number
+    return {version.number for version in every_version(catalog, COMMITTED)}
 
 
 class _Collection:

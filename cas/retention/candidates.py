@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from cas.catalog.model import Trigger, Version, VersionKind, VersionState
+from cas.catalog.model import Trigger, Version, VersionState
+from cas.catalog.rules import COMMITTED, WHOLE
 from cas.retention.model import Candidate, Origin
 
 SCHEDULE = "schedule"
@@ -12,7 +13,6 @@ SCHEDULE = "schedule"
 POLICIES = "auto-save"
 """Key of a version's metadata: the kinds of the policies that it was taken for."""
 
-_WHOLE = (VersionKind.FULL, VersionKind.DATA_ONLY)
 _FOLLOWED = "follow"
 
 
@@ -37,7 +37,7 @@ def candidates(versions: Iterable[Version], undoable: Mapping[int, datetime]) ->
             created_at=version.created_at,
             origin=origin_of(version),
             source=(version.source_system_identifier, version.source_database),
-            is_good=version.state is VersionState.COMPLETE and version.kind in _WHOLE,
+            is_good=version.state is VersionState.COMPLETE and version.kind in WHOLE,
             added_bytes=version.added_bytes or 0,
             stored_bytes=version.stored_bytes or 0,
             schedule=version.metadata.get(SCHEDULE, "") if version.trigger is Trigger.AUTO else "",
@@ -47,5 +47,5 @@ def candidates(versions: Iterable[Version], undoable: Mapping[int, datetime]) ->
             needed_until=undoable.get(version.number),
         )
         for version in versions
-        if version.state in (VersionState.COMPLETE, VersionState.INCOMPLETE)
+        if version.state in COMMITTED
     ]

@@ -33,8 +33,8 @@ def forget(
 ) -> ExitCode:
     """Remove the versions that no rule of retention wants: `cas retention` shows and changes the rules.
 
-    Protected and held versions never go, nor the last good one. What they alone have needed is free again
-    after `cas gc`.
+    Protected and held versions never go, nor the last good one. The room that they took in the store is not
+    given back yet.
     """
     require_somebody(cas, yes=yes, dry_run=dry_run)
     heard = catch_up(cas.repository, cas.catalog)

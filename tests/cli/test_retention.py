@@ -44,7 +44,7 @@ def test_rules_are_set_shown_and_followed(three: Place) -> None:
     assert "2 versions would go, 1 stay" in preview.out
     assert numbers(three) == [3, 2, 1], "a preview does nothing"
     ran = three("forget", "--yes", "--json")
-    assert ran.json["report"] == {"marked": [1, 2], "kept": {}, "gone": [1, 2], "waiting": []}
+    assert ran.json["report"] == {"marked": [1, 2], "kept": {}, "gone": [1, 2], "waiting": [], "strange": []}
     assert numbers(three) == [3]
     assert "last 50" in three("retention", "default").out
 

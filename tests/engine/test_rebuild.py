@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from cas import rebuild
+from cas.catalog import paging
 from cas.catalog.interface import Catalog
 from cas.catalog.memory import MemoryCatalog
 from cas.catalog.model import Trigger, Version, VersionState
@@ -294,7 +295,7 @@ def test_many_versions_are_adopted_a_few_at_a_time(
     world: World, history: list[Platform], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rebuild, "ADOPTED_AT_ONCE", 2)
-    monkeypatch.setattr(rebuild, "LISTED_AT_ONCE", 1)
+    monkeypatch.setattr(paging, "PAGE", 1)
     old = lose_catalog(world)
     gate = Gate()
     assert run(world, GatedCatalog(world.catalog, gate)).adopted == (1, 2, 4, 5)

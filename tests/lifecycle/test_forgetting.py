@@ -123,6 +123,16 @@ def test_a_number_is_given_once_also_when_the_catalog_is_lost(world: World) -> N
     assert forgotten(world).gone == (4,)
 
 
+def test_another_document_under_its_number_is_left_alone(world: World) -> None:
+    """Another catalog's, or one that somebody has exchanged: nobody here knows what it is worth."""
+    forgotten(world, 1)
+    other = grown(seed=8).store.get(version_key(1))
+    world.store.put(version_key(1), other, create_only=True)
+    report = forgotten(world)
+    assert (report.gone, report.strange) == ((), (1,))
+    assert world.store.get(version_key(1)) == other
+
+
 def test_twice_is_once(world: World) -> None:
     forgotten(world, 1)
     report = forgotten(world, 1)
@@ -165,7 +175,17 @@ def test_at_any_call_nothing_is_lost_and_the_next_run_goes_on(after: bool, dies:
         assert world.open().numbers() == [2, 3]
         assert world.records(world.take(PLATFORM).number) == expected(PLATFORM)
         assert check_repository(world.open(), level=CheckLevel.BYTES, expected=(2, 3, 4)).is_clean
-    assert failed_at == {"objects", "heard", "forget", "forgotten", "let_go", "gone", "delete"}
+    assert failed_at == {
+        "objects",
+        "heard",
+        "forget",
+        "forgotten",
+        "let_go",
+        "gone",
+        "get",
+        "version",
+        "delete",
+    }
 
 
 def _forget_all(process: Process) -> None:
