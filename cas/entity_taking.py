@@ -151,7 +151,10 @@ class EntityTaking:
         before, earlier = self._before.get(entity_order(entity)), self._earlier.get(entity_order(entity))
         reading = EntityReading(self._session, entity, before, estimate.bytes, self._progress)
         comparison = Comparison(earlier, self._session.tree_nodes) if earlier else None
-        root = reading.grow(read_ahead(snapshot.batches(entity)), self._repository.boundary, comparison)
+        batches = snapshot.batches(entity)
+        if self._repository.environment.threads:
+            batches = read_ahead(batches)
+        root = reading.grow(batches, self._repository.boundary, comparison)
         entry = EntityEntry(
             entity,
             definition,

@@ -4,12 +4,9 @@ It opens what is there and gives readers; writing goes through `cas.engine.write
 randomness are arguments, so that a simulation can own them.
 """
 
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from blake3 import blake3
 from cas.engine.ahead import ahead
 from cas.engine.chunk_index import ChunkIndex, View
 from cas.engine.chunk_reader import ChunkReader
+from cas.engine.environment import Environment
 from cas.engine.fetching import FETCH_THREADS
 from cas.engine.node_file import NodeFile
 from cas.engine.trailers import Trailers
@@ -46,14 +44,6 @@ NEWEST_NODES_BYTES = 1024 * MIB
 
 TRAILERS_AHEAD = 8
 """Trailers on their way while the last one is put into the index; up to some MiB each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """What the engine takes from the world besides stores and databases."""
-
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    entropy: Callable[[int], bytes] = os.urandom
 
 
 def create_repository(
@@ -115,8 +105,8 @@ class Repository:
 
     @cached_property
     def fetchers(self) -> Executor:
-        """Threads for ranged reads, made when first needed."""
-        return ThreadPoolExecutor(FETCH_THREADS, thread_name_prefix="cas-fetch")
+        """Ranged reads side by side, made when first needed."""
+        return self.environment.executor(FETCH_THREADS, "cas-fetch")
 
     def packs(self) -> dict[PackName, int]:
         """The packs in the store now, with their sizes in bytes."""

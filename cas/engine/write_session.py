@@ -12,7 +12,6 @@ may have taken it in already, and under the same number may lie the document of 
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -25,7 +24,6 @@ from cas.engine.chunk_index import Places, View
 from cas.engine.chunk_reader import ChunkReader
 from cas.engine.compression import DEFAULT_LEVEL, Compressor, Dictionary, train_dictionary
 from cas.engine.decodable import Decodable
-from cas.engine.heartbeat import Heartbeat
 from cas.engine.node_packer import NodePacker, WaitingNode
 from cas.engine.nodes_at_hand import NodesAtHand, RecentNodes
 from cas.engine.own_chunks import OwnChunks
@@ -55,15 +53,13 @@ at their end is gathered then, in some 30 ms."""
 
 @dataclass(frozen=True, slots=True)
 class WriteSettings:
-    """How a session works. `threads` compress, beside the caller; `heartbeat` renews the lease by a
-    thread of its own (a simulation renews by itself). `delta_depth`: how many deltas may build on each
-    other before a node is stored whole again; 0 stores all whole. Longer chains store less and read
+    """How a session works. `threads` compress, beside the caller. `delta_depth`: how many deltas may build
+    on each other before a node is stored whole again; 0 stores all whole. Longer chains store less and read
     more: at 16 a changed node costs about 250 bytes in the long run, at 32 about 165."""
 
     level: int = DEFAULT_LEVEL
     threads: int = 1
     delta_depth: int = DEFAULT_DELTA_DEPTH
-    heartbeat: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +122,21 @@ class WriteSession:
         key = self._repository.config.id_key
         self._hashers = {kind: key.hasher(kind) for kind in ChunkKind}
         self._record_ids = key.batch_hasher(ChunkKind.RECORD)
-        self._workers: Executor = ThreadPoolExecutor(self._settings.threads, thread_name_prefix="cas-pack")
-        self._uploads: Executor = ThreadPoolExecutor(1, thread_name_prefix="cas-put")
+        environment = self._repository.environment
+        self._workers = environment.executor(self._settings.threads, "cas-pack")
+        self._uploads = environment.executor(1, "cas-put")
         self._packer = Packer(
             key,
             Compressor(self._settings.level),
             self._deliver,
             workers=self._workers,
             uploads=self._uploads,
-            entropy=self._repository.environment.entropy,
+            entropy=environment.entropy,
         )
         self._own = OwnChunks(self._repository.index, self._packer.undelivered_records)
-        self._heartbeat = Heartbeat(lambda: self._catalog.renew(self.handle.id), SESSION_RENEW_SECONDS)
-        if self._settings.heartbeat:
-            self._heartbeat.start()
+        self._heartbeat = environment.heartbeat(
+            lambda: self._catalog.renew(self.handle.id), SESSION_RENEW_SECONDS
+        )
 
     @cached_property
     def reader(self) -> ChunkReader:

@@ -24,7 +24,6 @@ from cas.catalog.collecting import Announced
 from cas.catalog.interface import Catalog
 from cas.catalog.paging import every_version
 from cas.catalog.rules import COMMITTED
-from cas.engine.heartbeat import Heartbeat
 from cas.engine.repository import Repository
 from cas.engine.write_session import require_same_history
 from cas.errors import CasError, Conflict, InvalidInput
@@ -87,18 +86,17 @@ def collect_garbage(
     *,
     max_share: float = MOST_SHARE,
     progress: Progress | None = None,
-    heartbeat: bool = True,
 ) -> GarbageReport:
     """Collect what can be collected now; what an earlier run has left is done first. Conflict where somebody
     else collects, or where more than `max_share` of all bytes would go; CorruptData where a version lacks
-    something. `heartbeat`: renew the lease by a thread of its own; a simulation renews by itself."""
+    something."""
     if not 0 < max_share <= 1:
         raise InvalidInput(f"{max_share} is no share", hint="Give more than 0, and 1 at most")
     require_same_history(repository, catalog)
     collector = catalog.collecting.begin()
-    beat = Heartbeat(lambda: catalog.collecting.renew(collector), SESSION_RENEW_SECONDS)
-    if heartbeat:
-        beat.start()
+    beat = repository.environment.heartbeat(
+        lambda: catalog.collecting.renew(collector), SESSION_RENEW_SECONDS
+    )
     try:
         return _Collection(repository, catalog, collector, max_share, progress or Silent()).run()
     finally:

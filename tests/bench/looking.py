@@ -12,7 +12,7 @@ from cas.catalog.model import NewVersion, Trigger, VersionKind
 from cas.catalog.postgres import PostgresCatalog
 from cas.contents import Contents, open_contents
 from cas.engine.repository import Repository
-from cas.engine.write_session import WriteSession, WriteSettings
+from cas.engine.write_session import WriteSession
 from cas.format.document import EntityRead
 from cas.history import history
 from cas.lookup import get_record
@@ -91,7 +91,7 @@ def _next(
     entry, document = before.entry(REPAIRED), before.document
     assert entry.root is not None
     new = NewVersion(Trigger.AUTO, VersionKind.DATA_ONLY, reason="bench", parent=document.number)
-    session = WriteSession(repository, catalog, new, WriteSettings(heartbeat=False))
+    session = WriteSession(repository, catalog, new)
     session.begin_entity()
     dictionary = session.known_dictionary(entry.dictionary) if entry.dictionary else None
     keys = sorted(changed)

@@ -9,8 +9,9 @@ from cas.catalog.interface import Catalog
 from cas.catalog.memory import MemoryCatalog
 from cas.catalog.model import NewVersion, Trigger, Version, VersionKind
 from cas.contents import open_contents
-from cas.engine.repository import Environment, Repository, create_repository
-from cas.engine.write_session import WriteSession, WriteSettings
+from cas.engine.environment import Environment
+from cas.engine.repository import Repository, create_repository
+from cas.engine.write_session import WriteSession
 from cas.ids import PackName
 from cas.limits import NODE_CANDIDATE_BITS
 from cas.record_stream import read_records
@@ -69,7 +70,7 @@ class World:
         self, repository: Repository, catalog: Catalog | None = None, parent: int | None = None
     ) -> WriteSession:
         new = NewVersion(Trigger.MANUAL, VersionKind.FULL, parent=parent)
-        return WriteSession(repository, catalog or self.catalog, new, WriteSettings(heartbeat=False))
+        return WriteSession(repository, catalog or self.catalog, new)
 
     def records(self, number: int, store: Store | None = None) -> Records:
         """What a new process reads of a version, entity by entity."""

@@ -10,7 +10,7 @@ import pytest
 from cas.catalog.model import NewVersion, Trigger, VersionKind, VersionState
 from cas.check import CheckLevel, CheckReport, check_repository
 from cas.engine import write_session
-from cas.engine.write_session import WriteSession, WriteSettings
+from cas.engine.write_session import WriteSession
 from cas.errors import Conflict, CorruptData, Fenced
 from cas.format.names import dictionary_key, journal_key, pack_key, version_key
 from cas.ids import PackName
@@ -348,7 +348,7 @@ def test_the_lease_is_renewed_while_a_session_works_and_not_afterwards(
     repository = world.open()
     new = NewVersion(Trigger.AUTO, VersionKind.FULL)
     catalog = GatedCatalog(world.catalog, gate)
-    session = WriteSession(repository, catalog, new, WriteSettings(heartbeat=True))
+    session = WriteSession(repository, catalog, new)
     assert renewed.wait(10)
     commit(world, repository, session, [])
     count = len(gate.events)

@@ -60,7 +60,7 @@ def gone(world: World, *numbers: int) -> None:
 
 
 def collected(world: World, max_share: float = EVERYTHING) -> GarbageReport:
-    return collect_garbage(world.open(), world.catalog, max_share=max_share, heartbeat=False)
+    return collect_garbage(world.open(), world.catalog, max_share=max_share)
 
 
 def everything_is_well(world: World, *numbers: int) -> None:
@@ -226,7 +226,7 @@ def test_a_catalog_that_is_older_than_the_store_collects_nothing(world: World) -
     rebuild_catalog(world.open(), other)
     world.take(BY_NUMBER[4])
     with pytest.raises(Conflict, match="does not know"):
-        collect_garbage(world.open(), other, heartbeat=False)
+        collect_garbage(world.open(), other)
 
 
 def test_another_catalog_that_collects_stops_this_one(world: World) -> None:
@@ -241,7 +241,7 @@ def test_another_catalog_that_collects_stops_this_one(world: World) -> None:
         def put(self, key: str, data: bytes, *, create_only: bool = False) -> None:
             if key == journal_key(1):
                 forget(world.open(), other, {3: "a rule"}, other.keeping.heard())
-                collect_garbage(world.open(), other, max_share=EVERYTHING, heartbeat=False)
+                collect_garbage(world.open(), other, max_share=EVERYTHING)
             world.store.put(key, data, create_only=create_only)
 
     with pytest.raises(Conflict):
@@ -249,7 +249,6 @@ def test_another_catalog_that_collects_stops_this_one(world: World) -> None:
             world.open(Racing()),  # type: ignore[arg-type]
             world.catalog,
             max_share=EVERYTHING,
-            heartbeat=False,
         )
     assert world.records(4) == expected(BY_NUMBER[3])
     assert check_repository(world.open(), level=CheckLevel.BYTES).is_clean
@@ -297,7 +296,7 @@ def made() -> World:
 
 
 def _collect(process: Process) -> None:
-    collect_garbage(process.repository, process.catalog, max_share=EVERYTHING, heartbeat=False)
+    collect_garbage(process.repository, process.catalog, max_share=EVERYTHING)
 
 
 def test_a_collector_that_slept_deletes_nothing_more(world: World) -> None:
@@ -318,7 +317,6 @@ def test_a_collector_that_slept_deletes_nothing_more(world: World) -> None:
             world.open(Sleeping()),  # type: ignore[arg-type]
             world.catalog,
             max_share=EVERYTHING,
-            heartbeat=False,
         )
     assert world.packs() == before
     assert collected(world).deleted, "the next one goes on with what was announced"
