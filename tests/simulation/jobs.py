@@ -1,0 +1,138 @@
+"""What machines do: the shipped operations, each as a new process of a machine does it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from cas.catalog.interface import Catalog
+from cas.catalog.keeping import NotesMoved
+from cas.engine.repository import Repository
+from cas.errors import Conflict, CorruptData, NotFound
+from cas.forgetting import forget
+from cas.format.notes import Note, NoteField
+from cas.garbage.collecting import collect_garbage
+from cas.noting import catch_up, say
+from cas.pinning import pinned
+from cas.rebuild import rebuild_catalog
+from cas.snapshot import SnapshotRequest, take_version
+from cas.store.options import StoreOptions
+from cas.store.retrying import RetryingStore
+from tests.engine.memory_source import MemorySource
+from tests.engine.scenes import records_of
+from tests.simulation.doors import CatalogDoor, MachineEnvironment, StoreDoor
+from tests.simulation.machines import Machine
+from tests.simulation.platforms import next_platform
+from tests.simulation.watching import Watching
+from tests.simulation.world import CatalogBox, SimulatedWorld
+
+_AT_ONCE = StoreOptions(attempts=2, first_wait_seconds=0.0, longest_wait_seconds=0.0)
+
+
+@dataclass(slots=True)
+class Workplace:
+    """A machine in a world. Its repository is kept from one process to the next, as a cache on a disk is, until
+    a process dies."""
+
+    world: SimulatedWorld
+    machine: Machine
+    box: CatalogBox
+    watching: Watching
+    environment: MachineEnvironment
+    kept: Repository | None = None
+
+    @property
+    def catalog(self) -> Catalog:
+        return cast(Catalog, CatalogDoor(lambda: self.box.catalog, self.machine, self.watching.answered))
+
+    def open(self) -> Repository:
+        if self.kept is None:
+            door = StoreDoor(self.world.store, self.machine, self.watching.later)
+            self.kept = Repository(RetryingStore(door, options=_AT_ONCE), None, self.environment)
+        return self.kept
+
+
+Job = Callable[[Workplace], None]
+
+
+def snapshot(place: Workplace) -> None:
+    world = place.world
+    platform = next_platform(world.rng, world.platforms[-1], world.platforms[:-1])
+    world.platforms.append(platform)
+    request = SnapshotRequest(name=str(len(world.platforms) - 1), scan=world.rng.random() < 0.2)
+    take_version(place.open(), place.catalog, MemorySource(platform, history=world.history), request)
+
+
+def forget_some(place: Workplace) -> None:
+    """A wild policy: any versions but protected ones, which only the catalog's own rules keep."""
+    world, repository, catalog = place.world, place.open(), place.catalog
+    numbers = sorted(world.truth.promises)
+    wanted = [one for one in numbers if world.rng.random() < 0.4]
+    for _ in range(3):
+        heard = catch_up(repository, catalog)
+        try:
+            forget(repository, catalog, dict.fromkeys(wanted, "a rule"), heard)
+            return
+        except NotesMoved:
+            continue
+
+
+def collect(place: Workplace) -> None:
+    collect_garbage(place.open(), place.catalog, max_share=1.0)
+
+
+def protect(place: Workplace) -> None:
+    world = place.world
+    number = world.rng.choice(sorted(world.truth.promises) or [1])
+    say(place.open(), place.catalog, "somebody", [Note(number, NoteField.PROTECTED, True)])
+    world.protected.add(number)
+
+
+def read(place: Workplace) -> None:
+    """A reader that has pinned a version reads it to its end, whoever forgets it and collects meanwhile."""
+    world = place.world
+    number = world.rng.choice(sorted(world.truth.promises) or [1])
+    promise = world.truth.promises.get(number)
+    repository, catalog = place.open(), place.catalog
+    with pinned(place.environment, catalog, number, "reading"):
+        held = place.watching.holds(place.box)
+        try:
+            found = records_of(repository, number)
+        except (CorruptData, NotFound) as error:
+            if held():
+                world.loss = world.loss or f"a reader of version {number} found: {error}"
+            raise
+        if promise is not None and found != promise.records:
+            world.loss = world.loss or f"a reader of version {number} read something else"
+
+
+def rebuild(place: Workplace) -> None:
+    report = rebuild_catalog(place.open(), place.catalog)
+    for one in report.quarantined:
+        if one.number in place.world.truth.promises:
+            place.world.loss = place.world.loss or f"version {one.number} was not taken in: {one.what}"
+
+
+def take_in_if_told(job: Job) -> Job:
+    """As a person does who is told that the catalog is older than the store, or empty."""
+
+    def work(place: Workplace) -> None:
+        try:
+            job(place)
+        except (Conflict, NotFound) as error:
+            if "rebuild" not in error.hint and "no repository yet" not in error.what:
+                raise
+            rebuild(place)
+            job(place)
+
+    return work
+
+
+ALL: dict[str, tuple[Job, int]] = {
+    "take a version": (take_in_if_told(snapshot), 5),
+    "collect garbage": (take_in_if_told(collect), 5),
+    "forget": (take_in_if_told(forget_some), 3),
+    "protect": (take_in_if_told(protect), 1),
+    "read": (read, 1),
+    "rebuild the catalog": (rebuild, 1),
+}
+"""Each with its weight."""

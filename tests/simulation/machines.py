@@ -1,0 +1,115 @@
+"""Machines: each does one job after another, and stops at every call to the outside until it may go on.
+
+A job runs in a greenlet. At a call it switches to whoever plays the schedule; that one draws whose turn it is,
+and what becomes of the call. A process that dies raises at this call, and at every other that its clean-up
+still tries. The next job of the machine is a new process, with nothing in memory.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from cas.errors import CasError, ConnectionFailed
+from cas.store.interface import FaultKind, StoreFault
+from tests.simulation.fates import Fate
+
+
+class Died(BaseException):
+    """The process was killed here."""
+
+
+@dataclass(slots=True)
+class Call:
+    """A call that waits: of the store or of the catalog, its name, and on what."""
+
+    of_store: bool
+    name: str
+    what: str
+
+
+class Machine:
+    """One at a time of its processes runs. `trace` is told of each call and what became of it."""
+
+    def __init__(self, name: str, trace: Callable[[str], None]) -> None:
+        self.name = name
+        self.waiting: Call | None = None
+        self.beats: list[Callable[[], None]] = []
+        """Renewals of the leases that the process holds."""
+        self._trace = trace
+        self._process: greenlet | None = None
+        self._is_dead = False
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
+    def start(self, job: Callable[[], None], title: str) -> None:
+        """Begin a job; it runs to its first call."""
+        self._trace(f"{self.name}: begins to {title}")
+        self._is_dead = False
+        self.beats.clear()
+        self._process = greenlet(lambda: self._run(job, title))
+        self._process.switch()
+
+    def go_on(self, fate: Fate) -> None:
+        """Let the call that waits become what fate says, and run to the next one."""
+        assert self._process is not None, "only a running machine goes on"
+        self._process.switch(fate)
+
+    def stop(self) -> None:
+        """At the end of a schedule."""
+        if self._process is not None:
+            self._is_dead = True
+            self._process.throw(GreenletExit)
+            self._process = None
+
+    def _run(self, job: Callable[[], None], title: str) -> None:
+        try:
+            job()
+            self._trace(f"{self.name}: done with {title}")
+        except CasError as error:
+            self._trace(f"{self.name}: {title} failed: {type(error).__name__}: {error.what}")
+        except Died:
+            self._trace(f"{self.name}: died in {title}")
+        finally:
+            self._process = self.waiting = None
+            self.beats.clear()
+
+    def call(
+        self,
+        of_store: bool,
+        name: str,
+        what: str,
+        act: Callable[[], Any],
+        later: Callable[[Callable[[], Any], str], None],
+    ) -> Any:
+        """One call to the outside. `later`: takes what is done at some time after."""
+        if getcurrent() is not self._process:  # a heartbeat, which has a thread of its own
+            return act()
+        if self._is_dead:
+            raise Died
+        self.waiting = Call(of_store, name, what)
+        fate: Fate = getcurrent().parent.switch()
+        self.waiting = None
+        if fate is not Fate.DONE:
+            self._trace(f"{self.name}: {name} {what} {fate.name.lower()}")
+        else:
+            self._trace(f"{self.name}: {name} {what}")
+        if fate in (Fate.LATE, Fate.KILLED_LATE, Fate.TWICE):
+            later(act, f"{self.name}: {name} {what}")
+        answer = act() if fate in _DONE_NOW else None
+        if fate in _DEADLY:
+            self._is_dead = True
+            raise Died
+        if fate in _FAILING:
+            if of_store:
+                raise StoreFault("it failed", fault=FaultKind.TRANSIENT, where=what)
+            raise ConnectionFailed("it failed", where=name)
+        return answer
+
+
+_DONE_NOW = (Fate.DONE, Fate.UNANSWERED, Fate.TWICE, Fate.KILLED_AFTER)
+_DEADLY = (Fate.KILLED_BEFORE, Fate.KILLED_AFTER, Fate.KILLED_LATE)
+_FAILING = (Fate.REFUSED, Fate.UNANSWERED, Fate.LATE)

@@ -1,0 +1,181 @@
+"""One schedule: everything in it is drawn from one number, so that a failure can be played again."""
+
+import pickle
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from cas.limits import SESSION_LEASE_SECONDS
+from tests.simulation import jobs
+from tests.simulation.doors import MachineEnvironment
+from tests.simulation.fates import Fate, Fates
+from tests.simulation.jobs import Workplace
+from tests.simulation.machines import Machine
+from tests.simulation.watching import Watching
+from tests.simulation.world import CatalogBox, SimulatedWorld, empty_world
+
+BEGINNINGS = 48
+"""Worlds in which schedules begin: a few versions, some of which are forgotten."""
+
+MOST_STEPS = 3000
+
+
+@dataclass(slots=True)
+class Played:
+    """What came of a schedule. `loss` is empty where nothing was lost."""
+
+    seed: int
+    loss: str
+    steps: int
+    trace: list[str] = field(default_factory=list)
+
+
+def play(seed: int, *, keep_trace: bool = False) -> Played:
+    """Play one schedule."""
+    rng = random.Random(seed)
+    world = pickle.loads(_beginning(rng.randrange(BEGINNINGS)))
+    world.rng = rng
+    return _Schedule(world, seed, keep_trace).play()
+
+
+@lru_cache(maxsize=BEGINNINGS)
+def _beginning(number: int) -> bytes:
+    rng = random.Random(10_000 + number)
+    world = empty_world(10_000 + number, node_bits=rng.choice((1, 1, 2)))
+    todo = ["take a version"] * rng.choice((2, 3, 3, 4))
+    todo += rng.choice(
+        (["forget"], ["forget"], ["forget", "forget"], ["forget", "take a version"], ["forget", "collect garbage"])
+    )
+    schedule = _Schedule(world, number, False)
+    schedule.calm(todo)
+    assert not world.loss, world.loss
+    world.store.watch = _nobody
+    world.truth.opened = None
+    return pickle.dumps(world)
+
+
+def _nobody(key: str, is_put: bool) -> None:
+    del key, is_put
+
+
+class _Schedule:
+    def __init__(self, world: SimulatedWorld, seed: int, keep_trace: bool) -> None:
+        self._world = world
+        self._rng = world.rng
+        self._played = Played(seed, "", 0)
+        self._keep_trace = keep_trace
+        self._watching = Watching(world)
+        self._boxes = [world.box]
+
+    def _trace(self, line: str) -> None:
+        if self._keep_trace:
+            self._played.trace.append(line)
+
+    def _place(self, name: str, box: CatalogBox) -> Workplace:
+        machine = Machine(name, self._trace)
+        environment = MachineEnvironment(
+            now=self._world.clock, entropy=self._rng.randbytes, threads=False, machine=machine
+        )
+        return Workplace(self._world, machine, box, self._watching, environment)
+
+    def calm(self, todo: Sequence[str]) -> None:
+        """One machine, nothing goes wrong."""
+        place = self._place("first", self._world.box)
+        for title in todo:
+            self._start(place, title)
+            while place.machine.is_running:
+                place.machine.go_on(Fate.DONE)
+
+    def _start(self, place: Workplace, title: str) -> None:
+        job, _ = jobs.ALL[title]
+        place.machine.start(lambda: job(place), title)
+
+    def play(self) -> Played:
+        rng, world = self._rng, self._world
+        fates = Fates(rng, trouble=rng.choice((0.0, 0.005, 0.02)), death=rng.choice((0.0, 0.003, 0.01)))
+        places = [self._place(f"machine {number}", world.box) for number in range(rng.choice((2, 2, 3)))]
+        titles, weights = zip(*((title, weight) for title, (_, weight) in jobs.ALL.items()), strict=True)
+        todo = rng.choices(titles, weights, k=rng.choice((3, 3, 4)))
+        self._is_disaster = rng.random() < 0.2
+        self._is_slow = rng.random() < 0.4
+        while not world.loss and self._played.steps < MOST_STEPS:
+            running = [place for place in places if place.machine.is_running]
+            idle = [place for place in places if not place.machine.is_running]
+            if todo and idle and (not running or rng.random() < 0.1):
+                self._start(rng.choice(idle), todo.pop())
+                continue
+            if not running:
+                break
+            self._played.steps += 1
+            self._meanwhile(running)
+            place = rng.choice(running)
+            waiting = place.machine.waiting
+            assert waiting is not None
+            fate = fates.draw(waiting.name, of_store=waiting.of_store)
+            place.machine.go_on(fate)
+            if not place.machine.is_running and fate.name.startswith("KILLED"):
+                place.kept = None
+        if not world.loss:
+            self._settle()
+        for place in places:
+            place.machine.stop()
+        self._played.loss = world.loss
+        return self._played
+
+    def _meanwhile(self, running: Sequence[Workplace]) -> None:
+        rng, world = self._rng, self._world
+        world.pass_time(rng.random() * 0.2)
+        chance = rng.random()
+        if chance < 0.01 and self._is_slow:
+            seconds = rng.choice((10.0, SESSION_LEASE_SECONDS * 0.7, SESSION_LEASE_SECONDS + 1.0))
+            self._trace(f"{seconds:.0f} seconds pass")
+            world.pass_time(seconds)
+        elif chance < 0.03:
+            for beat in [beat for place in running for beat in place.machine.beats]:
+                self._beat(beat)
+        elif chance < 0.06 and self._watching.under_way:
+            act, title = self._watching.under_way.pop(rng.randrange(len(self._watching.under_way)))
+            self._trace(f"done at last: {title}")
+            self._later(act)
+        elif chance < 0.08 and self._is_disaster:
+            self._disaster(rng.choice(self._boxes))
+
+    def _beat(self, beat: Callable[[], None]) -> None:
+        from cas.errors import CasError
+
+        try:
+            beat()
+        except CasError as error:
+            self._trace(f"a lease is not renewed: {error.what}")
+
+    def _later(self, act: Callable[[], object]) -> None:
+        from cas.errors import CasError
+
+        try:
+            act()
+        except CasError as error:
+            self._trace(f"which failed: {error.what}")
+
+    def _disaster(self, box: CatalogBox) -> None:
+        chance = self._rng.random()
+        if box.backup and chance < 0.4:
+            self._trace("the catalog is restored from an older copy of itself")
+            self._world.restore_catalog(box)
+            box.backup = b""
+        elif chance < 0.2:
+            self._trace("the catalog is lost")
+            self._world.lose_catalog(box)
+        elif not box.backup:
+            self._trace("the catalog is copied")
+            self._world.back_up(box)
+
+    def _settle(self) -> None:
+        """What was under way is done; then all versions that count are read by a new process."""
+        for act, title in self._watching.under_way:
+            self._trace(f"done at last: {title}")
+            self._later(act)
+        world = self._world
+        numbers = sorted(world.truth.promises)
+        if numbers and not world.loss:
+            world.loss = world.truth.broken() or world.truth.read_back(self._rng.choice(numbers))

@@ -1,0 +1,74 @@
+"""Keeping the books: what catalogs have answered becomes a promise, or ends one."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from cas.catalog.model import AdoptedVersion
+from cas.format.document import parse_document
+from cas.format.names import VERSIONS, PACKS, version_key
+from tests.engine.scenes import expected
+from tests.simulation.world import CatalogBox, SimulatedWorld
+
+
+class Watching:
+    """Of one world."""
+
+    def __init__(self, world: SimulatedWorld) -> None:
+        self._world = world
+        self.under_way: list[tuple[Callable[[], Any], str]] = []
+        """What will be done, though its caller is gone or believes that it failed."""
+        self._pin: UUID | None = None
+        world.store.watch = self._changed
+
+    def later(self, act: Callable[[], Any], title: str) -> None:
+        self.under_way.append((act, title))
+
+    def _changed(self, key: str, is_put: bool) -> None:
+        """Only what goes can break a promise; an object that is put again is another one."""
+        if not is_put and key.startswith((PACKS, VERSIONS)):
+            self._lost(self._world.truth.broken())
+
+    def answered(self, call: str, arguments: tuple[Any, ...], answer: Any) -> None:
+        match call:
+            case "commit":
+                self._promise(answer.number)
+            case "adopt":
+                for one in arguments[0]:
+                    assert isinstance(one, AdoptedVersion)
+                    self._promise(one.number)
+            case "forget" if answer is True:
+                self._ended(arguments[0])
+            case "pin":
+                self._pin = answer
+
+    def _promise(self, number: int) -> None:
+        world = self._world
+        if number in world.truth.promises:
+            return
+        document = world.store.contents().get(version_key(number))
+        if document is None:
+            self._lost(f"version {number} was committed without a document")
+            return
+        platform = world.platforms[int(parse_document(document, "").name)]
+        world.let_go.discard(number)
+        self._lost(world.truth.promise(number, document, expected(platform)))
+
+    def _ended(self, number: int) -> None:
+        if number in self._world.protected:
+            self._lost(f"version {number} is protected, and was forgotten")
+        self._world.truth.promises.pop(number, None)
+        self._world.let_go.add(number)
+
+    def _lost(self, what: str) -> None:
+        self._world.loss = self._world.loss or what
+
+    def holds(self, box: CatalogBox) -> Callable[[], bool]:
+        """Whether the last pin still holds, told by the catalog that gave it."""
+        catalog, pin = box.catalog, self._pin
+
+        def held() -> bool:
+            found = catalog._keeping._pins.get(pin) if pin else None
+            return box.catalog is catalog and found is not None and found.lease_until > catalog.now()
+
+        return held
