@@ -243,7 +243,9 @@ class Session:
     def reading(self, text: str) -> Version:
         """As `committed`, of a version that stays until the command is over, whoever forgets it."""
         version = self.committed(text)
-        self._open.enter_context(pinned(self.repository.environment, self.catalog, version.number, "a command"))
+        self._open.enter_context(
+            pinned(self.repository.environment, self.catalog, version.number, "a command")
+        )
         return version
 
     def committed(self, text: str) -> Version:

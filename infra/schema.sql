@@ -217,14 +217,16 @@ CREATE TABLE cas.packs (
     checked_at timestamptz,
     check_result text NOT NULL DEFAULT '',
     announced boolean NOT NULL DEFAULT false,
+    collector uuid,
     CONSTRAINT packs_announced CHECK (NOT announced OR state = 'condemned'),
     CONSTRAINT packs_condemned CHECK ((state IN ('condemned', 'deleting')) = (condemned_epoch IS NOT NULL)),
-    CONSTRAINT packs_owned CHECK (state <> 'uploading' OR owner IS NOT NULL),
+    CONSTRAINT packs_owned CHECK (state <> 'uploading' OR num_nonnulls(owner, collector) = 1),
     CONSTRAINT packs_checked CHECK ((checked_at IS NULL) = (check_result = ''))
 );
 COMMENT ON TABLE cas.packs IS 'Every pack that was ever announced; a name never recurs';
 COMMENT ON COLUMN cas.packs.announced IS 'Named in the journal that is announced';
-COMMENT ON COLUMN cas.packs.owner IS 'The session that uploaded it; none for an adopted pack';
+COMMENT ON COLUMN cas.packs.owner IS 'The session that uploaded it; none for an adopted pack, and for one that a collection wrote';
+COMMENT ON COLUMN cas.packs.collector IS 'The collection that uploaded it, in place of others';
 CREATE INDEX packs_by_owner ON cas.packs (owner);
 CREATE INDEX packs_not_live ON cas.packs (state, condemned_epoch) WHERE state <> 'live';
 
@@ -235,8 +237,10 @@ CREATE TABLE cas.pins (
     host text NOT NULL,
     pid integer NOT NULL,
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    lease_until timestamptz NOT NULL
+    lease_until timestamptz NOT NULL,
+    epoch bigint NOT NULL
 );
+COMMENT ON COLUMN cas.pins.epoch IS 'What was condemned later is not deleted before the reader is done';
 COMMENT ON TABLE cas.pins IS 'Readers: what they read must stay until they are done or their lease lapsed';
 CREATE INDEX pins_by_version ON cas.pins (version);
 

@@ -9,6 +9,7 @@ from cas.catalog.model import AdoptedVersion, NewPack, QuarantinedVersion
 from cas.catalog.rules import ADOPTED_OVER, SETTLED, clean
 from cas.catalog.sessions import described, take_epoch
 from cas.errors import CasError, Conflict, Fenced
+from cas.ids import PackName
 
 
 def adopt(
@@ -17,9 +18,10 @@ def adopt(
     adopted: Sequence[AdoptedVersion],
     journal: int,
     quarantined: Sequence[QuarantinedVersion],
+    journaled: Sequence[PackName],
 ) -> int:
     """One transaction; see the port. Whoever writes meanwhile waits for the epoch, then is fenced."""
-    take_epoch(connection, repository_id)
+    epoch, _ = take_epoch(connection, repository_id)
     connection.execute("SET LOCAL statement_timeout = 0")
     _end_sessions(connection)
     connection.execute("UPDATE cas.collector SET id = NULL, lease_until = NULL WHERE id IS NOT NULL")
@@ -34,6 +36,7 @@ def adopt(
             _insert(connection, version)
         for doubtful in quarantined:
             _insert_quarantined(connection, doubtful)
+    _condemn_journaled(connection, epoch + 1, journaled)
     _revive(connection, [pack for version in taken.values() for pack in version.packs])
     numbers = [version.number for version in adopted] + [doubtful.number for doubtful in quarantined]
     connection.execute(
@@ -123,6 +126,16 @@ def _insert_quarantined(connection: Connection, version: QuarantinedVersion) -> 
             *(clean(version.code) or CasError.code, clean(version.text)),
         ],
     )
+
+
+def _condemn_journaled(connection: Connection, epoch: int, names: Sequence[PackName]) -> None:
+    condemned = connection.execute(
+        "UPDATE cas.packs SET state = 'condemned', condemned_epoch = %s"
+        " WHERE state = 'live' AND name = ANY (%s)",
+        [epoch, list(names)],
+    )
+    if condemned.rowcount:
+        connection.execute("UPDATE cas.epoch SET number = %s", [epoch])
 
 
 def _revive(connection: Connection, packs: Sequence[NewPack]) -> None:

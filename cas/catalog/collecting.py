@@ -3,14 +3,16 @@
     live ─ condemn ─► condemned ─ announce ─► condemned, announced ─ doom ─► deleting ─ deleted ─► no row
                           └─ spare ─► live          └─ spare ─► live
 
+    no row ─ upload ─► uploading ─ replace ─► live, and in the same moment others condemned
+
 Guarantees that an implementation gives:
 
 1. Each method is one transaction. All that a collector changes demands its lease, by the catalog's clock:
    Fenced where it has lapsed, or somebody else collects.
 2. `condemn` raises the epoch, with the epoch's row locked: a session begins before, and has the older number,
    or after, and has none of these packs in its view.
-3. Nothing is ripe, and nothing is announced, while a session of an epoch before its condemnation is open; one
-   whose lease is over is fenced by its row, not by the clock alone.
+3. Nothing is ripe, and nothing is announced, while a session of an epoch before its condemnation is open, or
+   a reader has a pin from before it; one whose lease is over is fenced by its row, not by the clock alone.
 4. What is announced is in one journal, the next one. Writers know its number from then on.
 5. Whoever takes in versions from the store ends the collector, in the same transaction, and what it had
    announced is announced no more.
@@ -21,6 +23,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from cas.catalog.model import NewPack
 from cas.ids import PackName
 
 
@@ -46,12 +49,19 @@ class Collecting(Protocol):
         """No effect where somebody else collects."""
 
     def condemn(self, collector: UUID, dead: Sequence[PackName], strangers: Mapping[PackName, int]) -> int:
-        """In one new epoch: live packs that nothing needs, uploads of sessions that are over, and objects
-        that no row knows, with their bytes. Those that have become something else meanwhile are left alone.
-        Returns how many were condemned; the epoch is not raised for none."""
+        """In one new epoch: live packs that nothing needs, uploads of sessions and collectors that are over,
+        and objects that no row knows, with their bytes. Those that have become something else meanwhile are left
+        alone. Returns how many were condemned; the epoch is not raised for none."""
+
+    def upload(self, collector: UUID, pack: NewPack) -> None:
+        """A pack that is written in place of others is on its way. Conflict for a known name."""
+
+    def replace(self, collector: UUID, fresh: Sequence[PackName], old: Sequence[PackName]) -> int:
+        """These uploads of this collector are live, and those of `old` that are live are condemned in a new
+        epoch. Conflict where one of `fresh` is no such upload. Returns how many were condemned."""
 
     def at_work(self) -> frozenset[PackName]:
-        """Packs that open sessions have announced, on their way or there already."""
+        """Packs that open sessions, or who collects now, have announced, on their way or there already."""
 
     def condemned(self) -> Sequence[PackName]:
         """Those that are condemned and not announced, ascending."""

@@ -7,8 +7,8 @@ from uuid import UUID
 from cas.catalog import collecting_rules
 from cas.catalog.collecting import Announced
 from cas.catalog.memory_rows import MemoryPack, MemoryRows
-from cas.catalog.model import PackState
-from cas.catalog.rules import LEASE
+from cas.catalog.model import NewPack, PackState
+from cas.catalog.rules import LEASE, check_pack, known_pack
 from cas.errors import Fenced
 from cas.ids import PackName
 
@@ -51,6 +51,14 @@ class MemoryCollecting:
         for pack in self._rows.packs.values():
             pack.announced = False
 
+    def condemn_journaled(self, names: Sequence[PackName]) -> None:
+        """Versions are taken in from a store whose journals name these."""
+        epoch = self._rows.epoch + 1
+        for name in names:
+            pack = self._rows.packs.get(name)
+            if pack is not None and pack.state is PackState.LIVE:
+                pack.state, pack.condemned_epoch, self._rows.epoch = PackState.CONDEMNED, epoch, epoch
+
     def condemn(self, collector: UUID, dead: Sequence[PackName], strangers: Mapping[PackName, int]) -> int:
         with self._rows.lock:
             self._demand_attached()
@@ -66,6 +74,34 @@ class MemoryCollecting:
             if gone or unknown:
                 self._rows.epoch = epoch
             return len(gone) + len(unknown)
+
+    def upload(self, collector: UUID, pack: NewPack) -> None:
+        check_pack(pack)
+        with self._rows.lock:
+            self._demand_attached()
+            self._demand(collector)
+            if pack.name in self._rows.packs:
+                raise known_pack(pack.name)
+            self._rows.packs[pack.name] = MemoryPack(PackState.UPLOADING, None, collector=collector)
+
+    def replace(self, collector: UUID, fresh: Sequence[PackName], old: Sequence[PackName]) -> int:
+        with self._rows.lock:
+            self._demand_attached()
+            self._demand(collector)
+            packs, epoch = self._rows.packs, self._rows.epoch + 1
+            for name in sorted(fresh):
+                if name not in packs or packs[name].state is not PackState.UPLOADING:
+                    raise collecting_rules.no_upload(name)
+                if packs[name].collector != collector:
+                    raise collecting_rules.no_upload(name)
+            for name in fresh:
+                packs[name].state = PackState.LIVE
+            gone = {name for name in old if name in packs and packs[name].state is PackState.LIVE}
+            for name in gone:
+                packs[name].state, packs[name].condemned_epoch = PackState.CONDEMNED, epoch
+            if gone:
+                self._rows.epoch = epoch
+            return len(gone)
 
     def at_work(self) -> frozenset[PackName]:
         with self._rows.lock:
@@ -98,6 +134,7 @@ class MemoryCollecting:
 
     def _ripe(self) -> list[PackName]:
         epochs = [one.epoch for one in self._rows.sessions.values() if one.state == "open"]
+        epochs += [pin.epoch for pin in self._rows.pins.values()]
         found = []
         for name in self._in(PackState.CONDEMNED):
             pack = self._rows.packs[name]
@@ -160,9 +197,11 @@ class MemoryCollecting:
             raise collecting_rules.lost()
 
     def _is_left_over(self, pack: MemoryPack) -> bool:
-        """An upload of a session that is over."""
-        if pack.state is not PackState.UPLOADING or pack.owner is None:
+        """An upload of a session or of a collector that is over."""
+        if pack.state is not PackState.UPLOADING:
             return False
+        if pack.owner is None:
+            return pack.collector != self._collector
         return self._rows.sessions[pack.owner].state != "open"
 
     def _fence_lapsed(self) -> None:
@@ -170,6 +209,8 @@ class MemoryCollecting:
         for session in self._rows.sessions.values():
             if session.state == "open" and session.lease_until <= now:
                 self._rows.end(session, "fenced", Fenced.code, collecting_rules.ENDED_FOR_GC)
+        for pin in [one for one, found in self._rows.pins.items() if found.lease_until <= now]:
+            del self._rows.pins[pin]
 
     def _in(self, state: PackState) -> list[PackName]:
         return sorted(name for name, pack in self._rows.packs.items() if pack.state is state)

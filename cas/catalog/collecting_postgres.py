@@ -11,15 +11,32 @@ from uuid import UUID
 from cas.catalog import collecting_rules
 from cas.catalog.collecting import Announced
 from cas.catalog.connecting import Connection, Connections
-from cas.catalog.rules import LEASE
+from cas.catalog.model import NewPack
+from cas.catalog.rules import LEASE, check_pack, known_pack
 from cas.errors import Fenced
 from cas.ids import PackName
 
 _CONDEMN = """
 UPDATE cas.packs p SET state = 'condemned', condemned_epoch = %(epoch)s
 WHERE (p.state = 'live' AND p.name = ANY (%(dead)s))
-   OR (p.state = 'uploading' AND NOT EXISTS (
-        SELECT FROM cas.sessions s WHERE s.id = p.owner AND s.state = 'open'))
+   OR (p.state = 'uploading'
+       AND NOT EXISTS (SELECT FROM cas.sessions s WHERE s.id = p.owner AND s.state = 'open')
+       AND NOT EXISTS (SELECT FROM cas.collector c WHERE c.id = p.collector))
+"""
+
+_AT_WORK = """
+SELECT p.name FROM cas.packs p
+WHERE p.state = 'uploading'
+  AND (EXISTS (SELECT FROM cas.sessions s WHERE s.id = p.owner AND s.state = 'open')
+       OR EXISTS (SELECT FROM cas.collector c WHERE c.id = p.collector))
+"""
+
+_REPLACE = """
+WITH made AS (
+    UPDATE cas.packs SET state = 'live'
+    WHERE state = 'uploading' AND collector = %(collector)s AND name = ANY (%(fresh)s) RETURNING name)
+SELECT name FROM unnest(%(fresh)s::text[]) AS given (name)
+WHERE name NOT IN (SELECT name FROM made) ORDER BY name COLLATE "C" LIMIT 1
 """
 
 _CONDEMN_STRANGERS = """
@@ -42,8 +59,9 @@ FROM fenced WHERE v.number = fenced.number
 _RIPE = """
 SELECT name FROM cas.packs
 WHERE state = 'condemned' AND NOT announced
-  AND condemned_epoch <= (SELECT coalesce(min(epoch), 9223372036854775807) FROM cas.sessions
-                          WHERE state = 'open')
+  AND condemned_epoch <= (SELECT coalesce(min(epoch), 9223372036854775807) FROM (
+                              SELECT epoch FROM cas.sessions WHERE state = 'open'
+                              UNION ALL SELECT epoch FROM cas.pins) AS at_work)
 ORDER BY name
 """
 
@@ -108,13 +126,38 @@ class PostgresCollecting:
                 connection.execute("UPDATE cas.epoch SET number = number + 1")
             return count
 
-    def at_work(self) -> frozenset[PackName]:
-        return frozenset(
-            self._names(
-                "SELECT p.name FROM cas.packs p JOIN cas.sessions s ON s.id = p.owner"
-                " WHERE p.state = 'uploading' AND s.state = 'open'"
+    def upload(self, collector: UUID, pack: NewPack) -> None:
+        check_pack(pack)
+        with self._connections.transaction() as connection:
+            self._share_epoch(connection)
+            _demand(connection, collector)
+            made = connection.execute(
+                "INSERT INTO cas.packs (name, state, stored_bytes, chunks, holds_nodes, collector)"
+                " VALUES (%s, 'uploading', %s, %s, %s, %s) ON CONFLICT (name) DO NOTHING",
+                [pack.name, pack.stored_bytes, pack.chunks, pack.holds_nodes, collector],
             )
-        )
+            if not made.rowcount:
+                raise known_pack(pack.name)
+
+    def replace(self, collector: UUID, fresh: Sequence[PackName], old: Sequence[PackName]) -> int:
+        with self._connections.transaction() as connection:
+            epoch, _ = self._take_epoch(connection)
+            _demand(connection, collector)
+            asked = {"collector": collector, "fresh": list(fresh), "old": list(old), "epoch": epoch + 1}
+            strange = connection.execute(_REPLACE, asked).fetchone()
+            if strange is not None:
+                raise collecting_rules.no_upload(strange[0])
+            count = connection.execute(
+                "UPDATE cas.packs SET state = 'condemned', condemned_epoch = %(epoch)s"
+                " WHERE state = 'live' AND name = ANY (%(old)s)",
+                asked,
+            ).rowcount
+            if count:
+                connection.execute("UPDATE cas.epoch SET number = number + 1")
+            return count
+
+    def at_work(self) -> frozenset[PackName]:
+        return frozenset(self._names(_AT_WORK))
 
     def condemned(self) -> Sequence[PackName]:
         return self._names("SELECT name FROM cas.packs WHERE state = 'condemned' AND NOT announced")
@@ -133,7 +176,7 @@ class PostgresCollecting:
         with self._connections.transaction() as connection:
             self._take_epoch(connection)
             _demand(connection, collector)
-            connection.execute(_FENCE_LAPSED, [Fenced.code, collecting_rules.ENDED_FOR_GC])
+            _fence_lapsed(connection)
             return [PackName(name) for (name,) in connection.execute(_RIPE)]
 
     def announce(self, collector: UUID, packs: Sequence[PackName], token: str) -> Announced | None:
@@ -143,7 +186,7 @@ class PostgresCollecting:
             already = _announced(connection)
             if already is not None:
                 raise collecting_rules.announced_already(already.journal)
-            connection.execute(_FENCE_LAPSED, [Fenced.code, collecting_rules.ENDED_FOR_GC])
+            _fence_lapsed(connection)
             ripe = [name for (name,) in connection.execute(_RIPE)]
             chosen = list(set(packs).intersection(ripe))
             query = "UPDATE cas.packs SET announced = true WHERE name = ANY (%s)"
@@ -194,6 +237,12 @@ def _demand(connection: Connection, collector: UUID) -> None:
     ).fetchone()
     if row is None or not row[0]:
         raise collecting_rules.lost()
+
+
+def _fence_lapsed(connection: Connection) -> None:
+    """Writers and readers that have fallen silent are waited for no longer."""
+    connection.execute(_FENCE_LAPSED, [Fenced.code, collecting_rules.ENDED_FOR_GC])
+    connection.execute("DELETE FROM cas.pins WHERE lease_until <= clock_timestamp()")
 
 
 def _announced(connection: Connection) -> Announced | None:

@@ -1,6 +1,7 @@
 """What every implementation of collecting demands and says alike."""
 
 from cas.errors import Conflict, Fenced
+from cas.ids import PackName
 
 
 def somebody_collects(host: str, pid: int) -> Conflict:
@@ -21,6 +22,10 @@ def announced_already(journal: int) -> Conflict:
 
 def not_announced(journal: int) -> Conflict:
     return Conflict(f"journal {journal} is not announced", hint="Start again")
+
+
+def no_upload(name: PackName) -> Conflict:
+    return Conflict("it is no upload of this collection", where=name, hint="Start again")
 
 
 ENDED_FOR_GC = "its lease was over, and the packs that it knew are collected"

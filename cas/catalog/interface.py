@@ -135,12 +135,15 @@ class Catalog(Protocol):
         *,
         journal: int,
         quarantined: Sequence[QuarantinedVersion] = (),
+        journaled: Sequence[PackName] = (),
     ) -> int:
         """Take in what the bucket holds, one transaction: versions that are not known, or that are
         listed as failed though their document exists; their packs as live, also condemned ones; the
-        next number raised above all. Those that are quarantined become known as failed, unless they
-        are known already. Ends every open session first. Returns how many were taken in. CorruptData
-        for a version that cannot be true, Conflict where a pack is being deleted."""
+        next number raised above all. Packs that are `journaled` somebody may be deleting: those that
+        are live, and in no version that is taken in, are condemned in a new epoch. Those that are
+        quarantined become known as failed, unless they are known already. Ends every open session
+        first. Returns how many were taken in. CorruptData for a version that cannot be true, Conflict
+        where a pack is being deleted."""
 
     def now(self) -> datetime: ...
 

@@ -1,24 +1,18 @@
 """What stays and what goes, in memory. Guarantees: cas/catalog/keeping.py."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from cas.catalog import keeping_rules
 from cas.catalog.keeping import Heard
-from cas.catalog.memory_rows import MemoryRows
+from cas.catalog.memory_rows import MemoryPin, MemoryRows
 from cas.catalog.memory_values import source_of
 from cas.catalog.model import Version, VersionState
 from cas.catalog.rules import COMMITTED, LEASE, WHOLE
 from cas.errors import Fenced
 from cas.format.notes import Note, NoteField, Notes, Setting
-
-
-@dataclass(slots=True)
-class _Pin:
-    version: int
-    lease_until: datetime
 
 
 class MemoryKeeping:
@@ -38,7 +32,6 @@ class MemoryKeeping:
         self._is_relied_on = is_relied_on
         self._generation = self._noted = 0
         self._settings: dict[str, tuple[str, ...]] = {}
-        self._pins: dict[UUID, _Pin] = {}
         self._pinned = 0
 
     def hear_again(self) -> None:
@@ -80,18 +73,18 @@ class MemoryKeeping:
             self._committed(version)
             self._pinned += 1
             pin = UUID(int=self._pinned)
-            self._pins[pin] = _Pin(version, self._rows.now() + LEASE)
+            self._rows.pins[pin] = MemoryPin(version, self._rows.epoch, self._rows.now() + LEASE)
             return pin
 
     def renew_pin(self, pin: UUID) -> None:
         with self._rows.lock:
-            if pin not in self._pins:
+            if pin not in self._rows.pins:
                 raise keeping_rules.let_go_meanwhile()
-            self._pins[pin].lease_until = self._rows.now() + LEASE
+            self._rows.pins[pin].lease_until = self._rows.now() + LEASE
 
     def unpin(self, pin: UUID) -> None:
         with self._rows.lock:
-            self._pins.pop(pin, None)
+            self._rows.pins.pop(pin, None)
 
     def forget(self, number: int, why: str, *, heard: Heard) -> bool:
         keeping_rules.check_why(why)
@@ -129,10 +122,10 @@ class MemoryKeeping:
             for one in builders:
                 if one.lease_until <= now:
                     self._rows.end(one, "fenced", Fenced.code, keeping_rules.ENDED_FOR_FORGOTTEN)
-            for pin, found in list(self._pins.items()):
+            for pin, found in list(self._rows.pins.items()):
                 if found.version == number and found.lease_until <= now:
-                    del self._pins[pin]
-            is_pinned = any(found.version == number for found in self._pins.values())
+                    del self._rows.pins[pin]
+            is_pinned = any(found.version == number for found in self._rows.pins.values())
             if is_pinned or any(one.state == "open" for one in builders):
                 return False
             self._forget_reading(number)

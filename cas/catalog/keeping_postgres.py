@@ -88,8 +88,8 @@ class PostgresKeeping:
             _demand_committed(connection, version)
             row = connection.execute(
                 """
-                INSERT INTO cas.pins (version, purpose, host, pid, lease_until)
-                VALUES (%s, %s, %s, %s, clock_timestamp() + %s) RETURNING id
+                INSERT INTO cas.pins (version, purpose, host, pid, lease_until, epoch)
+                SELECT %s, %s, %s, %s, clock_timestamp() + %s, number FROM cas.epoch FOR SHARE RETURNING id
                 """,
                 [version, purpose, socket.gethostname(), os.getpid(), LEASE],
             ).fetchone()

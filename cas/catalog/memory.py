@@ -145,7 +145,7 @@ class MemoryCatalog:
         with self._rows.lock:
             self._rows.open_session(session)
             if pack.name in self._rows.packs:
-                raise Conflict("a pack of this name is known already; names never recur", where=pack.name)
+                raise rules.known_pack(pack.name)
             self._rows.packs[pack.name] = MemoryPack(PackState.UPLOADING, session)
 
     def prepare(self, session: UUID) -> None:
@@ -277,6 +277,7 @@ class MemoryCatalog:
         *,
         journal: int,
         quarantined: Sequence[QuarantinedVersion] = (),
+        journaled: Sequence[PackName] = (),
     ) -> int:
         for adopted in versions:
             rules.check_adopted(adopted)
@@ -303,6 +304,7 @@ class MemoryCatalog:
                 self._rows.versions[number] = completed(started, adopted.result, finished_at=finished_at)
             spent = self._rows.known_journal
             self._collecting.ended_by_adoption()
+            self._collecting.condemn_journaled(journaled)
             for name in packs:
                 pack = self._rows.packs.setdefault(name, MemoryPack(PackState.LIVE, None))
                 pack.state, pack.condemned_epoch = PackState.LIVE, None

@@ -32,6 +32,16 @@ class MemoryPack:
     owner: UUID | None
     condemned_epoch: int | None = None
     announced: bool = False
+    collector: UUID | None = None
+
+
+@dataclass(slots=True)
+class MemoryPin:
+    """A reader."""
+
+    version: int
+    epoch: int
+    lease_until: datetime
 
 
 @dataclass(slots=True)
@@ -47,6 +57,7 @@ class MemoryRows:
     journal: int = 0
     announced: int | None = None
     """The journal that a collector is about to put, or has put."""
+    pins: dict[UUID, "MemoryPin"] = field(default_factory=dict)
 
     @property
     def known_journal(self) -> int:

@@ -219,13 +219,14 @@ class PostgresCatalog:
         *,
         journal: int,
         quarantined: Sequence[QuarantinedVersion] = (),
+        journaled: Sequence[PackName] = (),
     ) -> int:
         for version in versions:
             rules.check_adopted(version)
         for doubtful in quarantined:
             rules.check_quarantined(doubtful)
         with self._connections.transaction() as connection:
-            return adopting.adopt(connection, self._attached(), versions, journal, quarantined)
+            return adopting.adopt(connection, self._attached(), versions, journal, quarantined, journaled)
 
     def now(self) -> datetime:
         with self._connections.transaction() as connection:

@@ -25,7 +25,7 @@ from cas.catalog.model import (
     VersionState,
 )
 from cas.errors import Conflict, CorruptData, Fenced, InvalidInput
-from cas.ids import CHUNK_ID_BYTES
+from cas.ids import CHUNK_ID_BYTES, PackName
 from cas.limits import MAX_ENTITIES, SESSION_LEASE_SECONDS
 from cas.records.model import EntityKind
 
@@ -167,6 +167,10 @@ def check_filter(where: VersionFilter) -> None:
             raise InvalidInput(f"{moment} has no time zone")
     check_words("tag", where.tags)
     check_text("text", where.text, MAX_TEXT)
+
+
+def known_pack(name: PackName) -> Conflict:
+    return Conflict("a pack of this name is known already; names never recur", where=name)
 
 
 def check_pack(pack: NewPack) -> None:

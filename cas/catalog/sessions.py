@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from cas.catalog.connecting import Connection
 from cas.catalog.model import NewPack, NewVersion, SessionHandle, VersionState
-from cas.catalog.rules import COMMITTED, LEASE, clean, fenced, lapsed, search_text
+from cas.catalog.rules import COMMITTED, LEASE, clean, fenced, known_pack, lapsed, search_text
 from cas.errors import CasError, Conflict, NotFound
 from cas.ids import PackName
 
@@ -143,7 +143,7 @@ def register_pack(connection: Connection, session: UUID, pack: NewPack) -> None:
             [pack.name, pack.stored_bytes, pack.chunks, pack.holds_nodes, session],
         )
     except errors.UniqueViolation as error:
-        raise Conflict("a pack of this name is known already; names never recur", where=pack.name) from error
+        raise known_pack(pack.name) from error
 
 
 def prepare(connection: Connection, repository_id: str, session: UUID) -> None:

@@ -168,3 +168,16 @@ def test_an_impossible_quarantined_version_changes_nothing(stage: Stage) -> None
         stage.catalog.adopt([adopted(1, 1)], journal=3, quarantined=[quarantined(4, parent=9)])
     assert stage.catalog.known_numbers() == frozenset()
     assert stage.catalog.journal() == 0
+
+
+def test_what_somebody_may_be_deleting_is_not_live(stage: Stage) -> None:
+    """Also where this catalog believes that it is; what a version that comes in needs is another matter."""
+    session = stage.catalog.begin(new_version())
+    for seed in (1, 2, 3):
+        stage.catalog.register_pack(session.id, pack(seed))
+    stage.catalog.commit(session.id, result(1), journal=0)
+    names = [pack(seed).name for seed in (1, 2, 9)]
+    stage.catalog.adopt([adopted(7, 2)], journal=4, journaled=names)
+    assert stage.catalog.live_packs() == {pack(2).name, pack(3).name}
+    assert stage.collecting.condemned() == [pack(1).name]
+    assert stage.catalog.begin(new_version()).epoch == 1

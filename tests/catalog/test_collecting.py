@@ -183,6 +183,75 @@ def test_objects_that_no_row_knows(stage: Stage) -> None:
         stage.catalog.register_pack(at_work.id, pack(3))
 
 
+def test_what_is_written_in_place_of_others(stage: Stage) -> None:
+    """Made and condemned in one moment; who began before knows the old ones, and is waited for."""
+    take(stage, 1, 2)
+    before = begun(stage)
+    collector = stage.collecting.begin()
+    stage.collecting.upload(collector, pack(3))
+    assert stage.collecting.at_work() == {C}
+    assert stage.collecting.condemn(collector, [], {C: 7}) == 0, "it is on its way"
+    assert stage.collecting.replace(collector, [C], [A, B, D]) == 2
+    assert stage.catalog.live_packs() == {C}
+    assert stage.collecting.condemned() == [A, B]
+    after = begun(stage)
+    assert (before.view, after.view, after.epoch) == ({A, B}, {C}, 1)
+    assert stage.collecting.ripe(collector) == []
+    stage.catalog.fail(before.id, "X", "enough")
+    assert stage.collecting.ripe(collector) == [A, B]
+
+
+def test_only_own_uploads_take_the_place_of_others(stage: Stage) -> None:
+    take(stage, 1)
+    at_work = begun(stage, 2)
+    first = stage.collecting.begin()
+    stage.collecting.upload(first, pack(3))
+    with pytest.raises(Conflict):
+        stage.collecting.upload(first, pack(1))
+    for not_ours in (A, B, D):
+        with pytest.raises(Conflict):
+            stage.collecting.replace(first, [C, not_ours], [A])
+    stage.lapse()
+    second = stage.collecting.begin()
+    with pytest.raises(Fenced):
+        stage.collecting.replace(first, [C], [A])
+    with pytest.raises(Fenced):
+        stage.collecting.upload(first, pack(4))
+    with pytest.raises(Conflict):
+        stage.collecting.replace(second, [C], [A])
+    assert stage.catalog.live_packs() == {A}, "nothing of it was done"
+    assert stage.collecting.at_work() == {B}
+    stage.catalog.renew(at_work.id)
+    assert stage.collecting.condemn(second, [], NOTHING) == 1, "what the one before has left"
+    assert stage.collecting.condemned() == [C]
+
+
+def test_readers_from_before_are_waited_for(stage: Stage) -> None:
+    number = take(stage, 1, 2)
+    early = stage.keeping.pin(number, "a reader")
+    collector = condemned(stage, A)
+    stage.keeping.pin(number, "a later reader")
+    assert stage.collecting.ripe(collector) == []
+    assert stage.collecting.announce(collector, [A], TOKEN) is None
+    stage.keeping.unpin(early)
+    assert stage.collecting.ripe(collector) == [A]
+
+
+def test_readers_that_are_silent_are_waited_for_no_longer(stage: Stage) -> None:
+    number = take(stage, 1, 2)
+    silent = stage.keeping.pin(number, "a reader")
+    condemned(stage, A)
+    stage.lapse()
+    stage.keeping.renew_pin(silent)
+    collector = stage.collecting.begin()
+    assert stage.collecting.ripe(collector) == [], "it came back in time"
+    stage.lapse()
+    collector = stage.collecting.begin()
+    assert stage.collecting.ripe(collector) == [A]
+    with pytest.raises(Fenced):
+        stage.keeping.renew_pin(silent)
+
+
 def test_nothing_to_condemn_is_no_new_epoch(stage: Stage) -> None:
     take(stage, 1)
     collector = stage.collecting.begin()

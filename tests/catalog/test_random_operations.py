@@ -72,6 +72,12 @@ class Run:
         announced = collecting.announced() or collecting.announce(collector, names, "a token")
         return announced and list(collecting.doom(collector, announced.journal))
 
+    def write_again(self, names: list[PackName], seed: int) -> int:
+        """One pack in place of these."""
+        collector, collecting = self.collector(0), self.stage.collecting
+        collecting.upload(collector, pack(seed))
+        return collecting.replace(collector, [pack(seed).name], names)
+
     def forget(self, version: int) -> bool:
         return self.stage.keeping.forget(version, "a rule", heard=self.stage.keeping.heard())
 
@@ -147,6 +153,7 @@ def steps(draw: st.DrawFn) -> Operation:
         lambda run: run.stage.catalog.fail(run.session(turn), "TIMEOUT", f"because of {seed}"),
         lambda run: run.stage.catalog.describe_source(run.session(turn), f"db{seed % 2}", "18", "s"),
         lambda run: run.stage.catalog.adopt([adopted(number, seed, seed + 1)], journal=seed % 3),
+        lambda run: run.stage.catalog.adopt([], journal=seed % 3, journaled=run.live(2)),
         lambda run: run.stage.lapse(),
         lambda run: run.stage.condemn(run.live(1)),
         lambda run: run.stage.fence(run.session(turn)) if run.sessions else None,
@@ -185,7 +192,7 @@ def keeping(draw: st.DrawFn) -> Operation:
 @st.composite
 def collecting(draw: st.DrawFn) -> Operation:
     """Steps of a collector, perhaps of one that is over."""
-    turn, journal = draw(small), draw(st.integers(1, 3))
+    turn, journal, seed = draw(small), draw(st.integers(1, 3)), draw(st.integers(200, 212))
     seeds = draw(st.lists(st.integers(101, 104) | st.integers(1, 4), max_size=4))
     names = [pack(seed).name for seed in seeds]
     choices: list[Operation] = [
@@ -202,6 +209,9 @@ def collecting(draw: st.DrawFn) -> Operation:
         lambda run: list(run.stage.collecting.doom(run.collector(turn), journal)),
         lambda run: run.stage.collecting.deleted(run.collector(turn), names),
         lambda run: run.go(names),
+        lambda run: run.write_again(names, seed),
+        lambda run: run.stage.collecting.upload(run.collector(turn), pack(seed)),
+        lambda run: run.stage.collecting.replace(run.collector(turn), names[:1], names[1:]),
     ]
     return draw(st.sampled_from(choices))
 

@@ -259,9 +259,10 @@ class GatedCatalog:
         *,
         journal: int,
         quarantined: Sequence[QuarantinedVersion] = (),
+        journaled: Sequence[PackName] = (),
     ) -> int:
         self._gate.before("adopt")
-        count = self.inner.adopt(versions, journal=journal, quarantined=quarantined)
+        count = self.inner.adopt(versions, journal=journal, quarantined=quarantined, journaled=journaled)
         self._gate.after("adopt")
         return count
 

@@ -45,7 +45,13 @@ def _beginning(number: int) -> bytes:
     world = empty_world(10_000 + number, node_bits=rng.choice((1, 1, 2)))
     todo = ["take a version"] * rng.choice((2, 3, 3, 4))
     todo += rng.choice(
-        (["forget"], ["forget"], ["forget", "forget"], ["forget", "take a version"], ["forget", "collect garbage"])
+        (
+            ["forget"],
+            ["forget"],
+            ["forget", "forget"],
+            ["forget", "take a version"],
+            ["forget", "collect garbage"],
+        )
     )
     schedule = _Schedule(world, number, False)
     schedule.calm(todo)

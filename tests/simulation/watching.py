@@ -6,7 +6,7 @@ from uuid import UUID
 
 from cas.catalog.model import AdoptedVersion
 from cas.format.document import parse_document
-from cas.format.names import VERSIONS, PACKS, version_key
+from cas.format.names import PACKS, VERSIONS, version_key
 from tests.engine.scenes import expected
 from tests.simulation.world import CatalogBox, SimulatedWorld
 
@@ -68,7 +68,7 @@ class Watching:
         catalog, pin = box.catalog, self._pin
 
         def held() -> bool:
-            found = catalog._keeping._pins.get(pin) if pin else None
+            found = catalog._rows.pins.get(pin) if pin else None
             return box.catalog is catalog and found is not None and found.lease_until > catalog.now()
 
         return held

@@ -1,0 +1,14 @@
+-- Packs that a collection writes in place of others, and readers whose packs are waited for.
+
+ALTER TABLE cas.packs
+    DROP CONSTRAINT packs_owned,
+    ADD COLUMN collector uuid,
+    ADD CONSTRAINT packs_owned CHECK (state <> 'uploading' OR num_nonnulls(owner, collector) = 1);
+COMMENT ON COLUMN cas.packs.owner IS 'The session that uploaded it; none for an adopted pack, and for one that a collection wrote';
+COMMENT ON COLUMN cas.packs.collector IS 'The collection that uploaded it, in place of others';
+
+ALTER TABLE cas.pins
+    ADD COLUMN epoch bigint NOT NULL DEFAULT 0;
+ALTER TABLE cas.pins
+    ALTER COLUMN epoch DROP DEFAULT;
+COMMENT ON COLUMN cas.pins.epoch IS 'What was condemned later is not deleted before the reader is done';
