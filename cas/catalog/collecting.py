@@ -50,8 +50,8 @@ class Collecting(Protocol):
 
     def condemn(self, collector: UUID, dead: Sequence[PackName], strangers: Mapping[PackName, int]) -> int:
         """In one new epoch: live packs that nothing needs, uploads of sessions and collectors that are over,
-        and objects that no row knows, with their bytes. Those that have become something else meanwhile are left
-        alone. Returns how many were condemned; the epoch is not raised for none."""
+        and objects that no row knows, with their bytes. Those that have become something else meanwhile are
+        left alone. Returns how many were condemned; the epoch is not raised for none."""
 
     def upload(self, collector: UUID, pack: NewPack) -> None:
         """A pack that is written in place of others is on its way. Conflict for a known name."""

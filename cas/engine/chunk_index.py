@@ -257,6 +257,14 @@ class ChunkIndex:
         high, low = halves(short_ids_of(ids)) if ids else _NOTHING
         return _search(segments, high, low, view, None, bad)
 
+    def search(
+        self, high: U64, low: U64, view: View, below: U8 | None, bad: npt.NDArray[np.bool_] | None = None
+    ) -> Places:
+        """As `locate`, by the halves of short ids, and of places of lesser depth only."""
+        with self._lock:
+            segments = tuple(self._segments)
+        return _search(segments, high, low, view, below, bad)
+
     def unmet_needs(
         self, view: View, bad: npt.NDArray[np.bool_] | None = None
     ) -> dict[PackName, frozenset[tuple[bytes, int]]]:

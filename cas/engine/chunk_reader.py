@@ -241,6 +241,10 @@ class ChunkReader:
         (plain,) = self._decompress(frame.encoding, base, [stored], [frame.plain_length], name)
         return plain
 
+    def base(self, frame: Frame) -> bytes:
+        """What a delta is made against, proven, from frames of lesser depth."""
+        return b"".join(self._read(frame.kind, frame.bases, frame.depth, set()))
+
     def _decode_alike(
         self, wants: Sequence[Wanted], parts: Sequence[bytes], failed: set[FrameKey], bases: _Bases
     ) -> Sequence[bytes | None]:

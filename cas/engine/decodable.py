@@ -14,13 +14,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from cas.engine.chunk_index import ChunkIndex, Places, View
-from cas.engine.segment import needs_of
+from cas.engine.segment import U64, needs_of
 from cas.engine.trailers import Trailers
 from cas.errors import CorruptData, Unsupported
 from cas.format.frame import Frame
 from cas.ids import SHORT_ID_BYTES, ChunkId, PackName, split_short_ids
+from cas.limits import MAX_DELTA_DEPTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,25 @@ class Decodable:
     def locate(self, ids: Sequence[bytes]) -> Places:
         """The places of these chunks, where they can be decoded."""
         return self._index.locate(ids, self._view, self._bad if self._has_bad else None)
+
+    def lacking(self, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Those rows whose chunks cannot be decoded from the view, whichever copy is asked."""
+        lacking = np.zeros(len(rows), dtype=np.bool_)
+        first = 0
+        for segment in self._index.segments:
+            mine = np.flatnonzero(rows[first : first + len(segment.rows)])
+            found = self.at_most(segment.rows.high[mine], segment.rows.low[mine], MAX_DELTA_DEPTH)
+            lacking[mine[~found] + first] = True
+            first += len(segment.rows)
+        return lacking
+
+    def at_most(self, high: U64, low: U64, depth: int) -> npt.NDArray[np.bool_]:
+        """Whether chunks, by the halves of their short ids, can be decoded from a frame of at most this
+        depth."""
+        below = np.full(len(high), depth + 1, dtype=np.uint8)
+        bad = self._bad if self._has_bad else None
+        there: npt.NDArray[np.bool_] = self._index.search(high, low, self._view, below, bad).pack >= 0
+        return there
 
     def _round(self) -> bool:
         """Leave out what cannot be decoded without what was left out before. Whether there was any."""

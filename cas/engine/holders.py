@@ -7,27 +7,26 @@ chance cost a pack that stays, and never one that goes.
 import numpy as np
 import numpy.typing as npt
 
-from cas.engine.chunk_index import ChunkIndex
+from cas.engine.chunk_index import ChunkIndex, View
 from cas.engine.segment import U64, Segment
 from cas.ids import PackName
 
 
-def holders(index: ChunkIndex, rows: npt.NDArray[np.bool_]) -> set[PackName]:
-    """Of all packs of a frozen index. rows: the chunks that are meant, by their rows in it; any copy of each
-    will do."""
+def holders(index: ChunkIndex, rows: npt.NDArray[np.bool_], view: View) -> set[PackName]:
+    """Of the packs of a view. index: frozen. rows: the chunks that are meant, by their rows in it; any copy
+    of each will do."""
     segments = index.segments
-    wanted = _highs(segments, rows)
+    wanted = highs_of(index, rows)
     held = [np.zeros(len(segment.packs), dtype=np.bool_) for segment in segments]
     while len(wanted):
         following: list[U64] = []
         for segment, flags in zip(segments, held, strict=True):
             found = np.zeros(len(segment.packs), dtype=np.bool_)
-            found[np.unique(segment.rows.pack[_among(segment.rows.high, wanted)])] = True
-            fresh = found & ~flags
+            found[np.unique(segment.rows.pack[among(segment.rows.high, wanted)])] = True
+            fresh = found & ~flags & view.allowed(segment)
             flags |= fresh
             following.append(segment.needs.high[fresh[segment.needs.pack]])
-        needed = np.unique(np.concatenate(following))
-        wanted = needed
+        wanted = np.unique(np.concatenate(following))
     return {
         name
         for segment, flags in zip(segments, held, strict=True)
@@ -36,17 +35,27 @@ def holders(index: ChunkIndex, rows: npt.NDArray[np.bool_]) -> set[PackName]:
     }
 
 
-def _highs(segments: tuple[Segment, ...], rows: npt.NDArray[np.bool_]) -> U64:
+def highs_of(index: ChunkIndex, rows: npt.NDArray[np.bool_]) -> U64:
+    """The first halves of the short ids of these rows, each once, ascending."""
     parts = [np.zeros(0, dtype=np.uint64)]
-    first = 0
-    for segment in segments:
-        parts.append(segment.rows.high[rows[first : first + len(segment.rows)]])
-        first += len(segment.rows)
+    for segment, flags in with_flags(index, rows):
+        parts.append(segment.rows.high[flags])
     return np.unique(np.concatenate(parts))
 
 
-def _among(high: U64, wanted: U64) -> npt.NDArray[np.bool_]:
+def with_flags(index: ChunkIndex, rows: npt.NDArray[np.bool_]) -> list[tuple[Segment, npt.NDArray[np.bool_]]]:
+    """Each segment with what is said of its rows."""
+    found, first = [], 0
+    for segment in index.segments:
+        found.append((segment, rows[first : first + len(segment.rows)]))
+        first += len(segment.rows)
+    return found
+
+
+def among(high: U64, wanted: U64) -> npt.NDArray[np.bool_]:
     """Whether each is among those that are wanted, which ascend."""
+    if not len(wanted):
+        return np.zeros(len(high), dtype=np.bool_)
     at = np.minimum(np.searchsorted(wanted, high), len(wanted) - 1)
-    among: npt.NDArray[np.bool_] = wanted[at] == high
-    return among
+    found: npt.NDArray[np.bool_] = wanted[at] == high
+    return found

@@ -29,6 +29,7 @@ from cas.engine.nodes_at_hand import NodesAtHand, RecentNodes
 from cas.engine.own_chunks import OwnChunks
 from cas.engine.packer import DATA_KINDS, ClosedPack, Packer
 from cas.engine.predecessors import Predecessors
+from cas.engine.putting import put_once
 from cas.engine.repository import Repository
 from cas.errors import CasError, Conflict
 from cas.format.document import PackRef, ValueRef, VersionDocument, encode_document
@@ -43,7 +44,7 @@ from cas.limits import (
     MIB,
     SESSION_RENEW_SECONDS,
 )
-from cas.store.interface import ObjectExists, ObjectMissing, Store
+from cas.store.interface import ObjectExists, ObjectMissing
 from cas.tree.counting import NewLeaf
 
 FORGOTTEN_BYTES = 8 * MIB
@@ -318,7 +319,7 @@ class WriteSession:
         self._catalog.register_pack(
             self.handle.id, NewPack(pack.name, len(pack.stored), chunks, pack.holds_nodes)
         )
-        _put_once(self._repository.store, pack_key(pack.name), pack.stored)
+        put_once(self._repository.store, pack_key(pack.name), pack.stored)
         self._repository.index.add(pack.name, pack.trailer)
         self._own.delivered(pack.name, pack.trailer.short_ids, holds_nodes=pack.holds_nodes)
         self._packs.append(PackRef(pack.name, len(pack.stored), chunks, pack.holds_nodes))
@@ -334,7 +335,7 @@ class WriteSession:
         self._catalog.prepare(self.handle.id)
         store = self._repository.store
         try:
-            _put_once(store, version_key(document.number), encode_document(document))
+            put_once(store, version_key(document.number), encode_document(document))
         except ObjectExists as error:
             raise Conflict(
                 f"the store already holds a version {document.number}",
@@ -384,16 +385,6 @@ def _chosen(
     if len(kept) == len(ids):
         return ids, plains
     return [ids[at] for at in kept], [plains[at] for at in kept]
-
-
-def _put_once(store: Store, key: str, data: bytes | memoryview) -> None:
-    """Put an object that nobody else writes. That it exists is success where its bytes are ours: the
-    answer to an earlier attempt was lost. ObjectExists where they are not."""
-    try:
-        store.put(key, data, create_only=True)
-    except ObjectExists:
-        if store.get(key) != data:
-            raise
 
 
 def require_same_history(repository: Repository, catalog: Catalog) -> None:

@@ -3,6 +3,8 @@
     begin      catalog: one collector, with a lease                     (crash: its lease ends)
     mark       what all documents need                                  (crash: nothing)
     condemn    catalog: a new epoch; no later session may use these     (crash: the next run goes on)
+    rewrite    what is needed of mostly dead packs, in new ones         (crash: the next run takes them away)
+    replace    catalog: the new ones live, the old ones condemned       (crash: the next run goes on)
     ripe       catalog: sessions that may know them are over, or none goes yet
     mark       again: what those sessions have made is seen             (crash: the next run goes on)
     announce   catalog: the next journal, and the packs that it names   (crash: the next run goes on with it)
@@ -22,14 +24,20 @@ from uuid import UUID
 
 from cas.catalog.collecting import Announced
 from cas.catalog.interface import Catalog
+from cas.catalog.model import NewPack
 from cas.catalog.paging import every_version
 from cas.catalog.rules import COMMITTED
+from cas.engine.packer import ClosedPack
+from cas.engine.putting import put_once
 from cas.engine.repository import Repository
 from cas.engine.write_session import require_same_history
 from cas.errors import CasError, Conflict, InvalidInput
 from cas.format.journal import Journal, encode_journal, parse_journal
+from cas.format.malformed import mismatch
 from cas.format.names import journal_key, pack_key
+from cas.garbage.choosing import Filling, fillings, worth_rewriting
 from cas.garbage.marking import Marked, mark, stopped
+from cas.garbage.rewriting import Rewritten, rewrite
 from cas.ids import PackName
 from cas.limits import SESSION_RENEW_SECONDS
 from cas.progress import Progress, Silent
@@ -47,13 +55,15 @@ DELETED_AT_ONCE = 500
 @dataclass(frozen=True, slots=True)
 class GarbagePlan:
     """What a collection would condemn now. `dead`: live packs that nothing needs. `strangers`: objects that
-    no row of the catalog knows, or whose session is over. `condemned`: those that earlier runs condemned."""
+    no row of the catalog knows, or whose session is over. `condemned`: those that earlier runs condemned.
+    `rewritten`: live packs of which what is needed is written again."""
 
     dead: tuple[PackName, ...]
     strangers: tuple[PackName, ...]
     condemned: tuple[PackName, ...]
+    rewritten: tuple[Filling, ...]
     bytes: int
-    """Of all these."""
+    """That go: of all these, less what is written again."""
     of_bytes: int
     """Of all packs in the store."""
 
@@ -65,9 +75,12 @@ class GarbagePlan:
 @dataclass(frozen=True, slots=True)
 class GarbageReport:
     """What was done. `waiting`: packs that are condemned and go in a later run, since somebody at work may
-    know them. `spared`: condemned before, and needed after all."""
+    know them. `spared`: condemned before, and needed after all. `rewritten`: packs for which `fresh` others
+    were written."""
 
     condemned: int
+    rewritten: int
+    fresh: int
     spared: int
     waiting: int
     deleted: int
@@ -116,17 +129,19 @@ def _look(
     numbers = repository.numbers()
     sizes = repository.packs()
     progress.phase("trees")
-    marked = mark(repository, numbers, committed, sizes, progress)
+    marked = mark(repository, numbers, committed, sizes, live, progress)
     _require_gone(catalog, (committed - set(numbers)) | (committed & marked.vanished))
     gone = marked.readable - marked.needed
     dead = sorted(live & gone)
     strangers = sorted(sizes.keys() - live - at_work - set(condemned) - marked.needed)
+    rewritten = worth_rewriting(fillings(marked, sizes, live))
     taken = [name for name in (*dead, *strangers, *condemned) if name in sizes]
     plan = GarbagePlan(
         tuple(dead),
         tuple(strangers),
         tuple(condemned),
-        sum(sizes[name] for name in taken),
+        tuple(rewritten),
+        sum(sizes[name] for name in taken) + sum(pack.stored_bytes - pack.needed_bytes for pack in rewritten),
         sum(sizes.values()),
     )
     return plan, marked, sizes
@@ -169,7 +184,7 @@ class _Collection:
             self._sizes = self._repository.packs()
             self._finish(announced, frozenset())
         self._delete(self._collecting.doomed())
-        plan, _, self._sizes = _look(self._repository, self._catalog, self._progress)
+        plan, marked, self._sizes = _look(self._repository, self._catalog, self._progress)
         if plan.share > self._max_share:
             raise Conflict(
                 f"{plan.share:.0%} of all bytes would go ({plan.bytes:,} of {plan.of_bytes:,})",
@@ -179,9 +194,38 @@ class _Collection:
         self._progress.phase("condemn")
         strangers = {name: self._sizes[name] for name in plan.strangers}
         condemned = self._collecting.condemn(self._collector, plan.dead, strangers)
+        written = self._rewrite(plan, marked)
         self._sweep()
         waiting = len(self._collecting.condemned())
-        return GarbageReport(condemned, self._spared, waiting, self._deleted, self._deleted_bytes)
+        return GarbageReport(
+            condemned,
+            len(written.old),
+            len(written.fresh),
+            self._spared,
+            waiting,
+            self._deleted,
+            self._deleted_bytes,
+        )
+
+    def _rewrite(self, plan: GarbagePlan, marked: Marked) -> Rewritten:
+        if not plan.rewritten:
+            return Rewritten((), ())
+        self._progress.phase("rewrite")
+        old = [pack.name for pack in plan.rewritten]
+        staying = self._catalog.live_packs()
+        written = rewrite(self._repository, marked, old, staying, self._deliver, self._progress)
+        self._collecting.replace(self._collector, written.fresh, written.old)
+        return written
+
+    def _deliver(self, pack: ClosedPack) -> None:
+        """Register, put, read back: what it stands in for is about to go."""
+        new = NewPack(pack.name, len(pack.stored), pack.trailer.chunks, pack.holds_nodes)
+        self._collecting.upload(self._collector, new)
+        store, key = self._repository.store, pack_key(pack.name)
+        put_once(store, key, pack.stored)
+        if store.get(key) != pack.stored:
+            raise mismatch("a pack is not what was put", key)
+        self._repository.index.add(pack.name, pack.trailer)
 
     def _sweep(self) -> None:
         """What is ripe, and is still needed by nothing."""
@@ -189,7 +233,8 @@ class _Collection:
         if not ripe:
             return
         self._progress.phase("mark again")
-        marked = self._mark(self._repository.numbers())
+        live = self._catalog.live_packs()
+        marked = self._mark(self._repository.numbers(), live)
         self._spare(ripe, marked)
         going = [name for name in ripe if name not in marked.needed]
         token = self._repository.environment.entropy(TOKEN_BYTES).hex()
@@ -200,15 +245,16 @@ class _Collection:
     def _finish(self, announced: Announced, seen: frozenset[int]) -> None:
         """From the journal on. `seen`: documents that were marked since the packs were ripe."""
         self._put_journal(announced)
+        live = self._catalog.live_packs()
         fresh = [number for number in self._repository.numbers() if number not in seen]
         if fresh:
-            self._spare(announced.packs, self._mark(fresh))
+            self._spare(announced.packs, self._mark(fresh, live))
         self._progress.phase("delete")
         self._delete(self._collecting.doom(self._collector, announced.journal))
 
-    def _mark(self, numbers: Sequence[int]) -> Marked:
+    def _mark(self, numbers: Sequence[int], live: frozenset[PackName]) -> Marked:
         committed = _committed(self._catalog).intersection(numbers)
-        marked = mark(self._repository, numbers, committed, self._repository.packs(), self._progress)
+        marked = mark(self._repository, numbers, committed, self._repository.packs(), live, self._progress)
         _require_gone(self._catalog, committed & marked.vanished)
         return marked
 

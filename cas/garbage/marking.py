@@ -4,18 +4,21 @@ All documents of the store are roots, whoever put them and whatever the catalog 
 version of the catalog needs and nobody has stops a collection: then something else is wrong, and nothing may
 be deleted. A document that is no version, or not yet, keeps what it reaches.
 
-A pack is needed as long as it holds a copy of one needed chunk, however many copies there are elsewhere.
+A live pack is needed as long as it holds a copy of one needed chunk, however many copies there are elsewhere.
+Any other pack is needed as long as live ones alone do not give all that it holds of what is needed.
 """
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from cas.closure.ground import Faults, Ground, Packs
 from cas.closure.versions import VersionWalk
 from cas.damage import Ledger
 from cas.engine.chunk_index import Places, View
+from cas.engine.decodable import Decodable
 from cas.engine.holders import holders
 from cas.engine.repository import Repository
 from cas.errors import CasError, Conflict, CorruptData, NotFound, Unsupported
@@ -28,14 +31,19 @@ STOPPED = "Nothing was deleted. `cas check` tells what is wrong; bring that in o
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """`needed`: packs that must stay. `readable`: packs of which it is known what they hold; of the others
-    nothing is known, so they stay as well. `numbers`: the documents that were looked at. `vanished`: those
-    that were gone by then."""
+    """`needed`: packs that must stay. `packs`: those of which it is known what they hold; of the others
+    nothing is known, so they stay as well. `rows`: the needed chunks, by their rows in the index of `packs`.
+    `numbers`: the documents that were looked at. `vanished`: those that were gone by then."""
 
     needed: frozenset[PackName]
-    readable: frozenset[PackName]
+    packs: Packs
+    rows: npt.NDArray[np.bool_]
     numbers: frozenset[int]
     vanished: frozenset[int]
+
+    @property
+    def readable(self) -> frozenset[PackName]:
+        return self.packs.view.packs
 
 
 class _MarkingGround(Ground):
@@ -56,10 +64,12 @@ def mark(
     numbers: Iterable[int],
     committed: Collection[int],
     listed: Collection[PackName],
+    live: Collection[PackName],
     progress: Progress,
 ) -> Marked:
-    """What these documents need of the listed packs. CorruptData where one that is committed needs what is
-    not there, or cannot be read itself."""
+    """What these documents need of the listed packs. live: asked of the catalog before documents and packs
+    were listed. CorruptData where a document that is committed needs what is not there, or cannot be read
+    itself."""
     unreadable = repository.learn(set(listed))
     view = View(set(listed) - unreadable)
     ground = _MarkingGround(repository, Packs.over(repository, repository.index, repository.trailers, view))
@@ -81,8 +91,15 @@ def mark(
         if not reached.is_whole and number in committed:
             loss = next(fault for fault in sorted(reached.faults) if fault.is_loss)
             raise stopped(number, ground.ledger.finding(loss.finding).what)
-    needed = holders(ground.packs.index, ground.rows)
-    return Marked(frozenset(needed & view.packs), view.packs, frozenset(seen), frozenset(vanished))
+    needed = _needed(ground.packs, ground.rows, View(view.packs.intersection(live)))
+    return Marked(needed & view.packs, ground.packs, ground.rows, frozenset(seen), frozenset(vanished))
+
+
+def _needed(packs: Packs, rows: npt.NDArray[np.bool_], live: View) -> frozenset[PackName]:
+    """Live packs with any copy of these chunks; and those with what cannot be had from them."""
+    lacking = Decodable(packs.index, packs.trailers, live).lacking(rows)
+    others = holders(packs.index, lacking, packs.view) if lacking.any() else set()
+    return frozenset(holders(packs.index, rows, live) | others)
 
 
 def stopped(number: int, what: str) -> CasError:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from cas.engine import packer, repository, trailers
 from cas.engine.trailers import Layout
 from cas.format.pack import Trailer
+from cas.garbage import choosing
 
 REMEMBERED = 20_000
 
@@ -16,6 +17,7 @@ REMEMBERED = 20_000
 def tiny() -> None:
     """For the whole of this process."""
     packer.PACK_TARGET_BYTES = 250
+    choosing.MANY_TINY = 6
     packer.JOB_BYTES = 150
     packer.FRAME_TARGET_BYTES = 100
     packer.NODE_FRAME_TARGET_BYTES = 150

@@ -1,0 +1,70 @@
+"""Which live packs are worth writing again: those that are mostly dead, and those that are tiny."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cas.engine.holders import among, highs_of
+from cas.garbage.marking import Marked
+from cas.ids import PackName
+from cas.limits import MIB, PACK_TARGET_BYTES
+
+MOSTLY_DEAD = 0.5
+"""A pack of which less than this is needed is written again. Half of it or more stays: writing it again would
+cost more than it gives back soon."""
+
+TINY_BYTES = MIB
+"""Smaller packs wait until there are many of them, then they become one."""
+
+MANY_TINY = 1000
+TINY_TOGETHER_BYTES = PACK_TARGET_BYTES
+"""Whichever comes first. So a record is written again once, and not at every collection."""
+
+CHUNKS_AT_ONCE = 500_000
+"""Needed chunks that one collection writes again; the next one goes on. Each takes some 130 bytes of
+memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """What a pack holds: its stored bytes, those that are needed of them, and chunks that are needed."""
+
+    name: PackName
+    stored_bytes: int
+    needed_bytes: int
+    needed_chunks: int
+
+
+def fillings(marked: Marked, sizes: Mapping[PackName, int], live: Collection[PackName]) -> list[Filling]:
+    """Of the live packs that hold something needed. Any copy of a needed chunk counts."""
+    found: dict[PackName, Filling] = {}
+    wanted = highs_of(marked.packs.index, marked.rows)
+    for segment in marked.packs.index.segments:
+        flags = among(segment.rows.high, wanted)
+        count = len(segment.packs)
+        whole = np.bincount(segment.rows.pack, segment.rows.share, count)
+        needed = np.bincount(segment.rows.pack[flags], segment.rows.share[flags], count)
+        chunks = np.bincount(segment.rows.pack[flags], minlength=count)
+        parts = (needed / np.maximum(whole, 1)).tolist()
+        for name, part, some in zip(segment.packs, parts, chunks.tolist(), strict=True):
+            if some and name in live and name in sizes and name in marked.readable:
+                found[name] = Filling(name, sizes[name], int(sizes[name] * part), some)
+    return [found[name] for name in sorted(found)]
+
+
+def worth_rewriting(packs: Sequence[Filling]) -> list[Filling]:
+    """By name. Mostly dead ones come first where there is more to do than one collection does; one alone that
+    is tiny, or a few, wait for others."""
+    dead = [pack for pack in packs if pack.needed_bytes < MOSTLY_DEAD * pack.stored_bytes]
+    chosen = {pack.name for pack in dead}
+    tiny = [pack for pack in packs if pack.stored_bytes < TINY_BYTES and pack.name not in chosen]
+    if len(tiny) >= MANY_TINY or sum(pack.stored_bytes for pack in tiny) >= TINY_TOGETHER_BYTES:
+        dead += tiny
+    left = CHUNKS_AT_ONCE
+    some: list[Filling] = []
+    for pack in dead:
+        if pack.needed_chunks <= left or not some:
+            some.append(pack)
+            left -= pack.needed_chunks
+    return sorted(some, key=lambda pack: pack.name)
