@@ -116,6 +116,8 @@ def take_version(
         on_stored=watcher.stored,
     )
     try:
+        still = {base.version for base in catalog.bases()}
+        known = [base for base in known if base.version in still]
         return _Taking(repository, session, request, parent, known, watcher).run(catalog, source)
     except BaseException as error:
         session.abandon(error)
@@ -153,8 +155,8 @@ class _Taking:
         known: Sequence[Base],
         progress: Progress,
     ) -> None:
-        """`known`: what the version may be built upon, found before the session began: so all that it is
-        made of was live then."""
+        """`known`: what the version may be built upon, found before the session began, and there since then:
+        so all that it is made of was live when it began, and stays."""
         self._repository = repository
         self._session = session
         self._request = request

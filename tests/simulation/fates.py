@@ -21,6 +21,10 @@ class Fate(Enum):
     KILLED_LATE = auto()
     """The process dies of it, and it is done at some time after."""
 
+    @property
+    def is_deadly(self) -> bool:
+        return self in (Fate.KILLED_BEFORE, Fate.KILLED_AFTER, Fate.KILLED_LATE)
+
 
 CHANGING = ("put", "delete")
 """Calls of a store that can be under way while their caller is gone."""

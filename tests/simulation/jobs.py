@@ -47,7 +47,8 @@ class Workplace:
     def open(self) -> Repository:
         if self.kept is None:
             door = StoreDoor(self.world.store, self.machine, self.watching.later)
-            self.kept = Repository(RetryingStore(door, options=_AT_ONCE), None, self.environment)
+            store = RetryingStore(door, options=_AT_ONCE) if self.world.rng.random() < 0.25 else door
+            self.kept = Repository(store, None, self.environment)
         return self.kept
 
 

@@ -16,6 +16,12 @@ from cas.store.interface import FaultKind, StoreFault
 from tests.simulation.fates import Fate
 
 
+TELLING = frozenset(
+    ("put", "delete", "begin", "commit", "prepare", "condemn", "replace", "ripe", "announce", "doom", "adopt")
+    + ("forget", "let_go", "note", "live_packs", "bases")
+)
+
+
 class Died(BaseException):
     """The process was killed here."""
 
@@ -27,6 +33,11 @@ class Call:
     of_store: bool
     name: str
     what: str
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether others may see that it was made: where a process stalls, that matters most."""
+        return self.name in TELLING
 
 
 class Machine:
@@ -100,7 +111,7 @@ class Machine:
         if fate in (Fate.LATE, Fate.KILLED_LATE, Fate.TWICE):
             later(act, f"{self.name}: {name} {what}")
         answer = act() if fate in _DONE_NOW else None
-        if fate in _DEADLY:
+        if fate.is_deadly:
             self._is_dead = True
             raise Died
         if fate in _FAILING:
@@ -111,5 +122,4 @@ class Machine:
 
 
 _DONE_NOW = (Fate.DONE, Fate.UNANSWERED, Fate.TWICE, Fate.KILLED_AFTER)
-_DEADLY = (Fate.KILLED_BEFORE, Fate.KILLED_AFTER, Fate.KILLED_LATE)
 _FAILING = (Fate.REFUSED, Fate.UNANSWERED, Fate.LATE)

@@ -103,25 +103,40 @@ class _Schedule:
         places = [self._place(f"machine {number}", world.box) for number in range(rng.choice((2, 2, 3)))]
         titles, weights = zip(*((title, weight) for title, (_, weight) in jobs.ALL.items()), strict=True)
         todo = rng.choices(titles, weights, k=rng.choice((3, 3, 4)))
-        self._is_disaster = rng.random() < 0.2
+        self._is_disaster = rng.random() < 0.25
         self._is_slow = rng.random() < 0.4
+        restlessness = rng.choice((1.0, 0.4, 0.15, 0.05))
+        stalls = rng.choice((0.0, 0.01, 0.1, 0.3))
+        stalled: set[int] = set()
+        at = 0
         while not world.loss and self._played.steps < MOST_STEPS:
-            running = [place for place in places if place.machine.is_running]
-            idle = [place for place in places if not place.machine.is_running]
-            if todo and idle and (not running or rng.random() < 0.1):
-                self._start(rng.choice(idle), todo.pop())
+            running = [number for number, place in enumerate(places) if place.machine.is_running]
+            idle = [number for number, place in enumerate(places) if not place.machine.is_running]
+            awake = [number for number in running if number not in stalled]
+            if todo and idle and (not awake or rng.random() < 0.1):
+                at = rng.choice(idle)
+                stalled.discard(at)
+                self._start(places[at], todo.pop())
                 continue
             if not running:
                 break
+            if not awake:
+                stalled.clear()
+                continue
             self._played.steps += 1
-            self._meanwhile(running)
-            place = rng.choice(running)
-            waiting = place.machine.waiting
+            self._meanwhile([places[number] for number in running])
+            if at not in awake or rng.random() < restlessness:
+                at = rng.choice(awake)
+            waiting = places[at].machine.waiting
             assert waiting is not None
+            if stalls and rng.random() < (stalls if waiting.is_telling else stalls / 30):
+                self._trace(f"{places[at].machine.name} stalls before {waiting.name} {waiting.what}")
+                stalled.add(at)
+                continue
             fate = fates.draw(waiting.name, of_store=waiting.of_store)
-            place.machine.go_on(fate)
-            if not place.machine.is_running and fate.name.startswith("KILLED"):
-                place.kept = None
+            places[at].machine.go_on(fate)
+            if fate.is_deadly:
+                places[at].kept = None
         if not world.loss:
             self._settle()
         for place in places:
@@ -133,7 +148,7 @@ class _Schedule:
         rng, world = self._rng, self._world
         world.pass_time(rng.random() * 0.2)
         chance = rng.random()
-        if chance < 0.01 and self._is_slow:
+        if chance < 0.015 and self._is_slow:
             seconds = rng.choice((10.0, SESSION_LEASE_SECONDS * 0.7, SESSION_LEASE_SECONDS + 1.0))
             self._trace(f"{seconds:.0f} seconds pass")
             world.pass_time(seconds)
@@ -183,5 +198,7 @@ class _Schedule:
             self._later(act)
         world = self._world
         numbers = sorted(world.truth.promises)
-        if numbers and not world.loss:
-            world.loss = world.truth.broken() or world.truth.read_back(self._rng.choice(numbers))
+        if not world.loss:
+            world.loss = world.truth.broken()
+        if not world.loss and numbers and self._rng.random() < 0.25:
+            world.loss = world.truth.read_back(self._rng.choice(numbers))

@@ -16,7 +16,7 @@ REMEMBERED = 20_000
 
 def tiny() -> None:
     """For the whole of this process."""
-    packer.PACK_TARGET_BYTES = 250
+    packer.PACK_TARGET_BYTES = 400
     choosing.MANY_TINY = 6
     packer.JOB_BYTES = 150
     packer.FRAME_TARGET_BYTES = 100
