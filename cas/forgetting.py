@@ -1,7 +1,8 @@
 """Letting versions go: the document of each is deleted, and gc may take what nobody else needs.
 
     mark       catalog: nobody can build upon it or pin it any more     (crash: the next run goes on)
-    let go     catalog: nobody has it; its row is history               (crash: the next run goes on)
+    hear       notes; who was protected before is a version again       (crash: the next run goes on)
+    let go     notes in the store, then in the catalog: nobody has it   (crash: whoever hears of it goes on)
     delete     the document                                             (it is gone)
 
 A version that somebody reads or builds upon is only marked; a later run lets it go. Each run goes on with
@@ -19,6 +20,8 @@ from cas.catalog.keeping import Heard, NotesMoved
 from cas.engine.repository import Repository
 from cas.errors import Conflict, NotFound
 from cas.format.names import version_key
+from cas.limits import MAX_NOTES
+from cas.noting import let_go
 from cas.progress import Progress, Silent
 from cas.store.interface import ObjectMissing
 
@@ -45,10 +48,11 @@ def forget(
     wanted: Mapping[int, str],
     heard: Heard,
     progress: Progress | None = None,
+    by: str = "retention",
 ) -> ForgetReport:
     """Forget these versions, each with a reason in words; and finish what earlier runs began. `heard`: by
     `catch_up`, before it was decided what goes; NotesMoved where somebody has said something since, which may
-    be that it stays. As the store raises; then decide again, and run it again."""
+    be that it stays. As the store raises; then decide again, and run it again. by: who says that they go."""
     watcher = progress or Silent()
     watcher.phase("mark")
     marked: list[int] = []
@@ -62,9 +66,18 @@ def forget(
         except (Conflict, NotFound) as error:
             kept[number] = error.what
     watcher.phase("delete")
-    waiting = [number for number in catalog.keeping.forgotten() if not catalog.keeping.let_go(number)]
+    waiting = _let_go(repository, catalog, by)
     gone, strange = _delete(repository, catalog)
     return ForgetReport(tuple(marked), kept, tuple(gone), tuple(waiting), tuple(strange))
+
+
+def _let_go(repository: Repository, catalog: Catalog, by: str) -> list[int]:
+    """Versions that still wait for somebody."""
+    left = list(catalog.keeping.forgotten())
+    while left:
+        some, left = left[:MAX_NOTES], left[MAX_NOTES:]
+        let_go(repository, catalog, by, some)
+    return list(catalog.keeping.forgotten())
 
 
 def _delete(repository: Repository, catalog: Catalog) -> tuple[list[int], list[int]]:

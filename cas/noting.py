@@ -5,11 +5,13 @@
     commit   what it says holds                                            (it is said)
 
 What only the store knows holds as soon as somebody takes it in, and everybody does that before saying
-anything, and before deciding that anything may go. So nobody who was told that a version is protected finds
-it forgotten, also where the catalog was lost, or is an older copy that had not marked it.
+anything, and before deciding that anything may go. That a version goes is said as well. So all that was ever
+said has one order, in which nobody who was told that a version is protected finds it forgotten, also where
+the catalog was lost, is an older copy of itself, or not the only one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from cas.catalog.interface import Catalog
 from cas.catalog.keeping import Heard
@@ -18,7 +20,10 @@ from cas.errors import Conflict, CorruptData
 from cas.format.malformed import malformed
 from cas.format.names import NOTES, notes_key, number_of_key
 from cas.format.notes import Note, Notes, Setting, encode_notes, parse_notes
+from cas.limits import MAX_NOTES
 from cas.store.interface import ObjectExists
+
+_T = TypeVar("_T")
 
 ATTEMPTS = 5
 """How often somebody else may be faster: another catalog, since those who share one wait for each other."""
@@ -29,28 +34,51 @@ _HINT = "Bring the object back from a copy of the store; until then nothing can 
 def say(repository: Repository, catalog: Catalog, by: str, said: Sequence[Note | Setting]) -> Notes:
     """Make it hold. NotFound or Conflict where a version is not complete or incomplete; InvalidInput for what
     the catalog cannot hold; as the store raises."""
+    return _heard_out(
+        repository,
+        catalog,
+        lambda: catalog.keeping.note(said, lambda number: _put(repository, catalog, by, number, said)),
+    )
 
-    def put(number: int) -> Notes:
-        at = catalog.now().isoformat(timespec="microseconds")
-        notes = Notes(repository.id, number, at, by, tuple(said))
-        key, data = notes_key(number), encode_notes(notes)
-        try:
-            repository.store.put(key, data, create_only=True)
-        except ObjectExists as error:
-            # The answer to an earlier attempt may have been lost; or it is somebody else's.
-            if repository.store.get(key) != data:
-                raise _Faster("notes of this number are there", where=key) from error
-        return notes
 
+def let_go(repository: Repository, catalog: Catalog, by: str, numbers: Sequence[int]) -> Sequence[int]:
+    """Say of forgotten versions that they go: those that nobody uses, which are returned. From then on every
+    catalog knows that, and their documents may be deleted. What somebody protected before stays."""
+    return _heard_out(
+        repository,
+        catalog,
+        lambda: catalog.keeping.let_go(
+            numbers[:MAX_NOTES], lambda number, said: _put(repository, catalog, by, number, said)
+        ),
+    )
+
+
+def _heard_out(repository: Repository, catalog: Catalog, speak: Callable[[], _T]) -> _T:
+    """Speak when everybody else was heard."""
     for _ in range(ATTEMPTS):
         catch_up(repository, catalog)
         try:
-            return catalog.keeping.note(said, put)
+            return speak()
         except _Faster:
             continue
     raise Conflict(
         "somebody else keeps saying something", where=repository.store.url, hint="Another catalog is at work"
     )
+
+
+def _put(
+    repository: Repository, catalog: Catalog, by: str, number: int, said: Sequence[Note | Setting]
+) -> Notes:
+    at = catalog.now().isoformat(timespec="microseconds")
+    notes = Notes(repository.id, number, at, by, tuple(said))
+    key, data = notes_key(number), encode_notes(notes)
+    try:
+        repository.store.put(key, data, create_only=True)
+    except ObjectExists as error:
+        # The answer to an earlier attempt may have been lost; or it is somebody else's.
+        if repository.store.get(key) != data:
+            raise _Faster("notes of this number are there", where=key) from error
+    return notes
 
 
 def catch_up(repository: Repository, catalog: Catalog) -> Heard:

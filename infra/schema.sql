@@ -117,6 +117,7 @@ CREATE TABLE cas.versions (
     error_text text NOT NULL DEFAULT '',
     forgotten_at timestamptz,
     forgotten_why text NOT NULL DEFAULT '',
+    forgotten_from text,
     CONSTRAINT versions_finished CHECK ((state IN ('pending', 'running')) = (finished_at IS NULL)),
     CONSTRAINT versions_result CHECK (
         CASE WHEN state IN ('complete', 'incomplete', 'forgotten', 'gone')
@@ -129,12 +130,15 @@ CREATE TABLE cas.versions (
     CONSTRAINT versions_forgotten CHECK (
         (state IN ('forgotten', 'gone')) = (forgotten_at IS NOT NULL)
         AND (forgotten_at IS NULL) = (forgotten_why = '')),
-    CONSTRAINT versions_kept CHECK (forgotten_at IS NULL OR (hold = '' AND NOT protected))
+    CONSTRAINT versions_kept CHECK (forgotten_at IS NULL OR (hold = '' AND NOT protected)),
+    CONSTRAINT versions_forgotten_from CHECK (
+        forgotten_from IS NULL OR (state = 'forgotten' AND forgotten_from IN ('complete', 'incomplete')))
 );
 COMMENT ON TABLE cas.versions IS 'Every version that was ever begun or adopted, whatever became of it; rows are never deleted';
 COMMENT ON COLUMN cas.versions.state IS 'A running version whose session is over or whose lease has lapsed counts as failed; a forgotten one may still be read by who has pinned it, one that is gone has no document any more, or soon has none';
 COMMENT ON COLUMN cas.versions.expires_at IS 'Set by hand: until then it stays, and no longer';
 COMMENT ON COLUMN cas.versions.forgotten_why IS 'In words: a rule, or a person';
+COMMENT ON COLUMN cas.versions.forgotten_from IS 'What a forgotten version was, and is again where notes from before say that it stays';
 COMMENT ON COLUMN cas.versions.search IS 'Number, name, reason and description, case-folded by the program: lower() depends on the locale';
 COMMENT ON COLUMN cas.versions.original_bytes IS 'Sum of the lengths of all payloads';
 COMMENT ON COLUMN cas.versions.added_bytes IS 'Stored bytes of the packs and the document that this version added';

@@ -7,8 +7,11 @@ Guarantees that an implementation gives:
 2. `forget` refuses what is protected or held, the last good version of a platform, and what a restore at
    work relies on, or may: a safety version that was made just now.
 3. A version that is forgotten can be pinned and built upon by nobody any more. It is there, with its document
-   and all that it needs, until `let_go` has found that nobody pins it.
-4. Numbers of notes are taken in without a gap. Whoever takes in versions from the store sets the number back
+   and all that it needs, until `let_go` has found that nobody pins it, and has said in notes that it goes.
+4. What notes say counts in their order, whoever said it. A version that is only forgotten is a version again
+   where notes are taken in that protect or hold it: they are from before. One of which they say that it goes
+   is gone, unless they said before that it stays.
+5. Numbers of notes are taken in without a gap. Whoever takes in versions from the store sets the number back
    to 0, in the same transaction: what was said of these is to be heard again, and all else with it, in order.
 """
 
@@ -45,7 +48,7 @@ class Keeping(Protocol):
 
     def take_notes(self, notes: Notes) -> None:
         """Notes that the store has. Those that are known do nothing; Conflict where some are missing between.
-        What they say of versions that are not complete or incomplete has no effect."""
+        What they say of versions that are neither complete nor incomplete nor forgotten has no effect."""
 
     def setting(self, name: str) -> tuple[str, ...] | None:
         """What was set; None: what is the default."""
@@ -67,10 +70,10 @@ class Keeping(Protocol):
     def forgotten(self) -> Sequence[int]:
         """Versions that are marked and not yet let go, ascending."""
 
-    def let_go(self, number: int) -> bool:
-        """A marked version that nobody pins is gone: from now on its document may be deleted. A writer that
-        builds upon it and whose lease is over is fenced; a reader's pin whose lease is over counts no more.
-        False where somebody has it."""
+    def let_go(self, numbers: Sequence[int], put: Callable[[int, Sequence[Note]], Notes]) -> Sequence[int]:
+        """Those of these that are forgotten, and that nobody pins or builds upon, are gone; who has fallen
+        silent is waited for no longer. `put`: as for `note`, and given what to say; not called where none
+        goes. Returns those that are gone now, ascending. NotFound."""
 
     def gone(self) -> frozenset[int]:
         """Versions whose document may be deleted, or is."""

@@ -33,6 +33,8 @@ class MemoryKeeping:
         self._generation = self._noted = 0
         self._settings: dict[str, tuple[str, ...]] = {}
         self._pinned = 0
+        self._forgotten: dict[int, Version] = {}
+        """What those were that are forgotten and not let go."""
 
     def hear_again(self) -> None:
         """Versions were taken in from the store."""
@@ -97,6 +99,7 @@ class MemoryKeeping:
             relied_on = self._is_relied_on(number)
             last_good, now = self._last_good(version), self._rows.now()
             keeping_rules.refuse_to_forget(version, last_good, now, is_relied_on=relied_on)
+            self._forgotten[number] = version
             self._rows.versions[number] = replace(
                 version,
                 state=VersionState.FORGOTTEN,
@@ -110,27 +113,31 @@ class MemoryKeeping:
         with self._rows.lock:
             return sorted(self._in(VersionState.FORGOTTEN))
 
-    def let_go(self, number: int) -> bool:
+    def let_go(self, numbers: Sequence[int], put: Callable[[int, Sequence[Note]], Notes]) -> Sequence[int]:
         with self._rows.lock:
             self._demand_attached()
-            version, now = self._version(number), self._rows.now()
-            if version.state is not VersionState.FORGOTTEN:
-                return False
-            builders = [
-                one for one in self._rows.sessions.values() if one.parent == number and one.state == "open"
-            ]
-            for one in builders:
-                if one.lease_until <= now:
-                    self._rows.end(one, "fenced", Fenced.code, keeping_rules.ENDED_FOR_FORGOTTEN)
-            for pin, found in list(self._rows.pins.items()):
-                if found.version == number and found.lease_until <= now:
-                    del self._rows.pins[pin]
-            is_pinned = any(found.version == number for found in self._rows.pins.values())
-            if is_pinned or any(one.state == "open" for one in builders):
-                return False
-            self._forget_reading(number)
-            self._rows.versions[number] = replace(version, state=VersionState.GONE)
-            return True
+            going: dict[int, str] = {}
+            for number in sorted(set(numbers)):
+                version = self._version(number)
+                if version.state is VersionState.FORGOTTEN and not self._is_in_use(number):
+                    going[number] = version.forgotten_why
+            if going:
+                self._take(put(self._noted + 1, keeping_rules.going(going)))
+            return list(going)
+
+    def _is_in_use(self, number: int) -> bool:
+        now = self._rows.now()
+        builders = [
+            one for one in self._rows.sessions.values() if one.parent == number and one.state == "open"
+        ]
+        for one in builders:
+            if one.lease_until <= now:
+                self._rows.end(one, "fenced", Fenced.code, keeping_rules.ENDED_FOR_FORGOTTEN)
+        for pin, found in list(self._rows.pins.items()):
+            if found.version == number and found.lease_until <= now:
+                del self._rows.pins[pin]
+        is_pinned = any(found.version == number for found in self._rows.pins.values())
+        return is_pinned or any(one.state == "open" for one in builders)
 
     def gone(self) -> frozenset[int]:
         with self._rows.lock:
@@ -166,14 +173,22 @@ class MemoryKeeping:
                 if note.values is not None:
                     self._settings[note.name] = note.values
             else:
-                self._say(note)
+                self._say(note, notes.at)
         self._noted = notes.number
 
-    def _say(self, note: Note) -> None:
+    def _say(self, note: Note, at: str) -> None:
         version = self._rows.versions.get(note.version)
-        if version is None or version.state not in COMMITTED:
+        if version is not None and version.state is VersionState.FORGOTTEN and keeping_rules.keeps(note):
+            before = self._forgotten.pop(note.version)
+            version = replace(
+                version, state=before.state, entities=before.entities, forgotten_at=None, forgotten_why=""
+            )
+        if version is None or version.state not in (*COMMITTED, VersionState.FORGOTTEN):
             return
         match note.field:
+            case NoteField.FORGOTTEN:
+                self._lose(version, str(note.value), at)
+                return
             case NoteField.PROTECTED:
                 said = replace(version, protected=bool(note.value))
             case NoteField.HOLD:
@@ -182,3 +197,17 @@ class MemoryKeeping:
                 until = None if note.value is None else datetime.fromisoformat(str(note.value))
                 said = replace(version, expires_at=until)
         self._rows.versions[note.version] = said
+
+    def _lose(self, version: Version, why: str, at: str) -> None:
+        """It is gone, unless it stays by what was said before."""
+        if version.protected or version.hold:
+            return
+        self._forget_reading(version.number)
+        self._forgotten.pop(version.number, None)
+        self._rows.versions[version.number] = replace(
+            version,
+            state=VersionState.GONE,
+            forgotten_at=version.forgotten_at or datetime.fromisoformat(at),
+            forgotten_why=version.forgotten_why or why,
+            entities=(),
+        )

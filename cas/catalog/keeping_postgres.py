@@ -43,6 +43,22 @@ SELECT EXISTS (SELECT FROM cas.sessions WHERE parent = %(number)s AND state = 'o
 """
 
 
+_TAKE_BACK = """
+UPDATE cas.versions
+SET state = forgotten_from, forgotten_from = NULL, forgotten_at = NULL, forgotten_why = ''
+WHERE number = %s AND state = 'forgotten'
+"""
+
+_LOSE = """
+UPDATE cas.versions
+SET state = 'gone', forgotten_from = NULL, forgotten_at = coalesce(forgotten_at, %s),
+    forgotten_why = CASE WHEN forgotten_why = '' THEN %s ELSE forgotten_why END
+WHERE number = %s AND state = ANY (%s) AND NOT protected AND hold = ''
+"""
+
+_SPOKEN_OF = [state.value for state in (*COMMITTED, VersionState.FORGOTTEN)]
+
+
 class PostgresKeeping:
     """On the connections of a `PostgresCatalog`, which see for what may be raised."""
 
@@ -128,7 +144,8 @@ class PostgresKeeping:
             connection.execute(
                 """
                 UPDATE cas.versions
-                SET state = 'forgotten', forgotten_at = clock_timestamp(), forgotten_why = %s
+                SET state = 'forgotten', forgotten_at = clock_timestamp(), forgotten_why = %s,
+                    forgotten_from = state
                 WHERE number = %s
                 """,
                 [why, number],
@@ -142,25 +159,19 @@ class PostgresKeeping:
             )
             return [number for (number,) in rows]
 
-    def let_go(self, number: int) -> bool:
-        asked = {"number": number, "code": Fenced.code, "text": keeping_rules.ENDED_FOR_FORGOTTEN}
+    def let_go(self, numbers: Sequence[int], put: Callable[[int, Sequence[Note]], Notes]) -> Sequence[int]:
         with self._connections.transaction() as connection:
             self._demand_owner(connection)
-            if _state_of(connection, number) is not VersionState.FORGOTTEN:
-                return False
-            connection.execute(_FENCE_LAPSED, asked)
-            connection.execute(
-                "DELETE FROM cas.pins WHERE version = %(number)s AND lease_until <= clock_timestamp()", asked
-            )
-            pinned = connection.execute(_IS_PINNED, asked).fetchone()
-            assert pinned is not None
-            if pinned[0]:
-                return False
-            # A version a minute would fill the catalog: what is left of it is its own row.
-            connection.execute("DELETE FROM cas.version_marks WHERE version = %s", [number])
-            connection.execute("DELETE FROM cas.version_entities WHERE version = %s", [number])
-            connection.execute("UPDATE cas.versions SET state = 'gone' WHERE number = %s", [number])
-            return True
+            known = _lock_heard(connection).number
+            going: dict[int, str] = {}
+            for number in sorted(set(numbers)):
+                if _state_of(connection, number) is VersionState.FORGOTTEN and not _is_in_use(
+                    connection, number
+                ):
+                    going[number] = _why_forgotten(connection, number)
+            if going:
+                _take(connection, put(known + 1, keeping_rules.going(going)))
+            return list(going)
 
     def gone(self) -> frozenset[int]:
         with self._connections.transaction() as connection:
@@ -201,7 +212,7 @@ def _take(connection: Connection, notes: Notes) -> None:
         if isinstance(note, Setting):
             _set(connection, note)
         else:
-            _say(connection, note)
+            _say(connection, note, notes.at)
     connection.execute("UPDATE cas.noted SET number = %s", [notes.number])
 
 
@@ -213,16 +224,44 @@ def _set(connection: Connection, setting: Setting) -> None:
         )
 
 
-def _say(connection: Connection, note: Note) -> None:
-    committed = [state.value for state in COMMITTED]
+def _is_in_use(connection: Connection, number: int) -> bool:
+    asked = {"number": number, "code": Fenced.code, "text": keeping_rules.ENDED_FOR_FORGOTTEN}
+    connection.execute(_FENCE_LAPSED, asked)
+    connection.execute(
+        "DELETE FROM cas.pins WHERE version = %(number)s AND lease_until <= clock_timestamp()", asked
+    )
+    row = connection.execute(_IS_PINNED, asked).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _why_forgotten(connection: Connection, number: int) -> str:
+    row = connection.execute("SELECT forgotten_why FROM cas.versions WHERE number = %s", [number]).fetchone()
+    assert row is not None, "it was locked just now"
+    return str(row[0])
+
+
+def _say(connection: Connection, note: Note, at: str) -> None:
+    if keeping_rules.keeps(note):
+        connection.execute(_TAKE_BACK, [note.version])
     match note.field:
+        case NoteField.FORGOTTEN:
+            _lose(connection, note, at)
+            return
         case NoteField.PROTECTED:
-            query = "UPDATE cas.versions SET protected = %s WHERE number = %s AND state = ANY (%s)"
-            value: object = note.value
+            query, value = "UPDATE cas.versions SET protected = %s", note.value
         case NoteField.HOLD:
-            query = "UPDATE cas.versions SET hold = %s WHERE number = %s AND state = ANY (%s)"
-            value = note.value
+            query, value = "UPDATE cas.versions SET hold = %s", note.value
         case NoteField.EXPIRES_AT:
-            query = "UPDATE cas.versions SET expires_at = %s WHERE number = %s AND state = ANY (%s)"
-            value = None if note.value is None else datetime.fromisoformat(str(note.value))
-    connection.execute(query.encode(), [value, note.version, committed])
+            query, value = "UPDATE cas.versions SET expires_at = %s::timestamptz", note.value
+    connection.execute(
+        f"{query} WHERE number = %s AND state = ANY (%s)".encode(), [value, note.version, _SPOKEN_OF]
+    )
+
+
+def _lose(connection: Connection, note: Note, at: str) -> None:
+    """It is gone, unless it stays by what was said before. A version a minute would fill the catalog: what is
+    left of it is its own row."""
+    gone = connection.execute(_LOSE, [datetime.fromisoformat(at), note.value, note.version, _SPOKEN_OF])
+    if gone.rowcount:
+        connection.execute("DELETE FROM cas.version_marks WHERE version = %s", [note.version])
+        connection.execute("DELETE FROM cas.version_entities WHERE version = %s", [note.version])

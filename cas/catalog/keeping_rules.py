@@ -1,6 +1,6 @@
 """What every implementation of keeping demands and says alike."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from cas.catalog.keeping import Heard, NotesMoved
@@ -33,13 +33,23 @@ def check_said(said: Iterable[Note | Setting]) -> None:
             check_text("setting", note.name, MAX_WORD)
             for value in note.values or ():
                 check_text("setting", value, MAX_TEXT)
-        elif note.field is NoteField.HOLD:
-            check_text("hold", str(note.value), MAX_TEXT)
+        elif note.field in (NoteField.HOLD, NoteField.FORGOTTEN):
+            check_text("note", str(note.value), MAX_TEXT)
 
 
 def versions_of(said: Iterable[Note | Setting]) -> list[int]:
     """Those of which something is said, ascending."""
     return sorted({one.version for one in said if isinstance(one, Note)})
+
+
+def keeps(note: Note) -> bool:
+    """Whether it says that a version stays."""
+    return note.field in (NoteField.PROTECTED, NoteField.HOLD) and bool(note.value)
+
+
+def going(versions: Mapping[int, str]) -> tuple[Note, ...]:
+    """What is said of versions that are let go: their numbers, and why."""
+    return tuple(Note(number, NoteField.FORGOTTEN, versions[number]) for number in sorted(versions))
 
 
 def require_heard(known: Heard, heard: Heard) -> None:

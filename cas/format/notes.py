@@ -28,6 +28,8 @@ class NoteField(StrEnum):
     """A reason, or empty: nobody lets it go before the hold is lifted."""
     EXPIRES_AT = "expires_at"
     """A time, or null: it stays until then, and no longer."""
+    FORGOTTEN = "forgotten"
+    """The reason: it is no version any more, and its document may be deleted at any time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,11 @@ def _parse_value(field: NoteField, fields: Fields, where: str) -> bool | str | N
             return fields.boolean("value")
         case NoteField.HOLD:
             return _check_length(fields.text("value"), where)
+        case NoteField.FORGOTTEN:
+            why = _check_length(fields.text("value"), where)
+            if not why:
+                raise malformed("a version is forgotten without a reason", where)
+            return why
         case NoteField.EXPIRES_AT:
             text = fields.optional_text("value")
             return None if text is None else check_time(text, where)

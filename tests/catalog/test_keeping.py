@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -46,6 +46,14 @@ def hold(version: int, reason: str) -> Note:
 def forget(stage: Stage, number: int, why: str) -> bool:
     """By somebody who has heard everything."""
     return stage.keeping.forget(number, why, heard=stage.keeping.heard())
+
+
+def let_go(stage: Stage, *numbers: int) -> list[int]:
+    return list(stage.keeping.let_go(numbers, lambda number, said: notes(number, *said)))
+
+
+def gone(version: int, why: str = WHY) -> Note:
+    return Note(version, NoteField.FORGOTTEN, why)
 
 
 def state(stage: Stage, number: int) -> VersionState:
@@ -193,6 +201,71 @@ def test_what_the_catalog_cannot_hold(stage: Stage, said: Note | Setting) -> Non
 # versions that go
 
 
+def test_what_goes_is_said(stage: Stage) -> None:
+    """In notes of their own, those that can go and no others."""
+    first, second, third = take(stage), take(stage), take(stage)
+    take(stage)
+    stage.keeping.pin(second, "a restore")
+    for number in (first, second, third):
+        forget(stage, number, f"rule {number}")
+    told: list[tuple[int, tuple[Note, ...]]] = []
+
+    def put(number: int, said: Sequence[Note]) -> Notes:
+        told.append((number, tuple(said)))
+        return notes(number, *said)
+
+    assert list(stage.keeping.let_go([third, second, first, first], put)) == [first, third]
+    assert told == [(1, (gone(first, "rule 1"), gone(third, "rule 3")))]
+    assert stage.keeping.heard().number == 1
+    assert list(stage.keeping.let_go([second, first], put)) == []
+    assert len(told) == 1
+    assert stage.keeping.forgotten() == [second]
+
+
+def test_nobody_is_gone_where_the_store_refuses(stage: Stage) -> None:
+    first = take(stage)
+    take(stage)
+    forget(stage, first, WHY)
+
+    def refused(_: int, __: Sequence[Note]) -> Notes:
+        raise Conflict("somebody else was faster")
+
+    with pytest.raises(Conflict):
+        stage.keeping.let_go([first], refused)
+    assert state(stage, first) is VersionState.FORGOTTEN
+    assert stage.keeping.heard().number == 0
+
+
+def test_what_was_protected_before_it_goes_is_a_version_again(stage: Stage) -> None:
+    """Somebody with another catalog said so; here it was marked without knowing it."""
+    first, second = take(stage), take(stage)
+    take(stage)
+    before = stage.catalog.version(first)
+    forget(stage, first, WHY)
+    forget(stage, second, WHY)
+    stage.keeping.take_notes(notes(1, protected(first), protected(second, False)))
+    assert stage.catalog.version(first) == replace(before, protected=True)
+    assert stage.keeping.forgotten() == [second]
+    assert let_go(stage, first, second) == [second]
+    stage.keeping.pin(first, "a restore")
+
+
+def test_what_others_let_go_is_gone_here(stage: Stage) -> None:
+    first, second, third = take(stage), take(stage), take(stage)
+    take(stage)
+    forget(stage, second, "a rule of this catalog")
+    say(stage, hold(third, "case 4711"))
+    stage.keeping.take_notes(notes(2, gone(first), gone(second), gone(third), gone(99)))
+    assert state(stage, first) is VersionState.GONE
+    assert stage.catalog.version(first).forgotten_why == WHY
+    assert stage.catalog.version(second).forgotten_why == "a rule of this catalog"
+    assert stage.keeping.gone() == {first, second}
+    assert state(stage, third) is VersionState.COMPLETE, "it stays by what was said before"
+    assert first not in [base.version for base in stage.catalog.bases()]
+    stage.keeping.take_notes(notes(3, protected(first)))
+    assert state(stage, first) is VersionState.GONE, "nothing counts that is said later"
+
+
 def test_a_version_is_marked_let_go_and_history(stage: Stage) -> None:
     first, last = take(stage), take(stage)
     assert forget(stage, first, WHY)
@@ -202,8 +275,8 @@ def test_a_version_is_marked_let_go_and_history(stage: Stage) -> None:
     assert found.forgotten_at is not None
     assert stage.keeping.forgotten() == [first]
     assert stage.keeping.gone() == frozenset()
-    assert stage.keeping.let_go(first)
-    assert not stage.keeping.let_go(first)
+    assert let_go(stage, first)
+    assert not let_go(stage, first)
     assert stage.keeping.gone() == {first}
     assert stage.keeping.forgotten() == []
     assert [one.number for one in stage.catalog.versions(VersionFilter())] == [last]
@@ -278,13 +351,13 @@ def test_a_reader_keeps_it_until_it_is_done(stage: Stage) -> None:
     first, _ = take(stage), take(stage)
     pins = [stage.keeping.pin(first, "a restore") for _ in range(2)]
     forget(stage, first, WHY)
-    assert not stage.keeping.let_go(first)
+    assert not let_go(stage, first)
     stage.keeping.unpin(pins[0])
-    assert not stage.keeping.let_go(first)
+    assert not let_go(stage, first)
     stage.keeping.renew_pin(pins[1])
     stage.keeping.unpin(pins[1])
     stage.keeping.unpin(pins[1])
-    assert stage.keeping.let_go(first)
+    assert let_go(stage, first)
 
 
 def test_a_reader_that_died_keeps_nothing(stage: Stage) -> None:
@@ -293,9 +366,9 @@ def test_a_reader_that_died_keeps_nothing(stage: Stage) -> None:
     forget(stage, first, WHY)
     stage.lapse()
     stage.keeping.renew_pin(pin)
-    assert not stage.keeping.let_go(first), "it was only slow"
+    assert not let_go(stage, first), "it was only slow"
     stage.lapse()
-    assert stage.keeping.let_go(first)
+    assert let_go(stage, first)
     with pytest.raises(Fenced):
         stage.keeping.renew_pin(pin)
 
@@ -304,9 +377,9 @@ def test_a_writer_that_builds_on_it_keeps_it(stage: Stage) -> None:
     first, _ = take(stage), take(stage)
     session = stage.catalog.begin(new_version(parent=first))
     forget(stage, first, WHY)
-    assert not stage.keeping.let_go(first)
+    assert not let_go(stage, first)
     stage.catalog.commit(session.id, result(5), journal=0)
-    assert stage.keeping.let_go(first)
+    assert let_go(stage, first)
 
 
 def test_a_writer_that_died_is_fenced_and_keeps_nothing(stage: Stage) -> None:
@@ -315,7 +388,7 @@ def test_a_writer_that_died_is_fenced_and_keeps_nothing(stage: Stage) -> None:
     stage.catalog.register_pack(session.id, pack(1))
     forget(stage, first, WHY)
     stage.lapse()
-    assert stage.keeping.let_go(first)
+    assert let_go(stage, first)
     for act in (
         lambda: stage.catalog.renew(session.id),
         lambda: stage.catalog.prepare(session.id),
@@ -331,7 +404,7 @@ def test_a_rebuild_brings_nothing_back_that_was_forgotten(stage: Stage) -> None:
     first, second, _ = take(stage), take(stage), take(stage)
     for number in (first, second):
         forget(stage, number, WHY)
-    stage.keeping.let_go(first)
+    let_go(stage, first)
     assert stage.catalog.adopt([adopted(first), adopted(second), adopted(9)], journal=0) == 1
     assert [state(stage, number) for number in (first, second, 9)] == [
         VersionState.GONE,
@@ -408,7 +481,7 @@ def test_of_a_writer_and_who_forgets_its_parent_one_is_first(postgres_stage: Pos
         def go(parent: int = parent, start: threading.Barrier = start) -> bool:
             start.wait()
             forget(stage, parent, WHY)
-            return stage.keeping.let_go(parent)
+            return bool(let_go(stage, parent))
 
         with ThreadPoolExecutor(2) as pool:
             began, went = pool.submit(begin), pool.submit(go)

@@ -60,10 +60,10 @@ class Run:
     def pin(self, version: int) -> None:
         self.pins.append(self.stage.keeping.pin(version, "a reader"))
 
-    def go_while_it_is_read(self, version: int) -> bool:
+    def go_while_it_is_read(self, version: int) -> list[int]:
         self.pin(version)
         self.forget(version)
-        return self.stage.keeping.let_go(version)
+        return self.let_go(version)
 
     def go(self, names: list[PackName]) -> object:
         """A whole collection, as far as others let it."""
@@ -71,6 +71,9 @@ class Run:
         collecting.condemn(collector, names, {})
         announced = collecting.announced() or collecting.announce(collector, names, "a token")
         return announced and list(collecting.doom(collector, announced.journal))
+
+    def let_go(self, *versions: int) -> list[int]:
+        return list(self.stage.keeping.let_go(versions, lambda given, said: notes(given, *said)))
 
     def write_again(self, names: list[PackName], seed: int) -> int:
         """One pack in place of these."""
@@ -169,6 +172,7 @@ def keeping(draw: st.DrawFn) -> Operation:
         Note(number, NoteField.PROTECTED, draw(st.booleans())),
         Note(number, NoteField.HOLD, draw(st.sampled_from(["", "a case"]))),
         Note(number, NoteField.EXPIRES_AT, draw(st.sampled_from([None, SOME_TIME.isoformat()]))),
+        Note(number, NoteField.FORGOTTEN, "a rule elsewhere"),
         Setting("rules", draw(st.sampled_from([None, (), ("last 1",)]))),
     ]
     note = draw(st.sampled_from(said))
@@ -183,8 +187,8 @@ def keeping(draw: st.DrawFn) -> Operation:
         lambda run: run.stage.keeping.renew_pin(run.pinned(turn)),
         lambda run: run.forget(number),
         lambda run: run.forget(number),
-        lambda run: run.stage.keeping.let_go(number),
-        lambda run: run.stage.keeping.let_go(number),
+        lambda run: run.let_go(number),
+        lambda run: run.let_go(number),
     ]
     return draw(st.sampled_from(choices))
 

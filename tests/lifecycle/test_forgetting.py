@@ -182,6 +182,8 @@ def test_at_any_call_nothing_is_lost_and_the_next_run_goes_on(after: bool, dies:
         "forgotten",
         "let_go",
         "gone",
+        "now",
+        "put",
         "get",
         "version",
         "delete",

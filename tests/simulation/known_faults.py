@@ -11,11 +11,10 @@ from unittest.mock import patch
 
 import numpy as np
 
-from cas.catalog import memory
 from cas.catalog.memory import MemoryCatalog
 from cas.catalog.memory_rows import MemoryPack, MemoryRows
 from cas.catalog.model import NewPack, PackState, SessionHandle
-from cas.engine import decodable, packer, write_session
+from cas.engine import packer, write_session
 from cas.engine.chunk_index import ChunkIndex
 from cas.engine.repository import Repository
 from cas.engine.write_session import WriteSession
@@ -45,9 +44,7 @@ def _reusing_condemned_packs(stack: ExitStack) -> None:
 
     def begin_with_all(self: MemoryCatalog, new: Any) -> SessionHandle:
         handle = begin(self, new)
-        condemned = {
-            name for name, pack in self._rows.packs.items() if pack.state is PackState.CONDEMNED
-        }
+        condemned = {name for name, pack in self._rows.packs.items() if pack.state is PackState.CONDEMNED}
         return replace(handle, view=handle.view | condemned)
 
     stack.enter_context(patch.object(MemoryCatalog, "begin", begin_with_all))

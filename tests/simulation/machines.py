@@ -15,7 +15,6 @@ from cas.errors import CasError, ConnectionFailed
 from cas.store.interface import FaultKind, StoreFault
 from tests.simulation.fates import Fate
 
-
 TELLING = frozenset(
     ("put", "delete", "begin", "commit", "prepare", "condemn", "replace", "ripe", "announce", "doom", "adopt")
     + ("forget", "let_go", "note", "live_packs", "bases")

@@ -7,6 +7,7 @@ from uuid import UUID
 from cas.catalog.model import AdoptedVersion
 from cas.format.document import parse_document
 from cas.format.names import PACKS, VERSIONS, version_key
+from cas.format.notes import Note, NoteField
 from tests.engine.scenes import expected
 from tests.simulation.world import CatalogBox, SimulatedWorld
 
@@ -37,8 +38,13 @@ class Watching:
                 for one in arguments[0]:
                     assert isinstance(one, AdoptedVersion)
                     self._promise(one.number)
-            case "forget" if answer is True:
-                self._ended(arguments[0])
+            case "let_go":
+                for number in answer:
+                    self._ended(number)
+            case "take_notes":
+                for note in arguments[0].notes:
+                    if isinstance(note, Note) and note.field is NoteField.FORGOTTEN:
+                        self._ended(note.version)
             case "pin":
                 self._pin = answer
 
