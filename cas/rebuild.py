@@ -4,7 +4,9 @@ Each document that the catalog does not have as a version is walked down to the 
 record. Where everything is there, the version is adopted with all that the document says; where not,
 it is quarantined: listed as failed with its reason, never deleted, and adopted by a later rebuild once
 what is missing was brought back. Packs become live where a walked version needs them; others are left
-to gc, and so is everything of a session that was at work meanwhile: adopting ends it.
+to gc, and so is everything of a session that was at work meanwhile: adopting ends it. Packs that somebody
+may be deleting, by journals that the catalog does not know, never become live: what is needed of them is
+copied first.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,6 +36,7 @@ from cas.engine.repository import Repository
 from cas.errors import Conflict, CorruptData, NotFound, Unsupported
 from cas.format.document import VersionDocument
 from cas.format.names import version_key
+from cas.garbage.copying_out import copy_out, journaled
 from cas.ids import ChunkKind, PackName
 from cas.noting import catch_up
 from cas.progress import Progress, Silent
@@ -101,10 +104,12 @@ class _Rebuild:
         self._quarantined: list[QuarantinedDocument] = []
         self._versions: list[AdoptedVersion] = []
         self._doubtful: list[QuarantinedVersion] = []
+        self._journaled: list[PackName] = []
 
     def run(self) -> RebuildReport:
         committed = self._committed()
         wanted = [number for number in self._listing.numbers if number not in committed]
+        self._leave_what_may_go(wanted)
         if wanted:
             self._progress.phase("packs")
             ground = listed_ground(self._repository, self._listing, self._ledger)
@@ -112,7 +117,7 @@ class _Rebuild:
             self._progress.phase("trees")
             self._take_in(wanted, ground)
         elif self._listing.journal > self._catalog.journal():
-            self._catalog.adopt((), journal=self._listing.journal)
+            self._catalog.adopt((), journal=self._listing.journal, journaled=self._journaled)
         catch_up(self._repository, self._catalog)
         return RebuildReport(
             adopted=tuple(self._adopted),
@@ -122,6 +127,19 @@ class _Rebuild:
             journal=self._listing.journal,
             next_is_above=max(self._catalog.known_numbers(), default=0),
         )
+
+    def _leave_what_may_go(self, wanted: Sequence[int]) -> None:
+        """Packs of journals that the catalog does not know are taken for gone, when what is needed of them is
+        in others."""
+        self._journaled = sorted(journaled(self._repository, self._catalog.journal()))
+        if not self._journaled:
+            return
+        self._progress.phase("copy out")
+        copy_out(self._repository, wanted, self._listing.packs, self._journaled, self._progress)
+        packs = self._repository.packs()
+        for name in self._journaled:
+            packs.pop(name, None)
+        self._listing = replace(self._listing, packs=packs)
 
     def _committed(self) -> frozenset[int]:
         """Numbers of the versions that the catalog has and that count."""
@@ -214,7 +232,12 @@ class _Rebuild:
             others = tuple(self._pack(name, ground) for name in sorted(needed))
             self._versions[-1] = replace(last, packs=(*last.packs, *others))
             self._live |= needed
-        self._catalog.adopt(self._versions, journal=self._listing.journal, quarantined=self._doubtful)
+        self._catalog.adopt(
+            self._versions,
+            journal=self._listing.journal,
+            quarantined=self._doubtful,
+            journaled=self._journaled,
+        )
         self._adopted += [version.number for version in self._versions]
         self._versions, self._doubtful = [], []
 

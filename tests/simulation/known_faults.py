@@ -97,7 +97,11 @@ def _inheriting_from_a_forgotten_parent(stack: ExitStack) -> None:
         return sorted(self._bases, key=lambda base: -base.version)[:limit]
 
     stack.enter_context(patch.object(MemoryCatalog, "bases", all_bases))
-    stack.enter_context(patch.object(MemoryCatalog, "_forget_reading", lambda *_: None))
+
+    def _forget_reading(self: MemoryCatalog, number: int) -> None:
+        """By this name a catalog that is copied finds it again."""
+
+    stack.enter_context(patch.object(MemoryCatalog, "_forget_reading", _forget_reading))
 
 
 def _content_named_packs(stack: ExitStack) -> None:

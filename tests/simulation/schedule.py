@@ -20,6 +20,18 @@ BEGINNINGS = 48
 
 MOST_STEPS = 3000
 
+SNAPSHOT, COLLECT, FORGET, REBUILD = "take a version", "collect garbage", "forget", "rebuild the catalog"
+
+STORIES: Sequence[Sequence[str]] = (
+    (SNAPSHOT, COLLECT),
+    (COLLECT, SNAPSHOT, COLLECT),
+    (SNAPSHOT, FORGET, COLLECT, COLLECT),
+    (SNAPSHOT, SNAPSHOT, FORGET, COLLECT),
+    (FORGET, COLLECT, SNAPSHOT, SNAPSHOT),
+    (COLLECT, SNAPSHOT, REBUILD),
+)
+"""Jobs in the order in which they begin: what others have lost data by, as far as that has an order."""
+
 
 @dataclass(slots=True)
 class Played:
@@ -43,18 +55,15 @@ def play(seed: int, *, keep_trace: bool = False) -> Played:
 def _beginning(number: int) -> bytes:
     rng = random.Random(10_000 + number)
     world = empty_world(10_000 + number, node_bits=rng.choice((1, 1, 2)))
-    todo = ["take a version"] * rng.choice((2, 3, 3, 4))
-    todo += rng.choice(
-        (
-            ["forget"],
-            ["forget"],
-            ["forget", "forget"],
-            ["forget", "take a version"],
-            ["forget", "collect garbage"],
-        )
-    )
     schedule = _Schedule(world, number, False)
-    schedule.calm(todo)
+    schedule.calm([SNAPSHOT] * rng.choice((2, 3, 3, 4)))
+    schedule.calm(rng.choice(((FORGET,), (FORGET, FORGET), (FORGET, SNAPSHOT), (FORGET, COLLECT, FORGET))))
+    until = rng.choice(("", "", "ripe", "announce", "deleted"))
+    if until:
+        schedule.calm([COLLECT], until=until)
+    if rng.random() < 0.2:
+        schedule.calm([SNAPSHOT], until=rng.choice(("prepare", "commit")))
+    world.pass_time(rng.choice((0.0, SESSION_LEASE_SECONDS + 1.0)))
     assert not world.loss, world.loss
     world.store.watch = _nobody
     world.truth.opened = None
@@ -85,13 +94,13 @@ class _Schedule:
         )
         return Workplace(self._world, machine, box, self._watching, environment)
 
-    def calm(self, todo: Sequence[str]) -> None:
-        """One machine, nothing goes wrong."""
+    def calm(self, todo: Sequence[str], until: str = "") -> None:
+        """One machine, nothing goes wrong. `until`: before which call it dies, if it comes to that."""
         place = self._place("first", self._world.box)
         for title in todo:
             self._start(place, title)
-            while place.machine.is_running:
-                place.machine.go_on(Fate.DONE)
+            while (waiting := place.machine.waiting) is not None:
+                place.machine.go_on(Fate.KILLED_BEFORE if waiting.name == until else Fate.DONE)
 
     def _start(self, place: Workplace, title: str) -> None:
         job, _ = jobs.ALL[title]
@@ -101,10 +110,11 @@ class _Schedule:
         rng, world = self._rng, self._world
         fates = Fates(rng, trouble=rng.choice((0.0, 0.005, 0.02)), death=rng.choice((0.0, 0.003, 0.01)))
         places = [self._place(f"machine {number}", world.box) for number in range(rng.choice((2, 2, 3)))]
-        titles, weights = zip(*((title, weight) for title, (_, weight) in jobs.ALL.items()), strict=True)
-        todo = rng.choices(titles, weights, k=rng.choice((3, 3, 4)))
+        todo = self._todo()
         self._is_disaster = rng.random() < 0.25
-        self._is_slow = rng.random() < 0.4
+        self._is_slow = rng.random() < 0.5
+        if self._is_disaster and rng.random() < 0.5:
+            world.back_up(world.box)
         restlessness = rng.choice((1.0, 0.4, 0.15, 0.05))
         stalls = rng.choice((0.0, 0.01, 0.1, 0.3))
         stalled: set[int] = set()
@@ -132,6 +142,8 @@ class _Schedule:
             if stalls and rng.random() < (stalls if waiting.is_telling else stalls / 30):
                 self._trace(f"{places[at].machine.name} stalls before {waiting.name} {waiting.what}")
                 stalled.add(at)
+                if self._is_slow and rng.random() < 0.3:
+                    self._let_time_pass(SESSION_LEASE_SECONDS + 1.0)
                 continue
             fate = fates.draw(waiting.name, of_store=waiting.of_store)
             places[at].machine.go_on(fate)
@@ -144,14 +156,20 @@ class _Schedule:
         self._played.loss = world.loss
         return self._played
 
+    def _todo(self) -> list[str]:
+        """Titles of jobs, the first one last."""
+        rng = self._rng
+        if rng.random() < 0.5:
+            return list(rng.choice(STORIES))[::-1]
+        titles, weights = zip(*((title, weight) for title, (_, weight) in jobs.ALL.items()), strict=True)
+        return rng.choices(titles, weights, k=rng.choice((3, 3, 4)))
+
     def _meanwhile(self, running: Sequence[Workplace]) -> None:
         rng, world = self._rng, self._world
         world.pass_time(rng.random() * 0.2)
         chance = rng.random()
         if chance < 0.015 and self._is_slow:
-            seconds = rng.choice((10.0, SESSION_LEASE_SECONDS * 0.7, SESSION_LEASE_SECONDS + 1.0))
-            self._trace(f"{seconds:.0f} seconds pass")
-            world.pass_time(seconds)
+            self._let_time_pass(rng.choice((SESSION_LEASE_SECONDS * 0.7, SESSION_LEASE_SECONDS + 1.0)))
         elif chance < 0.03:
             for beat in [beat for place in running for beat in place.machine.beats]:
                 self._beat(beat)
@@ -161,6 +179,10 @@ class _Schedule:
             self._later(act)
         elif chance < 0.08 and self._is_disaster:
             self._disaster(rng.choice(self._boxes))
+
+    def _let_time_pass(self, seconds: float) -> None:
+        self._trace(f"{seconds:.0f} seconds pass")
+        self._world.pass_time(seconds)
 
     def _beat(self, beat: Callable[[], None]) -> None:
         from cas.errors import CasError
