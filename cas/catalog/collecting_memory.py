@@ -62,7 +62,7 @@ class MemoryCollecting:
             for name in gone:
                 packs[name].state, packs[name].condemned_epoch = PackState.CONDEMNED, epoch
             for name in unknown:
-                packs[name] = MemoryPack(PackState.CONDEMNED, None, epoch)
+                self._rows.make_pack(name, PackState.CONDEMNED, condemned_epoch=epoch)
             if gone or unknown:
                 self._rows.epoch = epoch
             return len(gone) + len(unknown)

@@ -158,6 +158,7 @@ class PostgresKeeping:
                 return False
             # A version a minute would fill the catalog: what is left of it is its own row.
             connection.execute("DELETE FROM cas.version_marks WHERE version = %s", [number])
+            connection.execute("DELETE FROM cas.version_checks WHERE version = %s", [number])
             connection.execute("DELETE FROM cas.version_entities WHERE version = %s", [number])
             connection.execute("UPDATE cas.versions SET state = 'gone' WHERE number = %s", [number])
             return True

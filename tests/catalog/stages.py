@@ -12,6 +12,7 @@ from uuid import UUID
 import psycopg
 
 from cas.catalog.auto_saving import AutoSaving
+from cas.catalog.checking import Checking
 from cas.catalog.collecting import Collecting
 from cas.catalog.interface import Catalog
 from cas.catalog.keeping import Keeping
@@ -68,6 +69,9 @@ class Stage(Protocol):
     @property
     def collecting(self) -> Collecting: ...
 
+    @property
+    def checking(self) -> Checking: ...
+
     def lapse(self) -> None:
         """Time passes until the leases of all open sessions, restores, readers, watchers and
         collectors have lapsed."""
@@ -104,6 +108,7 @@ class MemoryStage:
         self.auto_saving = self.catalog.auto_saving
         self.keeping = self.catalog.keeping
         self.collecting = self.catalog.collecting
+        self.checking = self.catalog.checking
 
     def lapse(self) -> None:
         self.clock.moment += timedelta(seconds=SESSION_LEASE_SECONDS)
@@ -130,6 +135,7 @@ class PostgresStage:
         self.auto_saving = self.catalog.auto_saving
         self.keeping = self.catalog.keeping
         self.collecting = self.catalog.collecting
+        self.checking = self.catalog.checking
         self.other = psycopg.connect(url, autocommit=True)
         """Somebody else's connection."""
 
@@ -154,7 +160,8 @@ class PostgresStage:
             DELETE FROM cas.restore_entities; DELETE FROM cas.restores;
             SELECT setval('cas.restores_number_seq', 1, false);
             DELETE FROM cas.policies; DELETE FROM cas.watches;
-            DELETE FROM cas.version_marks; DELETE FROM cas.incidents; DELETE FROM cas.anomalies;
+            DELETE FROM cas.version_checks; DELETE FROM cas.version_marks;
+            DELETE FROM cas.incidents; DELETE FROM cas.anomalies;
             SELECT setval('cas.incidents_number_seq', 1, false);
             DELETE FROM cas.version_omissions; DELETE FROM cas.version_entities;
             DELETE FROM cas.pins; DELETE FROM cas.packs;

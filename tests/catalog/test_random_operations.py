@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cas.catalog.checking import CheckLevel, PackFound, VersionFound
 from cas.catalog.model import (
     Anomaly,
     CountKind,
@@ -206,6 +207,27 @@ def collecting(draw: st.DrawFn) -> Operation:
     return draw(st.sampled_from(choices))
 
 
+@st.composite
+def checking(draw: st.DrawFn) -> Operation:
+    """What checks have found, in any order."""
+    at = SOME_TIME + timedelta(hours=draw(st.integers(1, 4)))
+    level, damage = draw(st.sampled_from(CheckLevel)), draw(st.sampled_from(["", "", "bad", "worse"]))
+    numbers = draw(st.lists(st.integers(1, 5), max_size=3, unique=True))
+    count, is_known = draw(st.integers(0, 4)), draw(st.booleans())
+    knows_damage, is_read_back = draw(st.booleans()), draw(st.integers(0, 4)) == 0
+
+    def packs(run: Run) -> None:
+        found = [PackFound(name, level, damage) for name in [*run.live(count), pack(1).name]]
+        run.stage.checking.keep_packs(at, found)
+
+    def versions(run: Run) -> None:
+        needs = frozenset(run.live(count)) if is_known else None
+        found = [VersionFound(each, level, damage, needs, knows_damage, is_read_back) for each in numbers]
+        run.stage.checking.keep_versions(at, found)
+
+    return draw(st.sampled_from([packs, versions]))
+
+
 def notes(number: int, *said: Note | Setting) -> Notes:
     return Notes(REPOSITORY, number, SOME_TIME.isoformat(timespec="microseconds"), "ada", said)
 
@@ -270,7 +292,12 @@ def seen(run: Run, asked: list[VersionFilter]) -> list[object]:
     kept = [keeping.heard(), keeping.setting("rules"), keeping.forgotten(), keeping.gone(), catalog.bases()]
     collecting = run.stage.collecting
     packs = [list(collecting.condemned()), collecting.announced(), list(collecting.doomed())]
-    return [numbers, whole, listed, newest, pasts, catalog.live_packs(), catalog.journal(), kept, packs]
+    checking = run.stage.checking
+    checked = [replace(check, made_at=SOME_TIME) for check in checking.packs()]
+    judged = [checking.walked(), checking.versions(numbers)]
+    judged += [list(checking.needing([check.name])) for check in checked]
+    rest = [kept, packs, checked, judged]
+    return [numbers, whole, listed, newest, pasts, catalog.live_packs(), catalog.journal(), *rest]
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +310,7 @@ def lasting_stage(cluster: Cluster) -> Iterator[PostgresStage]:
 @given(
     st.lists(whole_versions(), max_size=3),
     st.lists(
-        begins() | steps() | steps() | keeping() | keeping() | collecting() | collecting(),
+        begins() | steps() | steps() | keeping() | keeping() | collecting() | collecting() | checking(),
         min_size=3,
         max_size=24,
     ),
