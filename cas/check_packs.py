@@ -1,6 +1,6 @@
 """Looking at packs themselves: their trailers as the store has them now, and every byte of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 
@@ -127,11 +127,45 @@ def _mapped(path: Path, rows: int) -> npt.NDArray[np.uint8]:
     return np.memmap(path, np.uint8, "r+", shape=(rows, _REST_BYTES)).view(np.ndarray)
 
 
+class Tails:
+    """Reads the trailers of packs as the store has them now."""
+
+    def __init__(
+        self, repository: Repository, ground: Ground, listed: Mapping[PackName, int], progress: Progress
+    ) -> None:
+        self._repository = repository
+        self._ground = ground
+        self._listed = listed
+        self._progress = progress
+
+    def examine(self, names: Sequence[PackName], is_over: Callable[[], bool] = lambda: False) -> int:
+        """As `Bodies.examine`."""
+        self._progress.entity(PACKS_LABEL, len(names), 0)
+        examined = 0
+        for name, error in ahead(self._repository.fetchers, self._look, names, TRAILERS_AHEAD):
+            examined += 1
+            self._progress.advance(PACKS_LABEL, 1, 0)
+            if error is not None:
+                number = self._ground.ledger.note_error(pack_key(name), error, COPY_HINT)
+                if name in self._ground.packs.view.packs:
+                    self._ground.flag_pack(name, number)
+            if is_over():
+                break
+        return examined
+
+    def _look(self, name: PackName) -> CasError | None:
+        try:
+            parse_end(self._repository.trailers.fetch(name), name, size=self._listed[name])
+        except (CorruptData, Unsupported) as error:
+            return error
+        return None
+
+
 class Bodies:
     """Reads packs whole: name, header, trailer, every frame, every id."""
 
     def __init__(
-        self, repository: Repository, ground: ProvenGround, listed: Mapping[PackName, int], progress: Progress
+        self, repository: Repository, ground: Ground, listed: Mapping[PackName, int], progress: Progress
     ) -> None:
         self._repository = repository
         self._ground = ground
@@ -144,18 +178,24 @@ class Bodies:
         self.chunks = 0
         """Chunks whose id was recomputed."""
 
-    def examine(self, names: Sequence[PackName]) -> None:
-        """Read these packs; what is bad in them is flagged on the ground."""
+    def examine(self, names: Sequence[PackName], is_over: Callable[[], bool] = lambda: False) -> int:
+        """Read these packs, or those of them that come before it is over; what is bad in them is flagged on
+        the ground. Returns how many were read: one at least, where there is one."""
         self._progress.entity(PACKS_LABEL, len(names), sum(self._listed[name] for name in names))
+        examined = 0
         for name, data in ahead(self._repository.fetchers, self._get, names, PACKS_AHEAD):
+            examined += 1
             if isinstance(data, CasError):
                 number = self._ledger.note_error(pack_key(name), data, COPY_HINT)
                 if name in self._ground.packs.view.packs:
                     self._ground.flag_pack(name, number)
-                continue
-            self.bytes += len(data)
-            self._pack(name, data)
-            self._progress.advance(PACKS_LABEL, 1, len(data))
+            else:
+                self.bytes += len(data)
+                self._pack(name, data)
+                self._progress.advance(PACKS_LABEL, 1, len(data))
+            if is_over():
+                break
+        return examined
 
     def _get(self, name: PackName) -> bytes | CasError:
         try:

@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cas.ids import PackName
 
@@ -52,15 +52,16 @@ class PackFound:
 class VersionFound:
     """What a look at a version has found. `damage` is empty where it is whole, be it by copies elsewhere.
 
-    `packs`: those that it needs, None where that was not found out. `knows_damage`: all packs that are known
-    to be damaged were known to be so when it was looked at. `is_read_back`: only what it added was looked at.
+    packs: those that it needs, None where that was not found out. stands: packs that were known to be damaged
+    when it was found whole, all the same; None where nothing was known of packs. is_read_back: only what it
+    added was looked at.
     """
 
     number: int
     level: CheckLevel
     damage: str = ""
     packs: frozenset[PackName] | None = None
-    knows_damage: bool = False
+    stands: frozenset[PackName] | None = None
     is_read_back: bool = False
 
 
@@ -97,6 +98,15 @@ class VersionCheck:
     damage: str
 
 
+class Walked(NamedTuple):
+    """When a version was taken, and when its trees were last walked; None for never. `is_damaged`: something
+    was found wrong with it, not counting what is wrong with its packs."""
+
+    made_at: datetime
+    structure_at: datetime | None
+    is_damaged: bool = False
+
+
 class Checking(Protocol):
     """Of one catalog. Methods may be called from several threads at once."""
 
@@ -109,8 +119,8 @@ class Checking(Protocol):
     def packs(self) -> Sequence[PackCheck]:
         """Of all packs but those that are being deleted, ascending."""
 
-    def walked(self) -> Mapping[int, datetime | None]:
-        """For each complete or incomplete version when its trees were last walked; None for never."""
+    def walked(self) -> Mapping[int, Walked]:
+        """Of all complete and incomplete versions."""
 
     def versions(self, numbers: Collection[int]) -> Mapping[int, VersionCheck]:
         """Of those among these that are complete or incomplete."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 from cas.catalog import checking_rules
-from cas.catalog.checking import PackCheck, PackFound, VersionCheck, VersionFound
+from cas.catalog.checking import PackCheck, PackFound, VersionCheck, VersionFound, Walked
 from cas.catalog.checking_rules import VersionRow
 from cas.catalog.memory_rows import MemoryPack, MemoryRows
 from cas.catalog.model import PackState
@@ -38,27 +38,29 @@ class MemoryChecking:
             for one in found:
                 if one.number in self._committed():
                     before = self._versions.get(one.number, VersionRow())
-                    needs = self._numbers(one.packs)
-                    self._versions[one.number] = checking_rules.version_after(before, at, one, needs)
+                    self._versions[one.number] = checking_rules.version_after(
+                        before, at, one, self._all_of(one.packs), self._some_of(one.stands)
+                    )
 
     def packs(self) -> Sequence[PackCheck]:
         with self._rows.lock:
             return [_check(name, pack) for name, pack in sorted(self._kept().items())]
 
-    def walked(self) -> Mapping[int, datetime | None]:
+    def walked(self) -> Mapping[int, Walked]:
         with self._rows.lock:
             rows = {number: self._versions.get(number, VersionRow()) for number in self._committed()}
-            return {number: row.structure_at for number, row in rows.items()}
+            return {
+                number: Walked(self._rows.versions[number].created_at, row.structure_at, bool(row.damage))
+                for number, row in rows.items()
+            }
 
     def versions(self, numbers: Collection[int]) -> Mapping[int, VersionCheck]:
         with self._rows.lock:
             checks = {pack.number: _check(name, pack) for name, pack in self._rows.packs.items()}
-            judged = {}
-            for number in self._committed().intersection(numbers):
-                row = self._versions.get(number, VersionRow())
-                needs = None if row.needs is None else _by_name([checks.get(each) for each in row.needs])
-                judged[number] = checking_rules.judged(number, row, needs)
-            return judged
+            return {
+                number: checking_rules.judged(number, self._versions.get(number, VersionRow()), checks)
+                for number in self._committed().intersection(numbers)
+            }
 
     def needing(self, packs: Collection[PackName]) -> Sequence[int]:
         with self._rows.lock:
@@ -75,16 +77,16 @@ class MemoryChecking:
     def _kept(self) -> dict[PackName, MemoryPack]:
         return {name: pack for name, pack in self._rows.packs.items() if pack.state is not PackState.DELETING}
 
-    def _numbers(self, packs: frozenset[PackName] | None) -> list[int] | None:
+    def _all_of(self, packs: frozenset[PackName] | None) -> list[int] | None:
+        """Their numbers, where all are known."""
+        found = self._some_of(packs)
+        return found if found is not None and packs is not None and len(found) == len(packs) else None
+
+    def _some_of(self, packs: frozenset[PackName] | None) -> list[int] | None:
+        """The numbers of those that are known."""
         kept = self._kept()
-        if packs is None or not packs <= kept.keys():
-            return None
-        return [kept[name].number for name in packs]
+        return None if packs is None else [kept[name].number for name in packs if name in kept]
 
 
 def _check(name: PackName, pack: MemoryPack) -> PackCheck:
     return pack.check or PackCheck(name, pack.made_at)
-
-
-def _by_name(checks: Sequence[PackCheck | None]) -> list[PackCheck | None]:
-    return sorted(checks, key=lambda check: check.name if check else "")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from psycopg.rows import DictRow, dict_row
 
 from cas.catalog import checking_rules
-from cas.catalog.checking import CheckLevel, PackCheck, PackFound, VersionCheck, VersionFound
+from cas.catalog.checking import CheckLevel, PackCheck, PackFound, VersionCheck, VersionFound, Walked
 from cas.catalog.checking_rules import VersionRow
 from cas.catalog.connecting import Connection, Connections
 from cas.catalog.rules import COMMITTED, MAX_INTEGER
@@ -34,7 +34,7 @@ UPDATE cas.pack_checks SET trailer_at = %s, bytes_at = %s, damage = %s, damage_a
 _KEEP_VERSION = """
 UPDATE cas.version_checks
 SET structure_at = %s, read_back_at = %s, cleared_at = %s, damage = %s, damage_at = %s, damage_level = %s,
-    needs = %s
+    needs = %s, stands = %s
 WHERE version = %s
 """
 
@@ -43,13 +43,14 @@ SELECT number FROM cas.versions WHERE number = ANY (%s) AND state = ANY (%s) ORD
 """
 
 _WALKED = """
-SELECT v.number, c.structure_at FROM cas.versions v LEFT JOIN cas.version_checks c ON c.version = v.number
+SELECT v.number, v.created_at, c.structure_at, coalesce(c.damage <> '', false)
+FROM cas.versions v LEFT JOIN cas.version_checks c ON c.version = v.number
 WHERE v.state = ANY (%s)
 """
 
 _VERSIONS = """
 SELECT v.number, c.structure_at, c.read_back_at, c.cleared_at, coalesce(c.damage, '') AS damage, c.damage_at,
-       coalesce(c.damage_level, '') AS damage_level, c.needs
+       coalesce(c.damage_level, '') AS damage_level, c.needs, coalesce(c.stands, '{}') AS stands
 FROM cas.versions v LEFT JOIN cas.version_checks c ON c.version = v.number
 WHERE v.number = ANY (%s) AND v.state = ANY (%s)
 """
@@ -109,14 +110,17 @@ class PostgresChecking:
             )
             for row in _dicts(connection, _VERSIONS, [numbers, _COMMITTED]):
                 one = given[row["number"]]
-                needs = _numbers(connection, one.packs)
-                after = checking_rules.version_after(_version(row), at, one, needs)
+                needs, stands = _numbers(connection, one.packs), _numbers(connection, one.stands)
+                if needs is not None and one.packs is not None and len(needs) < len(one.packs):
+                    needs = None
+                after = checking_rules.version_after(_version(row), at, one, needs, stands)
                 connection.execute(
                     _KEEP_VERSION,
                     [
                         *(after.structure_at, after.read_back_at, after.cleared_at),
                         *(after.damage, after.damage_at, after.damage_level or ""),
-                        *(None if after.needs is None else list(after.needs), row["number"]),
+                        None if after.needs is None else list(after.needs),
+                        *(list(after.stands), row["number"]),
                     ],
                 )
 
@@ -125,10 +129,13 @@ class PostgresChecking:
             rows = _dicts(connection, _PACKS + " WHERE p.state <> 'deleting' ORDER BY p.name", [])
             return [_pack(row) for row in rows]
 
-    def walked(self) -> Mapping[int, datetime | None]:
+    def walked(self) -> Mapping[int, Walked]:
         with self._connections.transaction() as connection:
             rows = connection.execute(_WALKED, [_COMMITTED]).fetchall()
-        return {number: _utc(at) for number, at in rows}
+        return {
+            number: Walked(made_at.astimezone(UTC), _utc(at), is_damaged)
+            for number, made_at, at, is_damaged in rows
+        }
 
     def versions(self, numbers: Collection[int]) -> Mapping[int, VersionCheck]:
         asked = [number for number in numbers if 0 < number <= MAX_INTEGER]
@@ -141,7 +148,7 @@ class PostgresChecking:
                 row["number"]: _pack(row)
                 for row in _dicts(connection, _PACKS + " WHERE p.number = ANY (%s)", [wanted])
             }
-        return {number: _judged(number, row, packs) for number, row in rows.items()}
+        return {number: checking_rules.judged(number, row, packs) for number, row in rows.items()}
 
     def needing(self, packs: Collection[PackName]) -> Sequence[int]:
         with self._connections.transaction() as connection:
@@ -149,19 +156,12 @@ class PostgresChecking:
         return [number for (number,) in rows]
 
 
-def _judged(number: int, row: VersionRow, packs: Mapping[int, PackCheck]) -> VersionCheck:
-    if row.needs is None:
-        return checking_rules.judged(number, row, None)
-    found = sorted((packs.get(each) for each in row.needs), key=lambda check: check.name if check else "")
-    return checking_rules.judged(number, row, found)
-
-
 def _numbers(connection: Connection, packs: frozenset[PackName] | None) -> list[int] | None:
+    """Of those that are known."""
     if packs is None:
         return None
     query = "SELECT number FROM cas.packs WHERE name = ANY (%s) AND state <> 'deleting'"
-    found = [number for (number,) in connection.execute(query, [list(packs)])]
-    return found if len(found) == len(packs) else None
+    return [number for (number,) in connection.execute(query, [list(packs)])]
 
 
 def _dicts(connection: Connection, query: str, given: Sequence[object]) -> list[DictRow]:
@@ -191,6 +191,7 @@ def _version(row: DictRow) -> VersionRow:
         damage_at=_utc(row["damage_at"]),
         damage_level=CheckLevel(row["damage_level"]) if row["damage_level"] else None,
         needs=None if row["needs"] is None else tuple(row["needs"]),
+        stands=tuple(row["stands"]),
     )
 
 

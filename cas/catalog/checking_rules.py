@@ -1,18 +1,20 @@
 """What every implementation makes of what was found, and says of it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cas.catalog.checking import CheckLevel, CheckState, PackCheck, PackFound, VersionCheck, VersionFound
 from cas.catalog.rules import clean
+from cas.ids import PackName
 
 _DEPTH = {level: depth for depth, level in enumerate(CheckLevel)}
 
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:
-    """What is kept of a version. `needs`: numbers of packs, ascending."""
+    """What is kept of a version. `needs`: numbers of packs, ascending. `stands`: numbers of damaged packs
+    with which it was found whole, at `cleared_at`."""
 
     structure_at: datetime | None = None
     read_back_at: datetime | None = None
@@ -21,6 +23,7 @@ class VersionRow:
     damage_at: datetime | None = None
     damage_level: CheckLevel | None = None
     needs: tuple[int, ...] | None = None
+    stands: tuple[int, ...] = ()
 
 
 def pack_after(before: PackCheck, at: datetime, found: PackFound) -> PackCheck:
@@ -40,11 +43,15 @@ def pack_after(before: PackCheck, at: datetime, found: PackFound) -> PackCheck:
 
 
 def version_after(
-    before: VersionRow, at: datetime, found: VersionFound, needs: Sequence[int] | None
+    before: VersionRow,
+    at: datetime,
+    found: VersionFound,
+    needs: Sequence[int] | None,
+    stands: Sequence[int] | None,
 ) -> VersionRow:
-    """What is known of a version after a look. `needs`: numbers of `found.packs`, None where not known. A
-    version never changes, so what it was once found to need it needs until packs are rewritten; a damaged one
-    shows only a part of that."""
+    """What is known of a version after a look. `needs`, `stands`: the packs that `found` names, by number. A
+    version never changes, so what it was once found to need it needs until packs are
+    rewritten; a damaged one shows only a part of that."""
     after = before
     is_newest = not is_after(before.structure_at, at)
     if found.is_read_back:
@@ -63,20 +70,22 @@ def version_after(
         is_deep_enough = _DEPTH[found.level] >= _DEPTH[before.damage_level]
         if is_deep_enough and at > before.damage_at:
             after = replace(after, damage="", damage_at=None, damage_level=None)
-    if found.knows_damage:
-        after = replace(after, cleared_at=later(before.cleared_at, at))
+    if stands is not None and not is_after(before.cleared_at, at):
+        after = replace(after, cleared_at=at, stands=tuple(sorted(stands)))
     return after
 
 
-def judged(number: int, row: VersionRow, needs: Sequence[PackCheck | None] | None) -> VersionCheck:
-    """What is said of a version. `needs`: its packs as they are known now, ascending by name, with None for
-    each that is not there any more; None where nobody knows which they are."""
-    there = [check for check in needs or () if check is not None]
-    is_known = needs is not None and len(there) == len(needs)
+def judged(number: int, row: VersionRow, packs: Mapping[int, PackCheck]) -> VersionCheck:
+    """What is said of a version. `packs`: those that it needs, by number, as they are known now; one that is
+    not there any more is left out."""
+    found = {each: packs[each] for each in row.needs or () if each in packs}
+    there = sorted(found.values(), key=lambda check: check.name)
+    is_known = row.needs is not None and len(there) == len(row.needs)
     times = [check.bytes_at for check in there]
     bytes_at = min((at for at in times if at), default=None) if is_known and None not in times else None
     damage = "" if _is_over(row, bytes_at) else row.damage
-    bad = next((check for check in there if _is_bad_for(check, row)), None)
+    stood = {found[each].name for each in row.stands if each in found}
+    bad = next((check for check in there if _is_bad_for(check, row, stood)), None)
     if not damage and bad is not None:
         damage = f"it needs pack {bad.name}: {bad.damage}"
     if damage:
@@ -100,11 +109,10 @@ def _is_over(row: VersionRow, bytes_at: datetime | None) -> bool:
     return is_after(row.structure_at, row.damage_at) and is_after(bytes_at, row.damage_at)
 
 
-def _is_bad_for(check: PackCheck, row: VersionRow) -> bool:
-    """Damage that the version was found to stand does not count."""
-    return bool(check.damage) and not (
-        row.cleared_at is not None and check.damage_at is not None and row.cleared_at >= check.damage_at
-    )
+def _is_bad_for(check: PackCheck, row: VersionRow, stood: Collection[PackName]) -> bool:
+    """Damage that the version was found to stand does not count, until somebody looked at it again."""
+    is_stood = check.name in stood and not is_after(check.damage_at, row.cleared_at)
+    return bool(check.damage) and not is_stood
 
 
 def later(one: datetime | None, other: datetime) -> datetime:

@@ -69,18 +69,24 @@ def _check_size(found: int, expected: int) -> None:
         raise CorruptData(f"{found} bytes of {expected}", kind=kind)
 
 
-def with_bases(ground: Ground, names: Iterable[PackName]) -> set[PackName]:
-    """These packs, and all that hold bases of their frames, and so on."""
+def with_bases(ground: Ground, names: Iterable[PackName], *, must: bool = True) -> set[PackName]:
+    """These packs, and all that hold bases of their frames, and so on. CorruptData where a trailer is gone
+    meanwhile; without `must`, such a pack counts as one without bases."""
     reached: set[PackName] = set()
     waiting = set(names)
     while waiting:
         reached |= waiting
-        bases = {
-            base
-            for name in waiting
-            for frame in ground.packs.trailers.layout(name).trailer.frames
-            for base in frame.bases
-        }
+        bases = {base for name in waiting for base in _bases_in(ground, name, must=must)}
         places = ground.packs.index.locate(sorted(bases), ground.packs.view)
         waiting = {places.packs[pack] for pack in set(places.pack.tolist()) if pack >= 0} - reached
     return reached
+
+
+def _bases_in(ground: Ground, name: PackName, *, must: bool) -> set[ChunkId]:
+    try:
+        frames = ground.packs.trailers.layout(name).trailer.frames
+    except (CorruptData, Unsupported):
+        if must:
+            raise
+        return set()
+    return {base for frame in frames for base in frame.bases}

@@ -85,6 +85,10 @@ class Ground:
             self._bad[begin : int(after[0]) if len(after) else None] = finding + 1
         self._damaged.add(name)
 
+    def prove(self, name: PackName, ids: bytes | bytearray) -> None:
+        """The ids of all chunks of a pack, one after another, as they were recomputed: nobody remembers
+        them here, so an id that a version names is told by the half of it that trailers hold."""
+
     def first_chunks(self, name: PackName) -> Sequence[int]:
         """The positions of a pack's first chunk; an index may hold a pack more than once."""
         return self._positions[name]

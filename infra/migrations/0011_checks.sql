@@ -28,11 +28,13 @@ CREATE TABLE cas.version_checks (
     damage_at timestamptz,
     damage_level text NOT NULL DEFAULT '' CHECK (damage_level IN ('', 'structure', 'packs', 'bytes')),
     needs bigint[],
+    stands bigint[] NOT NULL DEFAULT '{}',
     CONSTRAINT version_checks_damage CHECK (
         (damage = '') = (damage_at IS NULL) AND (damage = '') = (damage_level = ''))
 );
 COMMENT ON TABLE cas.version_checks IS 'Times are those at which a look began; a version that is gone has no row';
 COMMENT ON COLUMN cas.version_checks.structure_at IS 'When all its trees were last walked, whatever was found';
 COMMENT ON COLUMN cas.version_checks.read_back_at IS 'When all that it added was read again after its commit, and was good';
-COMMENT ON COLUMN cas.version_checks.cleared_at IS 'When it was last found whole by a look that knew all damage of packs';
+COMMENT ON COLUMN cas.version_checks.cleared_at IS 'When it was last found whole by a look that knew what is damaged in packs';
+COMMENT ON COLUMN cas.version_checks.stands IS 'Numbers of the damaged packs with which it was found whole then';
 COMMENT ON COLUMN cas.version_checks.needs IS 'Numbers of the packs that it needs; null where that is not known';

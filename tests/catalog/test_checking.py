@@ -40,9 +40,9 @@ def walked(
     *,
     level: CheckLevel = STRUCTURE,
     packs: frozenset[PackName] | None = BOTH,
-    knows_damage: bool = False,
+    stands: frozenset[PackName] | None = None,
 ) -> None:
-    found = VersionFound(number, level, damage, packs, knows_damage)
+    found = VersionFound(number, level, damage, packs, stands)
     stage.checking.keep_versions(at(hour), [found])
 
 
@@ -59,7 +59,7 @@ def test_of_what_nobody_looked_at_nothing_is_known(stage: Stage) -> None:
     nothing = VersionCheck(number, CheckState.UNCHECKED, None, None, None, None, None, "")
     assert stage.checking.versions([number, 7, 0, 1 << 70]) == {number: nothing}
     assert times(stage) == {A: (None, None, "")}
-    assert stage.checking.walked() == {number: None}
+    assert [when.structure_at for when in stage.checking.walked().values()] == [None]
     assert stage.checking.needing([A]) == []
 
 
@@ -73,7 +73,8 @@ def test_a_version_is_valid_once_its_trees_and_all_its_packs_were_looked_at(stag
     assert known(stage) == VersionCheck(1, CheckState.VALID, at(2), at(4), None, 2, 2, "")
     read(stage, 3, B)
     assert known(stage).bytes_at == at(4), "what began earlier and arrives later does not count"
-    assert stage.checking.walked() == {1: at(2)}
+    assert stage.checking.walked()[1].structure_at == at(2)
+    assert stage.checking.walked()[1].made_at == stage.catalog.version(1).created_at
 
 
 def test_levels_of_packs(stage: Stage) -> None:
@@ -112,12 +113,27 @@ def test_who_stands_the_damage_of_a_pack_is_not_called_damaged_for_it(stage: Sta
     walked(stage, 1)
     read(stage, 3, A, B)
     read(stage, 4, A, damage="a flipped bit")
-    walked(stage, 4, knows_damage=True)
+    walked(stage, 4, stands=frozenset((A, C)))
     assert known(stage).state is CheckState.VALID
     walked(stage, 5)
     assert known(stage).state is CheckState.VALID, "who looks without knowing it takes nothing back"
-    read(stage, 6, B, damage="another one")
+    read(stage, 5, B, damage="another one")
     assert known(stage).damage == f"it needs pack {B}: another one"
+    read(stage, 6, B)
+    assert known(stage).state is CheckState.VALID
+    read(stage, 7, A, damage="a flipped bit")
+    assert known(stage).state is CheckState.DAMAGED, "it may be worse than it was"
+    walked(stage, 8, stands=frozenset())
+    assert known(stage).state is CheckState.DAMAGED, "this look did not know of it"
+
+
+def test_damage_that_somebody_else_found_meanwhile_is_not_lost(stage: Stage) -> None:
+    """It was looked for earlier than the version was found whole, and arrives later."""
+    take(stage, 1, 2)
+    read(stage, 1, A, B)
+    walked(stage, 4, stands=frozenset((A,)))
+    read(stage, 3, B, damage="bad")
+    assert known(stage).state is CheckState.DAMAGED
 
 
 def test_of_two_that_looked_at_once_the_bad_news_counts(stage: Stage) -> None:
@@ -140,7 +156,7 @@ def test_what_began_later_counts_whatever_arrives_first(stage: Stage) -> None:
     assert times(stage)[A] == (at(7), at(7), "bad again")
     read(stage, 6, A, damage="older")
     assert times(stage)[A][2] == "bad again"
-    walked(stage, 5, level=BYTES, knows_damage=True)
+    walked(stage, 5, level=BYTES, stands=frozenset())
     walked(stage, 4, damage="older")
     assert known(stage).damage != "older"
 
@@ -150,7 +166,9 @@ def test_damage_of_a_version_ends_by_a_look_as_deep(stage: Stage, level: CheckLe
     take(stage, 1, 2)
     walked(stage, 1)
     read(stage, 2, A, B)
+    assert not stage.checking.walked()[1].is_damaged
     walked(stage, 3, damage="a node is missing", level=level)
+    assert stage.checking.walked()[1].is_damaged
     assert known(stage).state is CheckState.DAMAGED
     assert (known(stage).packs, known(stage).packs_read) == (2, 2), "a damaged one shows only a part of it"
     walked(stage, 4)
@@ -226,7 +244,7 @@ def test_a_version_that_is_forgotten_is_not_spoken_of(stage: Stage) -> None:
     assert stage.checking.needing([A]) == []
     assert stage.keeping.let_go(1)
     walked(stage, 3)
-    assert stage.checking.walked() == {2: None}
+    assert set(stage.checking.walked()) == {2}
 
 
 def test_damage_in_any_words_can_be_kept(stage: Stage) -> None:

@@ -214,7 +214,8 @@ def checking(draw: st.DrawFn) -> Operation:
     level, damage = draw(st.sampled_from(CheckLevel)), draw(st.sampled_from(["", "", "bad", "worse"]))
     numbers = draw(st.lists(st.integers(1, 5), max_size=3, unique=True))
     count, is_known = draw(st.integers(0, 4)), draw(st.booleans())
-    knows_damage, is_read_back = draw(st.booleans()), draw(st.integers(0, 4)) == 0
+    stands = draw(st.none() | st.integers(0, 3))
+    is_read_back = draw(st.integers(0, 4)) == 0
 
     def packs(run: Run) -> None:
         found = [PackFound(name, level, damage) for name in [*run.live(count), pack(1).name]]
@@ -222,7 +223,8 @@ def checking(draw: st.DrawFn) -> Operation:
 
     def versions(run: Run) -> None:
         needs = frozenset(run.live(count)) if is_known else None
-        found = [VersionFound(each, level, damage, needs, knows_damage, is_read_back) for each in numbers]
+        stood = None if stands is None else frozenset([*run.live(stands), pack(2).name])
+        found = [VersionFound(each, level, damage, needs, stood, is_read_back) for each in numbers]
         run.stage.checking.keep_versions(at, found)
 
     return draw(st.sampled_from([packs, versions]))
@@ -294,9 +296,9 @@ def seen(run: Run, asked: list[VersionFilter]) -> list[object]:
     packs = [list(collecting.condemned()), collecting.announced(), list(collecting.doomed())]
     checking = run.stage.checking
     checked = [replace(check, made_at=SOME_TIME) for check in checking.packs()]
-    judged = [checking.walked(), checking.versions(numbers)]
-    judged += [list(checking.needing([check.name])) for check in checked]
-    rest = [kept, packs, checked, judged]
+    needing = [list(checking.needing([check.name])) for check in checked]
+    walked = {number: when[1:] for number, when in checking.walked().items()}
+    rest = [kept, packs, checked, walked, checking.versions(numbers), needing]
     return [numbers, whole, listed, newest, pasts, catalog.live_packs(), catalog.journal(), *rest]
 
 
