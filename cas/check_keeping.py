@@ -82,7 +82,7 @@ class Keeper:
             packs = None if whole is None or damage else whole.packs
             found.append(VersionFound(number, level, damage, packs, stands))
         for begin in range(0, len(found), KEPT_AT_ONCE):
-            self._keep_versions(found[begin : begin + KEPT_AT_ONCE])
+            self.keep_versions(found[begin : begin + KEPT_AT_ONCE])
 
     def _keep_packs(self, found: Sequence[PackFound]) -> None:
         for begin in range(0, len(found), KEPT_AT_ONCE):
@@ -93,7 +93,8 @@ class Keeper:
                 except (ConnectionFailed, TimedOut) as error:
                     self._fail(error)
 
-    def _keep_versions(self, found: Sequence[VersionFound]) -> None:
+    def keep_versions(self, found: Sequence[VersionFound]) -> None:
+        """What was found otherwise than by a walk."""
         if self._catalog is not None and self._at is not None and self.failure is None:
             try:
                 self._catalog.checking.keep_versions(self._at, found)
