@@ -216,16 +216,22 @@ class Bodies:
             if damage is None:
                 what = "the stored bytes are not those of the pack's name"
                 damage = self._ledger.note(key, DamageKind.HASH_MISMATCH, what, COPY_HINT)
+        is_in_view = name in self._ground.packs.view.packs
         try:
             parse_header(data, key)
-            trailer = parse_end(data, key, size=len(data))
         except (CorruptData, Unsupported) as error:
             if damage is None:
                 damage = self._ledger.note_error(key, error, COPY_HINT)
-            if name not in self._ground.packs.view.packs:
-                return
-            trailer = self._ground.packs.trailers.trailer(name)
-        if name in self._ground.packs.view.packs:
+        try:
+            trailer = parse_end(data, key, size=len(data))
+        except (CorruptData, Unsupported) as error:
+            # The local cache may have it still; whoever comes without that has not.
+            if damage is None:
+                damage = self._ledger.note_error(key, error, COPY_HINT)
+            if is_in_view:
+                self._ground.flag_pack(name, damage)
+            return
+        if is_in_view:
             self._frames(name, data, trailer, damage)
 
     def _frames(self, name: PackName, data: bytes, trailer: Trailer, damage: int | None) -> None:
