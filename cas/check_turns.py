@@ -241,7 +241,8 @@ class Turns:
 
     def _told(self, packs: int, pack_bytes: int) -> Turn:
         coverage = self._coverage()
-        rounds = [coverage.versions / len(self.numbers)] if self.numbers else []
+        # The newest version has a place in every run; the others take turns.
+        rounds = [max(coverage.versions - 1, 1) / max(len(self.numbers) - 1, 1)] if self.numbers else []
         if self._level is CheckLevel.BYTES and pack_bytes:
             rounds.append(coverage.pack_bytes / pack_bytes)
         elif self._level is CheckLevel.PACKS and packs:
