@@ -108,12 +108,13 @@ class PostgresChecking:
                 "SELECT FROM cas.version_checks WHERE version = ANY (%s) ORDER BY version FOR UPDATE",
                 [numbers],
             )
+            known = _numbers(connection, found)
             for row in _dicts(connection, _VERSIONS, [numbers, _COMMITTED]):
                 one = given[row["number"]]
-                needs, stands = _numbers(connection, one.packs), _numbers(connection, one.stands)
-                if needs is not None and one.packs is not None and len(needs) < len(one.packs):
-                    needs = None
-                after = checking_rules.version_after(_version(row), at, one, needs, stands)
+                is_known = one.packs is not None and one.packs <= known.keys()
+                needs = [known[name] for name in one.packs] if one.packs is not None and is_known else None
+                stood = None if one.stands is None else [known[name] for name in one.stands & known.keys()]
+                after = checking_rules.version_after(_version(row), at, one, needs, stood)
                 connection.execute(
                     _KEEP_VERSION,
                     [
@@ -156,12 +157,14 @@ class PostgresChecking:
         return [number for (number,) in rows]
 
 
-def _numbers(connection: Connection, packs: frozenset[PackName] | None) -> list[int] | None:
-    """Of those that are known."""
-    if packs is None:
-        return None
-    query = "SELECT number FROM cas.packs WHERE name = ANY (%s) AND state <> 'deleting'"
-    return [number for (number,) in connection.execute(query, [list(packs)])]
+def _numbers(connection: Connection, found: Sequence[VersionFound]) -> dict[PackName, int]:
+    """The numbers of all packs that are named, as far as the catalog knows them: asked for once, since
+    versions need nearly the same."""
+    names = frozenset[PackName]().union(
+        *((one.packs or frozenset()) | (one.stands or frozenset()) for one in found)
+    )
+    query = "SELECT name, number FROM cas.packs WHERE name = ANY (%s) AND state <> 'deleting'"
+    return {PackName(name): number for name, number in connection.execute(query, [list(names)])}
 
 
 def _dicts(connection: Connection, query: str, given: Sequence[object]) -> list[DictRow]:
