@@ -207,6 +207,7 @@ class _Check:
             self._progress,
             started,
             lambda: self._pardon(objects, listing),
+            bases.follow,
         )
         turn = turns.run()
         self._packs = turn.packs if self._level is not CheckLevel.STRUCTURE else 0

@@ -135,8 +135,10 @@ class Turns:
         progress: Progress,
         started: float,
         pardon: Callable[[], None],
+        follow: Callable[[], None],
     ) -> None:
-        """`pardon`: takes back what is noted of what went meanwhile."""
+        """`pardon`: takes back what is noted of what went meanwhile. `follow`: flags what cannot be decoded
+        because of what was flagged."""
         self._repository = repository
         self._catalog = catalog
         self._level = level
@@ -148,6 +150,7 @@ class Turns:
         self._progress = progress
         self._started = started
         self._pardon = pardon
+        self._follow = follow
         self._looked: dict[PackName, None] = {}
         self.walk = self._new_walk()
         self.numbers: list[int] = []
@@ -160,6 +163,7 @@ class Turns:
         if self._level is not CheckLevel.STRUCTURE:
             self._progress.phase("damaged")
             self._examine(damaged, lambda: False)
+            self._look_closer()
         self._progress.phase("trees")
         is_half_spent = self._over(self._budget.seconds / 2)
         is_spent = self._over(self._budget.seconds)
@@ -167,13 +171,15 @@ class Turns:
         walked = self._versions()
         least = 2 + sum(when.is_damaged for when in walked.values())
         self._walk(versions_in_turn(walked), is_spent if trees_only else is_half_spent, least)
+        if self._keeper.met():
+            self._look_closer()
         known = len(self._looked)
         if not trees_only:
             self._progress.phase("bytes" if self._level is CheckLevel.BYTES else "packs")
             turn = packs_in_turn(checks, self._listing.packs, self._level)
             self._examine([name for name in turn if name not in self._looked], is_spent)
-        self._whom()
         sizes = [self._listing.packs[name] for name in list(self._looked)[known:]]
+        self._whom()
         return self._told(len(sizes), sum(sizes))
 
     def _versions(self) -> Mapping[int, Walked]:
@@ -221,17 +227,29 @@ class Turns:
         return None
 
     def _stands(self) -> frozenset[PackName] | None:
-        """The damaged packs that this run knows. With trailers alone nothing is known of what is inside."""
+        """The damaged packs of which this run knows all that is wrong: those that were read whole, and those
+        that are lost."""
+        if self._level is not CheckLevel.BYTES:
+            return None
         met = self._keeper.met()
-        return met if self._level is CheckLevel.BYTES else None
+        return met - self._listing.packs.keys() | met & self._looked.keys()
+
+    def _look_closer(self) -> None:
+        """Packs that others have shown to be damaged are read, too; then it is known what cannot be decoded
+        any more, whether somebody has read it or not."""
+        if self._level is not CheckLevel.STRUCTURE:
+            while closer := sorted(self._keeper.met() & self._listing.packs.keys() - self._looked.keys()):
+                self._examine(closer, lambda: False)
+        self._follow()
 
     def _whom(self) -> None:
         """Who needs what is damaged, and whether it can do without: told by a walk that knows of it, of the
         versions that are known to need it and of those of this run. It costs what it costs."""
         self._pardon()
-        damaged = self._keeper.met()
-        if not damaged:
+        if not self._keeper.met():
             return
+        self._look_closer()
+        damaged = self._keeper.met()
         self._progress.phase("trees")
         self._keeper.look()
         walk = self._new_walk()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from cas.closure.ground import COPY_HINT, Ground
 from cas.damage import DamageKind
-from cas.engine.decodable import Decodable
+from cas.engine.decodable import Decodable, Loss
 from cas.errors import CorruptData, Unsupported
 from cas.format.frame import Encoding, Frame
 from cas.format.names import pack_key
@@ -38,6 +38,18 @@ class Bases:
             if loss.base is None:
                 self._frames(loss.pack)
             else:
+                finding = self._ground.cause(loss.base)
+                self._ground.flag(loss.pack, loss.first, loss.count, finding)
+
+    def follow(self) -> None:
+        """Flag the chunks that cannot be decoded any more because of what is flagged by now, though nobody
+        has read them."""
+        packs = self._ground.packs
+        lost = [Loss(name, first, count, None) for name, first, count in self._ground.flagged]
+        if not lost:
+            return
+        for loss in Decodable(packs.index, packs.trailers, packs.view, self._stands_in, lost).losses:
+            if loss.base is not None:
                 finding = self._ground.cause(loss.base)
                 self._ground.flag(loss.pack, loss.first, loss.count, finding)
 

@@ -65,6 +65,8 @@ class Ground:
         self._first = packs.index.first_chunks()
         self._bad = np.zeros(len(packs.index), dtype=np.int32)
         self._damaged: set[PackName] = set()
+        self.flagged: list[tuple[PackName, int, int]] = []
+        """What is known to be bad: a pack, the ordinal of a chunk, and how many from there on; -1 for all."""
         self._others: dict[PackName | None, View] = {}
 
     def suspect(self, finding: int) -> None:
@@ -77,6 +79,7 @@ class Ground:
             bad = self._bad[begin + first : begin + first + count]
             bad[bad == 0] = finding + 1
         self._damaged.add(name)
+        self.flagged.append((name, first, count))
 
     def flag_pack(self, name: PackName, finding: int) -> None:
         """All chunks of a pack are bad."""
@@ -84,6 +87,7 @@ class Ground:
             after = self._first[self._first > begin]
             self._bad[begin : int(after[0]) if len(after) else None] = finding + 1
         self._damaged.add(name)
+        self.flagged.append((name, 0, -1))
 
     def prove(self, name: PackName, ids: bytes | bytearray) -> None:
         """The ids of all chunks of a pack, one after another, as they were recomputed: nobody remembers

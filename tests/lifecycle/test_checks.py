@@ -1,6 +1,7 @@
 """Checks within a budget, what is kept of every check, and what others do meanwhile."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -8,10 +9,12 @@ from cas.catalog.checking import CheckState
 from cas.check import CheckLevel, CheckReport, check_repository
 from cas.check_turns import BATCH_PACKS, Budget
 from cas.damage import DamageKind
-from cas.errors import CasError, ConnectionFailed, InvalidInput
+from cas.errors import CasError, ConnectionFailed, InvalidInput, NotFound
 from cas.format.journal import encode_journal, parse_journal
 from cas.format.names import journal_key, pack_key, version_key
+from cas.format.pack import FOOTER_BYTES
 from cas.ids import PackName
+from cas.pinning import pinned
 from tests.engine.recording import Gate, GatedCatalog, GatedStore
 from tests.engine.scenes import PRODUCTS, World, expected, rows_of
 from tests.lifecycle.checked import (
@@ -393,6 +396,107 @@ def test_a_document_that_is_lost_at_any_call_is_not_taken_for_a_forgotten_one(mo
         assert {one.object for one in report.findings} <= {version_key(1)}
         assert report.is_clean == (states(world)[1] is not DAMAGED)
     assert noticed
+
+
+def test_one_version_that_is_pinned_stays_while_it_is_checked(world: World) -> None:
+    at = 0
+    while True:
+        at += 1
+        world = grown(3)
+
+        def act(world: World = world) -> None:
+            gone(world, 1, 2)
+            collected(world)
+
+        gate = Acting(at, act)
+        store, catalog = GatedStore(world.store, gate), GatedCatalog(world.catalog, gate)
+        with pinned(world.catalog, 1, "a check"):
+            report = check_repository(world.open(store), catalog=catalog, version=1, level=BYTES)
+        if not gate.acted_at:
+            break
+        assert report.is_clean, (at, gate.acted_at, report.findings)
+        assert report.versions == (1,)
+        assert readable(world, 1)
+
+
+def test_one_version_that_goes_while_it_is_checked_is_not_called_damaged(world: World) -> None:
+    """Nobody has pinned it: either it is not there any more, or nothing is wrong with it."""
+    at = not_found = 0
+    while True:
+        at += 1
+        world = grown(3)
+
+        def act(world: World = world) -> None:
+            gone(world, 1, 2)
+            assert collected(world).deleted
+
+        gate = Acting(at, act)
+        store, catalog = GatedStore(world.store, gate), GatedCatalog(world.catalog, gate)
+        try:
+            report = check_repository(world.open(store), catalog=catalog, version=1, level=BYTES)
+        except NotFound:
+            not_found += 1
+            continue
+        if not gate.acted_at:
+            break
+        assert report.is_clean, (at, gate.acted_at, report.findings)
+        assert known(world).keys() == {3}
+    assert not_found
+
+
+def test_a_round_within_budgets_finds_every_flipped_byte_and_whom_it_touches_as_a_whole_check_does(
+    world: World,
+) -> None:
+    for info in list(world.store.objects()):
+        whole = world.store.get(info.key)
+        for position in range(0, len(whole), 101):
+            bad = bytearray(whole)
+            bad[position] ^= 1 << position % 8
+            opened, other = world.open(), world.open()
+            opened.reader()
+            world.store.put(info.key, bytes(bad))
+            report = check_repository(
+                opened, catalog=world.catalog, level=BYTES, budget=Budget(EVERYTHING, Ticking())
+            )
+            assert info.key in {finding.object for finding in report.findings}, (info.key, position)
+            assert report.lost_versions == check_repository(other, level=BYTES).lost_versions
+            world.store.put(info.key, whole)
+            if position % 5 == 0:
+                assert turn(world, EVERYTHING).is_clean
+                assert set(states(world).values()) == {VALID}
+
+
+def test_what_stands_upon_damage_is_lost_though_nobody_has_read_it(world: World) -> None:
+    """A pack in whose frames others have their bases is read, and these others are not."""
+    turn(world, EVERYTHING)
+    for name in sorted(world.packs()):
+        whole = damage(world, name)
+        lost = check_repository(world.open(), level=BYTES).lost_versions
+        for _ in range(len(world.packs())):
+            report = turn(world)
+            if not report.is_clean:
+                break
+        assert report.lost_versions == lost, name
+        assert {number for number, state in states(world).items() if state is DAMAGED} == set(lost)
+        world.store.put(pack_key(name), whole)
+        assert turn(world).is_clean
+        assert set(states(world).values()) == {VALID}
+
+
+def test_what_only_the_local_cache_still_has_is_lost(world: World, tmp_path: Path) -> None:
+    """A trailer: whoever comes with another cache cannot read what is in its pack."""
+    name = min(world.packs())
+    cached = world.open(cache=tmp_path)
+    cached.reader()
+    whole = world.store.get(pack_key(name))
+    world.store.put(
+        pack_key(name), whole[:-FOOTER_BYTES] + bytes([whole[-FOOTER_BYTES] ^ 1]) + whole[1 - FOOTER_BYTES :]
+    )
+    report = check_repository(
+        cached, catalog=world.catalog, level=BYTES, budget=Budget(EVERYTHING, Ticking())
+    )
+    assert report.lost_versions
+    assert report.lost_versions == checked(world).lost_versions
 
 
 # Journals.
