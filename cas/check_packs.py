@@ -177,6 +177,10 @@ class Bodies:
         """Stored bytes that were read."""
         self.chunks = 0
         """Chunks whose id was recomputed."""
+        self.intact: set[PackName] = set()
+        """Packs whose bytes are those that were stored: if a frame of them cannot be decoded, that is the
+        fault of another pack."""
+        self._stored_so: set[PackName] = set()
 
     def examine(self, names: Sequence[PackName], is_over: Callable[[], bool] = lambda: False) -> int:
         """Read these packs, or those of them that come before it is over; what is bad in them is flagged on
@@ -233,6 +237,8 @@ class Bodies:
             return
         if is_in_view:
             self._frames(name, data, trailer, damage)
+        if damage is None and name not in self._stored_so:
+            self.intact.add(name)
 
     def _frames(self, name: PackName, data: bytes, trailer: Trailer, damage: int | None) -> None:
         """Decode all frames and recompute all ids."""
@@ -292,6 +298,7 @@ class Bodies:
             for fault in faults:
                 if fault.is_loss:
                     return fault.finding
+        self._stored_so.add(name)
         return self._ledger.note_error(pack_key(name), error, "It was stored like this; say so to its makers")
 
     def _flag(

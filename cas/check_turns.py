@@ -27,7 +27,9 @@ from cas.closure.ground import Ground
 from cas.closure.listing import Listing
 from cas.closure.needs import Needs
 from cas.closure.versions import Reached, VersionWalk
+from cas.damage import DamageKind
 from cas.engine.repository import Repository
+from cas.format.names import pack_key
 from cas.ids import PackName
 from cas.limits import MIB
 from cas.progress import Progress
@@ -154,6 +156,7 @@ class Turns:
         self._looked: dict[PackName, None] = {}
         self.walk = self._new_walk()
         self.numbers: list[int] = []
+        self._is_withdrawn = False
         self.bodies = Bodies(repository, ground, listing.packs, progress)
         self._tails = Tails(repository, ground, listing.packs, progress)
 
@@ -201,6 +204,9 @@ class Turns:
         for some in batches(names, self._listing.packs):
             self._keeper.look()
             examined = some[: examiner.examine(some, is_over)]
+            for name in self.bodies.intact.intersection(examined):
+                kind = DamageKind.HASH_MISMATCH
+                self._is_withdrawn |= self._ground.ledger.withdraw(pack_key(name), kind)
             self._keeper.packs(examined, self._level)
             self._looked.update(dict.fromkeys(examined))
             if is_over():
@@ -246,7 +252,7 @@ class Turns:
         """Who needs what is damaged, and whether it can do without: told by a walk that knows of it, of the
         versions that are known to need it and of those of this run. It costs what it costs."""
         self._pardon()
-        if not self._keeper.met():
+        if not self._keeper.met() and not self._is_withdrawn:
             return
         self._look_closer()
         damaged = self._keeper.met()

@@ -166,17 +166,31 @@ class Ledger:
         for key, number in self._of_object.items():
             yield key, self._rows[number].what
 
+    def _standing(self) -> Iterator[_Open]:
+        return (row for number, row in enumerate(self._rows) if number not in self._dropped)
+
     def touched(self) -> frozenset[int]:
         """Versions that some finding touches."""
-        return frozenset().union(*(row.versions for row in self._rows))
+        return frozenset().union(*(row.versions for row in self._standing()))
 
     def losses(self) -> dict[int, str]:
         """For each version that cannot be brought back in full, the first thing that it lacks, in words."""
         lost: dict[int, str] = {}
-        for row in self._rows:
+        for row in self._standing():
             for number in row.lost:
                 lost.setdefault(number, f"{row.what} ({row.object})")
         return lost
+
+    def withdraw(self, key: str, kind: DamageKind) -> bool:
+        """What was noted of an object in this way has turned out to be the fault of another one. Whether
+        there was such."""
+        number = self._numbers.pop((key, kind), None)
+        if number is None:
+            return False
+        self._dropped.add(number)
+        if self._of_object.get(key) == number:
+            del self._of_object[key]
+        return True
 
     def forget(self, versions: Collection[int], is_gone: Callable[[str], bool]) -> None:
         """These versions are none any more. What is noted of an object that is gone by now, and that is lost

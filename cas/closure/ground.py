@@ -252,6 +252,8 @@ class Ground:
         places = self.packs.index.locate((chunk_id,), self.packs.view)
         if places.pack[0] < 0:
             (number,) = self._missing((chunk_id,))
+        elif self.is_flagged(places, 0):
+            number = self.finding(chunk_id, places, 0)
         else:
             key = pack_key(places.packs[int(places.pack[0])])
             known = self.ledger.of_object(key)

@@ -11,7 +11,7 @@ from cas.check_turns import BATCH_PACKS, Budget
 from cas.damage import DamageKind
 from cas.errors import CasError, ConnectionFailed, InvalidInput, NotFound
 from cas.format.journal import encode_journal, parse_journal
-from cas.format.names import journal_key, pack_key, version_key
+from cas.format.names import journal_key, pack_key, pack_of_key, version_key
 from cas.format.pack import FOOTER_BYTES
 from cas.ids import PackName
 from cas.pinning import pinned
@@ -458,8 +458,10 @@ def test_a_round_within_budgets_finds_every_flipped_byte_and_whom_it_touches_as_
             report = check_repository(
                 opened, catalog=world.catalog, level=BYTES, budget=Budget(EVERYTHING, Ticking())
             )
-            assert info.key in {finding.object for finding in report.findings}, (info.key, position)
+            assert {finding.object for finding in report.findings} == {info.key}, position
             assert report.lost_versions == check_repository(other, level=BYTES).lost_versions
+            kept = {check.name for check in world.catalog.checking.packs() if check.damage}
+            assert kept <= {pack_of_key(info.key)}, "no other pack is blamed"
             world.store.put(info.key, whole)
             if position % 5 == 0:
                 assert turn(world, EVERYTHING).is_clean
