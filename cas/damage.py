@@ -153,8 +153,12 @@ class Ledger:
         self._rows[finding].is_lost_for_all = True
 
     def touch(self, fault: Fault, version: int, entity: str = ALL_OF_IT) -> None:
-        """A version needs what the finding is about; `entity` is its label."""
+        """A version needs what the finding is about; `entity` is its label. Whatever was withdrawn stands
+        again when somebody is touched by it."""
         row = self._rows[fault.finding]
+        if fault.finding in self._dropped:
+            self._dropped.discard(fault.finding)
+            self._of_object.setdefault(row.object, fault.finding)
         row.versions.add(version)
         if fault.is_loss:
             row.lost.add(version)

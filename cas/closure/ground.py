@@ -16,7 +16,8 @@ from cas.engine.chunk_index import ChunkIndex, Places, View
 from cas.engine.chunk_reader import ChunkReader
 from cas.engine.repository import Repository
 from cas.engine.trailers import Trailers
-from cas.errors import CasError, CorruptData
+from cas.errors import CasError, CorruptData, Unsupported
+from cas.format.frame import Encoding
 from cas.format.names import PACKS, dictionary_key, pack_key
 from cas.ids import ChunkId, ChunkKind, PackName
 
@@ -254,12 +255,33 @@ class Ground:
             (number,) = self._missing((chunk_id,))
         elif self.is_flagged(places, 0):
             number = self.finding(chunk_id, places, 0)
+        elif (fault := self._fault_of_base(kind, places)) is not None:
+            number = fault.finding
         else:
             key = pack_key(places.packs[int(places.pack[0])])
             known = self.ledger.of_object(key)
             number = self.ledger.note_error(key, error, COPY_HINT) if known is None else known
         self.ledger.chunk(number, chunk_id, kind)
         return Fault(number, is_loss=True)
+
+    def _fault_of_base(self, kind: ChunkKind, places: Places) -> Fault | None:
+        """What is wrong with the base of a chunk's delta, or with its dictionary, if that is what is wrong.
+        Depths descend, so this ends."""
+        try:
+            layout = self.packs.trailers.layout(places.packs[int(places.pack[0])])
+        except (CorruptData, Unsupported):
+            return None
+        number = int(np.searchsorted(layout.first_chunk, places.ordinal[0], side="right")) - 1
+        frame = layout.trailer.frames[number]
+        for base in frame.bases:
+            if frame.encoding is Encoding.ZSTD_DICTIONARY:
+                fault = next((fault for fault in self.dictionary(base) if fault.is_loss), None)
+            else:
+                (plain,) = self.fetch(kind, (base,))
+                fault = plain if isinstance(plain, Fault) else None
+            if fault is not None:
+                return fault
+        return None
 
     def share(self, ids: Sequence[ChunkId]) -> int:
         """Stored bytes of these chunks."""

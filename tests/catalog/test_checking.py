@@ -247,6 +247,17 @@ def test_a_version_that_is_forgotten_is_not_spoken_of(stage: Stage) -> None:
     assert set(stage.checking.walked()) == {2}
 
 
+def test_nothing_is_left_of_a_version_that_is_gone(postgres_stage: PostgresStage) -> None:
+    take(postgres_stage, 1, 2)
+    take(postgres_stage, 3)
+    walked(postgres_stage, 1)
+    keeping = postgres_stage.keeping
+    keeping.forget(1, "a rule", heard=keeping.heard())
+    assert keeping.let_go(1)
+    rows = postgres_stage.other.execute("SELECT count(*) FROM cas.version_checks").fetchone()
+    assert rows == (0,)
+
+
 def test_damage_in_any_words_can_be_kept(stage: Stage) -> None:
     take(stage, 1, 2)
     read(stage, 1, A, damage="nul \x00 and half a sign \ud800" + "x" * 20_000)

@@ -1,13 +1,14 @@
 """Checks within a budget, what is kept of every check, and what others do meanwhile."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from cas.catalog.checking import CheckState
+from cas.catalog.checking import CheckState, PackCheck, Walked
 from cas.check import CheckLevel, CheckReport, check_repository
-from cas.check_turns import BATCH_PACKS, Budget
+from cas.check_turns import BATCH_PACKS, Budget, packs_in_turn, versions_in_turn
 from cas.damage import DamageKind
 from cas.errors import CasError, ConnectionFailed, InvalidInput, NotFound
 from cas.format.journal import encode_journal, parse_journal
@@ -16,7 +17,7 @@ from cas.format.pack import FOOTER_BYTES
 from cas.ids import PackName
 from cas.pinning import pinned
 from tests.engine.recording import Gate, GatedCatalog, GatedStore
-from tests.engine.scenes import PRODUCTS, World, expected, rows_of
+from tests.engine.scenes import PRODUCTS, World, changed, expected, rows_of, shop
 from tests.lifecycle.checked import (
     BYTES,
     Acting,
@@ -468,8 +469,36 @@ def test_a_round_within_budgets_finds_every_flipped_byte_and_whom_it_touches_as_
                 assert set(states(world).values()) == {VALID}
 
 
-def test_what_stands_upon_damage_is_lost_though_nobody_has_read_it(world: World) -> None:
+def test_whose_turn_it_is() -> None:
+    def at(hour: int) -> datetime:
+        return datetime(2026, 3, 1, hour, tzinfo=UTC)
+
+    a, b, c, d = (PackName(letter * 64) for letter in "abcd")
+    checks = [
+        PackCheck(a, at(1), at(6), at(3)),
+        PackCheck(b, at(4)),
+        PackCheck(c, at(2)),
+        PackCheck(d, at(1), at(5), at(5)),
+    ]
+    assert packs_in_turn(checks, dict.fromkeys((a, b, c, d), 1), BYTES) == [c, a, b, d]
+    assert packs_in_turn(checks, dict.fromkeys((a, b, d), 1), CheckLevel.PACKS) == [b, d, a]
+    walked = {
+        1: Walked(at(1), at(3)),
+        2: Walked(at(2), None),
+        3: Walked(at(4), None),
+        4: Walked(at(5), at(9), is_damaged=True),
+        5: Walked(at(6), at(8)),
+    }
+    assert versions_in_turn(walked) == [4, 5, 2, 1, 3]
+
+
+def test_what_stands_upon_damage_is_lost_though_nobody_has_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pack in whose frames others have their bases is read, and these others are not."""
+    monkeypatch.undo()
+    world, platform = World(), shop(200, 20, 10)
+    for number in range(3):
+        world.take(platform)
+        platform = changed(platform, number + 1)
     turn(world, EVERYTHING)
     for name in sorted(world.packs()):
         whole = damage(world, name)

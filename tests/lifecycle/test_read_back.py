@@ -1,12 +1,14 @@
 """What a version added is read back right after its commit: whatever is wrong with it is said and kept."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from cas.catalog.checking import CheckState
 from cas.check import CheckLevel
 from cas.errors import NotFound
+from cas.format.document import encode_document
 from cas.format.names import dictionary_key, pack_key, version_key
 from cas.ids import PackName
 from cas.read_back import ReadBack, read_back
@@ -68,10 +70,13 @@ def test_every_byte_that_it_added_counts(world: World) -> None:
     assert states(world)[2] is CheckState.VALID
 
 
-@pytest.mark.parametrize("what", ["a pack", "the document", "another document"])
+@pytest.mark.parametrize("what", ["a pack", "the document", "another document", "another one's"])
 def test_what_is_not_there(world: World, what: str) -> None:
     key = pack_key(added(world, 2)[0]) if what == "a pack" else version_key(2)
     if what == "another document":
+        document = world.open().document(2)
+        world.store.put(key, encode_document(replace(document, reason="another")))
+    elif what == "another one's":
         other = grown(1)
         other.take(edition(9))
         world.store.put(key, other.store.get(key))
