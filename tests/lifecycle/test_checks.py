@@ -17,7 +17,7 @@ from cas.format.pack import FOOTER_BYTES
 from cas.ids import PackName
 from cas.pinning import pinned
 from tests.engine.recording import Gate, GatedCatalog, GatedStore
-from tests.engine.scenes import PRODUCTS, World, changed, expected, rows_of, shop
+from tests.engine.scenes import PRODUCTS, World, changed, expected, product, rows_of, shop
 from tests.lifecycle.checked import (
     BYTES,
     Acting,
@@ -112,6 +112,21 @@ def test_what_a_version_is_said_to_need_it_needs_and_nothing_else(world: World) 
             world.store.put(pack_key(name), whole)
         for name, whole in others.items():
             world.store.put(pack_key(name), whole)
+
+
+def test_a_version_needs_what_its_changed_nodes_stand_upon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what the second version has added, the third has changed all: only bases of its nodes lie there."""
+    monkeypatch.undo()
+    world, packs, rows = World(), [set[PackName]()], {each: product(each) for each in range(400)}
+    for number in range(3):
+        rows |= {each: product(each, number) for each in range(0, 400, 10)}
+        world.take({PRODUCTS: rows})
+        packs.append(world.packs())
+    checked(world, CheckLevel.STRUCTURE)
+    assert needs(world, 3) & (packs[2] - packs[1]), "some of its nodes are deltas"
+    for name in world.packs() - needs(world, 3):
+        world.store.delete(pack_key(name))
+    assert world.records(3) == expected({PRODUCTS: rows})
 
 
 def test_too_much_to_remember_is_said_to_be_not_known(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
