@@ -1,60 +1,46 @@
 """Proving that a repository holds what its versions say, at three depths, and saying what it does not.
 
-structure   config, documents, lists of entities, definitions, schemas and every tree node are read and
-            proven; every record, large value and piece is located in a pack of the listing; counts and
-            checksums are recomputed. Trailers come from the local cache where it has them.
+structure   config, notes, journals, documents, lists of entities, definitions, schemas and every tree node
+            are read and proven; every record, large value and piece is located in a pack of the listing;
+            counts and checksums are recomputed. Trailers come from the local cache where it has them.
 packs       also the trailer of every pack is fetched from the store and fits its size.
 bytes       also every pack is read whole: it is what its name says, every frame is decoded, every
             chunk's id recomputed and compared in full with what the versions name; so are the second
             copies of dictionaries.
 
-Nothing is changed in the store. What it refuses or fails to answer (StoreFault) is no damage and ends
-the check.
+What is found is kept in the catalog, where there is one. Nothing is changed in the store. What it refuses or
+fails to answer (StoreFault) is no damage and ends the check.
 """
 
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 
-from blake3 import blake3
-
+from cas.catalog.checking import CheckLevel
+from cas.catalog.interface import Catalog
+from cas.catalog.paging import every_version
+from cas.catalog.rules import COMMITTED
+from cas.check_keeping import Keeper
+from cas.check_meanwhile import pardon
+from cas.check_objects import Objects
 from cas.check_packs import Bodies, ProvenGround, packs_of_store
+from cas.check_turns import Budget, Turn, Turns, batches
 from cas.closure.bases import Bases, with_bases
-from cas.closure.ground import COPY_HINT, Ground
+from cas.closure.ground import Ground
 from cas.closure.listing import Listing, list_store, listed_ground, note_lost, suspicious
-from cas.closure.versions import VersionWalk
-from cas.damage import DamageKind, Fault, Finding, Ledger
+from cas.closure.needs import Needs
+from cas.closure.versions import Reached, VersionWalk
+from cas.damage import Finding, Ledger
 from cas.engine.repository import Repository
-from cas.errors import Conflict, CorruptData, NotFound, Unsupported
-from cas.format.config import parse_config
-from cas.format.document import VersionDocument
-from cas.format.names import (
-    CONFIG,
-    dictionary_key,
-    notes_key,
-    pack_key,
-    version_key,
-)
-from cas.ids import ChunkKind, PackName
-from cas.noting import stored_notes
+from cas.errors import CasError, InvalidInput
+from cas.ids import PackName
+from cas.pinning import holding
 from cas.progress import Progress, Silent
-from cas.store.interface import ObjectMissing
 from cas.temporary import temporary_faults
 
-NOTES_HINT = "Until they are brought back from a copy of the store, nothing can be forgotten"
-
-DICTIONARY_HINT = "The one in its pack serves; bring this copy back before both are lost"
-
-
-class CheckLevel(StrEnum):
-    """How deep a check goes; each includes the ones before."""
-
-    STRUCTURE = "structure"
-    PACKS = "packs"
-    BYTES = "bytes"
+__all__ = ["CheckLevel", "CheckReport", "Orphans", "check_repository"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +61,8 @@ class Orphans:
 class CheckReport:
     """What was looked at, and what is wrong. `nodes`, `records` and `chunks` count what several versions
     share once. `pack_bytes`: stored bytes of packs that were read whole. `orphans`: only where all
-    versions were checked."""
+    versions were checked. `turn`: of a run within a budget. `not_kept`: why not all of it is kept in the
+    catalog, in words; empty where it is, or where there is none."""
 
     level: CheckLevel
     versions: tuple[int, ...]
@@ -88,6 +75,8 @@ class CheckReport:
     orphans: Orphans | None
     findings: tuple[Finding, ...]
     findings_left_off: int
+    turn: Turn | None = None
+    not_kept: str = ""
 
     @property
     def is_clean(self) -> bool:
@@ -103,21 +92,44 @@ class CheckReport:
 def check_repository(
     repository: Repository,
     *,
+    catalog: Catalog | None = None,
     version: int | None = None,
     level: CheckLevel = CheckLevel.STRUCTURE,
+    budget: Budget | None = None,
     progress: Progress | None = None,
     expected: Collection[int] = (),
     noted: int = 0,
 ) -> CheckReport:
-    """Check one version and all that it needs, or all versions and all packs. NotFound for a version
-    that the store does not have; StoreFault where the store does not answer.
+    """Check one version and all that it needs, or all versions and all packs, or of these what was looked at
+    the longest ago, for as long as the budget lasts. NotFound for a version that the store does not have;
+    StoreFault where the store does not answer; InvalidInput for a budget without a catalog, or for one
+    version.
 
-    expected: numbers that the catalog lists as complete or incomplete. The store alone cannot tell a
-    document that was lost from one that was forgotten; with these, a lost one is found. noted: number of the
-    last notes that the catalog has taken in; all up to it must be there.
+    catalog: what is found is kept there. It also says which documents and notes there must be: the store
+    alone cannot tell a document that was lost from one that was forgotten. Without one, `expected` are the
+    numbers of documents that must be there, and `noted` that of the last notes. A version that is checked by
+    itself should be pinned by the caller.
     """
-    with ExitStack() as stack:
-        return _Check(repository, version, level, progress or Silent(), expected, noted, stack).run()
+    if budget is not None and (catalog is None or version is not None):
+        raise InvalidInput(
+            "a budget is for all versions, with a catalog that remembers whose turn it is",
+            where="--budget",
+            hint="Leave out the version, or the budget",
+        )
+    with ExitStack() as held:
+        if catalog is not None and version is None:
+            held.enter_context(holding(repository.environment, catalog, "a check"))
+        for _ in range(LOOKS):
+            with ExitStack() as stack:
+                run = _Check(repository, catalog, version, level, progress or Silent(), stack)
+                report = run.run(expected, noted, budget)
+            if report.is_clean or not run.is_outdated:
+                break
+        return report
+
+
+LOOKS = 3
+"""How often all is looked at where packs were written again meanwhile, and nobody waited for the reader."""
 
 
 class _Check:
@@ -126,44 +138,107 @@ class _Check:
     def __init__(
         self,
         repository: Repository,
+        catalog: Catalog | None,
         version: int | None,
         level: CheckLevel,
         progress: Progress,
-        expected: Collection[int],
-        noted: int,
         stack: ExitStack,
     ) -> None:
         self._repository = repository
+        self._catalog = catalog
         self._version = version
         self._level = level
         self._progress = progress
-        self._expected = frozenset(expected)
-        self._noted = noted
         self._stack = stack
         self._ledger = Ledger()
-        self._added: set[PackName] = set()
-        self._last_digest: tuple[int, bytes | None] = (0, None)
         self._pack_bytes = self._chunks = self._packs = 0
+        self.is_outdated = False
+        """Whether packs went meanwhile: what they held may be in new ones, which were not looked at."""
 
-    def run(self) -> CheckReport:
+    def run(self, expected: Collection[int], noted: int, budget: Budget | None) -> CheckReport:
+        started = budget.clock() if budget else 0.0
         self._progress.phase("list")
-        self._check_config()
-        listing = self._list()
+        catalog = self._catalog
+        keeper = Keeper(catalog, self._ledger, must=budget is not None)
+        live: frozenset[PackName] = frozenset()
+        if catalog is not None:
+            # Before the store is listed: whatever is committed by now must be there.
+            expected = [version.number for version in every_version(catalog, COMMITTED)]
+            noted = catalog.keeping.heard().number
+            live = catalog.live_packs()
+        objects = Objects(self._repository, self._ledger, frozenset(expected), noted)
+        objects.config()
+        listing = self._list(frozenset(expected))
         if self._version is None:
-            self._check_notes(listing)
-        bases, ground = self._ground(listing)
-        copies = self._check_dictionaries(listing, bases)
+            objects.notes(listing)
+            objects.journals(listing)
+            self._lost(live, listing)
+        if budget is not None and catalog is not None:
+            return self._by_turns(catalog, budget, started, objects, listing, keeper)
+        return self._everything(objects, listing, keeper)
+
+    def _everything(self, objects: Objects, listing: Listing, keeper: Keeper) -> CheckReport:
+        bases, ground = self._ground(objects, listing, keeper)
+        copies = self._dictionaries(objects, listing, bases)
         self._progress.phase("trees")
-        walk = VersionWalk(ground, self._repository.boundary, self._progress)
-        numbers = []
-        for document in self._documents(listing):
-            numbers.append(document.number)
-            self._check_packs_of(document, listing, ground)
-            walk.version(document)
-        orphans = self._orphans(listing, ground, copies) if self._version is None else None
+        needs = None if self._catalog is None else Needs(ground)
+        walk = VersionWalk(ground, self._repository.boundary, self._progress, needs)
+        reached: dict[int, Reached | None] = {}
+        for document in objects.documents(listing.numbers, must_be_there=self._version is not None):
+            with_trailers = self._level is not CheckLevel.STRUCTURE
+            objects.packs_of(document, listing, ground, with_trailers=with_trailers)
+            reached[document.number] = walk.version(document)
+        orphans = self._orphans(objects, listing, ground, copies) if self._version is None else None
+        self._pardon(objects, listing)
+        met = keeper.met()
+        lost = dict.fromkeys(self._ledger.losses().keys() - reached.keys())
+        stands = met if self._level is CheckLevel.BYTES else None
+        keeper.versions({**reached, **lost}.items(), self._level, stands)
+        return self._report(tuple(reached), walk, orphans, None, keeper.failure)
+
+    def _by_turns(
+        self,
+        catalog: Catalog,
+        budget: Budget,
+        started: float,
+        objects: Objects,
+        listing: Listing,
+        keeper: Keeper,
+    ) -> CheckReport:
+        ground = listed_ground(self._repository, listing, self._ledger)
+        bases = Bases(ground, listing.packs)
+        bases.examine()
+        self._dictionaries(objects, listing, bases)
+        turns = Turns(
+            self._repository,
+            catalog,
+            self._level,
+            budget,
+            objects,
+            listing,
+            ground,
+            keeper,
+            self._progress,
+            started,
+            lambda: self._pardon(objects, listing),
+            bases.follow,
+        )
+        turn = turns.run()
+        self._packs = turn.packs if self._level is not CheckLevel.STRUCTURE else 0
+        self._pack_bytes, self._chunks = turns.bodies.bytes, turns.bodies.chunks
+        return self._report(tuple(sorted(turns.numbers)), turns.walk, None, turn, None)
+
+    def _report(
+        self,
+        numbers: tuple[int, ...],
+        walk: VersionWalk,
+        orphans: Orphans | None,
+        turn: Turn | None,
+        failure: CasError | None,
+    ) -> CheckReport:
         return CheckReport(
             level=self._level,
-            versions=tuple(numbers),
+            versions=numbers,
             entities=walk.entities,
             nodes=walk.trees.nodes,
             records=walk.trees.entries,
@@ -173,54 +248,40 @@ class _Check:
             orphans=orphans,
             findings=self._ledger.findings(),
             findings_left_off=self._ledger.left_off,
+            turn=turn,
+            not_kept=str(failure) if failure else "",
         )
 
-    def _check_config(self) -> None:
-        """Read the config again: the open repository only proves that it was good."""
-        try:
-            if parse_config(self._repository.store.get(CONFIG)) == self._repository.config:
-                return
-            found = self._ledger.note(CONFIG, DamageKind.MALFORMED, "the config was exchanged", COPY_HINT)
-        except ObjectMissing:
-            found = self._ledger.note(CONFIG, DamageKind.MISSING, "the config is missing", COPY_HINT)
-        except (CorruptData, Unsupported) as error:
-            found = self._ledger.note_error(CONFIG, error, COPY_HINT)
-        self._ledger.lose(found)
-
-    def _check_notes(self, listing: Listing) -> None:
-        """What people said, from the first word to the last, without a gap: it tells what must not go."""
-        for expected, number in enumerate((*listing.notes, None), 1):
-            key = notes_key(expected)
-            if number != expected:
-                if number is not None or expected <= self._noted:
-                    found = self._ledger.note(key, DamageKind.MISSING, "notes are missing", NOTES_HINT)
-                    self._ledger.lose(found)
-                return
-            try:
-                stored_notes(self._repository, number)
-            except ObjectMissing:
-                found = self._ledger.note(key, DamageKind.MISSING, "notes are missing", NOTES_HINT)
-            except Conflict as error:
-                found = self._ledger.note(key, DamageKind.MALFORMED, error.what, NOTES_HINT)
-            except (CorruptData, Unsupported) as error:
-                found = self._ledger.note_error(key, error, NOTES_HINT)
-            else:
-                continue
-            self._ledger.lose(found)
-
-    def _list(self) -> Listing:
+    def _list(self, expected: frozenset[int]) -> Listing:
         listing = list_store(self._repository)
-        numbers = sorted({*listing.numbers, *self._expected}) if self._version is None else (self._version,)
+        numbers = sorted({*listing.numbers, *expected}) if self._version is None else (self._version,)
         return replace(listing, numbers=numbers)
 
-    def _ground(self, listing: Listing) -> tuple[Bases, Ground]:
+    def _lost(self, live: frozenset[PackName], listing: Listing) -> None:
+        """Packs that were live before the listing, are not in it, and are live still: that was not gc."""
+        missing = live - listing.packs.keys()
+        if missing and self._catalog is not None:
+            for name in sorted(missing & self._catalog.live_packs()):
+                note_lost(self._ledger, name)
+
+    def _pardon(self, objects: Objects, listing: Listing) -> None:
+        if pardon(self._repository, self._catalog, self._ledger, listing, objects.expected):
+            self.is_outdated = True
+
+    def _dictionaries(self, objects: Objects, listing: Listing, bases: Bases) -> int:
+        is_whole, with_bytes = self._version is None, self._level is CheckLevel.BYTES
+        return objects.dictionaries(listing, bases, is_whole=is_whole, with_bytes=with_bytes)
+
+    def _ground(self, objects: Objects, listing: Listing, keeper: Keeper) -> tuple[Bases, Ground]:
         """Everything that can be said of packs, and the ground on which versions are walked."""
         if self._level is CheckLevel.STRUCTURE:
             ground = listed_ground(self._repository, listing, self._ledger)
-            bases = Bases(ground, listing.packs, None if self._version is None else self._scope(listing))
+            bases = Bases(
+                ground, listing.packs, None if self._version is None else self._scope(objects, listing)
+            )
             bases.examine()
             return bases, ground
-        scope = set(listing.packs) if self._version is None else self._scope(listing)
+        scope = set(listing.packs) if self._version is None else self._scope(objects, listing)
         self._packs = len(scope)
         with temporary_faults():
             directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cas-check-")))
@@ -235,118 +296,32 @@ class _Check:
         if self._level is CheckLevel.BYTES:
             self._progress.phase("bytes")
             bodies = Bodies(self._repository, proven, listing.packs, self._progress)
-            bodies.examine(sorted(scope))
+            for some in batches(sorted(scope), listing.packs):
+                bodies.examine(some)
+                keeper.packs(some, self._level)
             self._pack_bytes, self._chunks = bodies.bytes, bodies.chunks
+        else:
+            keeper.packs(sorted(scope), self._level)
         return bases, proven
 
-    def _scope(self, listing: Listing) -> set[PackName]:
+    def _scope(self, objects: Objects, listing: Listing) -> set[PackName]:
         """The packs that the one version needs, as far as they can be told without reading them: those
         that nobody can tell anything of are among them."""
         ledger = Ledger()
         ground = listed_ground(self._repository, listing, ledger)
         walk = VersionWalk(ground, self._repository.boundary, Silent())
         needed: set[PackName] = set()
-        for document in self._documents(listing, Ledger()):
+        for document in objects.documents(listing.numbers, Ledger(), must_be_there=True):
             walk.version(document)
             needed.update(pack.name for pack in document.packs if pack.name in listing.packs)
         readable = (needed | ground.needed_packs()) & ground.packs.view.packs
         unreadable = listing.packs.keys() - ground.packs.view.packs
-        return needed | with_bases(ground, readable) | unreadable
+        return needed | with_bases(ground, readable, must=False) | unreadable
 
-    def _documents(self, listing: Listing, ledger: Ledger | None = None) -> Iterator[VersionDocument]:
-        """The documents, ascending; a damaged one is noted, one that was forgotten meanwhile is not."""
-        ledger = ledger or self._ledger
-        for number in listing.numbers:
-            try:
-                document, digest, _ = self._repository.stored_document(number)
-            except NotFound:
-                if self._version is not None:
-                    raise
-                if number in self._expected:
-                    what = "the document of a version is missing"
-                    found = ledger.note(version_key(number), DamageKind.MISSING, what, COPY_HINT)
-                    ledger.touch(Fault(found, is_loss=True), number)
-                continue
-            except (CorruptData, Unsupported) as error:
-                found = ledger.note_error(version_key(number), error, COPY_HINT)
-                ledger.touch(Fault(found, is_loss=True), number)
-                continue
-            except Conflict as error:
-                found = ledger.note(version_key(number), DamageKind.MALFORMED, error.what, COPY_HINT)
-                ledger.touch(Fault(found, is_loss=True), number)
-                continue
-            self._check_chain(document, ledger)
-            self._last_digest = number, digest
-            yield document
-
-    def _check_chain(self, document: VersionDocument, ledger: Ledger) -> None:
-        """Whether the parent's document is still the one on which this version was built. One that is
-        gone was perhaps forgotten."""
-        if document.parent is None or document.previous is None:
-            return
-        if self._digest(document.parent) not in (None, document.previous):
-            what = f"it is not the document on which version {document.number} was built"
-            found = ledger.note(version_key(document.parent), DamageKind.HASH_MISMATCH, what, COPY_HINT)
-            ledger.touch(Fault(found, is_loss=False), document.number)
-            ledger.touch(Fault(found, is_loss=False), document.parent)
-
-    def _digest(self, number: int) -> bytes | None:
-        if self._last_digest[0] != number:
-            try:
-                digest = blake3(self._repository.store.get(version_key(number))).digest()
-            except (ObjectMissing, CorruptData):
-                digest = None
-            self._last_digest = number, digest
-        return self._last_digest[1]
-
-    def _check_packs_of(self, document: VersionDocument, listing: Listing, ground: Ground) -> None:
-        """The packs that a version added: there, and as large as it says. Once gc has rewritten packs
-        (there are journals then), one that is gone is no damage by itself."""
-        for pack in document.packs:
-            self._added.add(pack.name)
-            key = pack_key(pack.name)
-            size = listing.packs.get(pack.name)
-            found = self._ledger.of_object(key)
-            if size is None and not listing.journal:
-                found = note_lost(self._ledger, pack.name)
-            elif size is not None and size != pack.stored_bytes:
-                kind = DamageKind.TRUNCATED if size < pack.stored_bytes else DamageKind.MALFORMED
-                found = self._ledger.note(key, kind, f"{size} bytes of {pack.stored_bytes}", COPY_HINT)
-            elif pack.name in ground.packs.view.packs and self._level is not CheckLevel.STRUCTURE:
-                frames = ground.packs.trailers.layout(pack.name).trailer.frames
-                holds_nodes = any(frame.kind not in _DATA_KINDS for frame in frames)
-                if (sum(frame.chunks for frame in frames), holds_nodes) != (pack.chunks, pack.holds_nodes):
-                    what = f"the document of version {document.number} says something else of it"
-                    found = self._ledger.note(key, DamageKind.MALFORMED, what)
-            if found is not None:
-                self._ledger.touch(Fault(found, is_loss=False), document.number)
-
-    def _check_dictionaries(self, listing: Listing, bases: Bases) -> int:
-        """Second copies: there for every dictionary in use, and equal to it. Returns those of no use."""
-        chunk_id = self._repository.config.id_key.hasher(ChunkKind.DICTIONARY)
-        for dictionary in sorted(bases.dictionaries - listing.dictionaries):
-            what = "the second copy of a dictionary is missing"
-            self._ledger.note(dictionary_key(dictionary), DamageKind.MISSING, what, DICTIONARY_HINT)
-        if self._level is CheckLevel.BYTES:
-            wanted = listing.dictionaries if self._version is None else bases.dictionaries
-            for dictionary in sorted(listing.dictionaries & wanted):
-                try:
-                    plain = self._repository.store.get(dictionary_key(dictionary))
-                except (ObjectMissing, CorruptData):
-                    plain = b""
-                if chunk_id(plain) != dictionary:
-                    what = "the second copy of a dictionary is damaged"
-                    key = dictionary_key(dictionary)
-                    self._ledger.note(key, DamageKind.HASH_MISMATCH, what, DICTIONARY_HINT)
-        return len(listing.dictionaries - bases.dictionaries)
-
-    def _orphans(self, listing: Listing, ground: Ground, dictionaries: int) -> Orphans:
-        candidates = listing.packs.keys() - self._added - ground.needed_packs()
+    def _orphans(self, objects: Objects, listing: Listing, ground: Ground, dictionaries: int) -> Orphans:
+        candidates = listing.packs.keys() - objects.added - ground.needed_packs()
         if candidates:
             readable = ground.needed_packs() & ground.packs.view.packs
-            candidates -= with_bases(ground, readable)
+            candidates -= with_bases(ground, readable, must=False)
         size = sum(listing.packs[name] for name in candidates)
         return Orphans(len(candidates), size, dictionaries, listing.strangers)
-
-
-_DATA_KINDS = frozenset((ChunkKind.RECORD, ChunkKind.PIECE))

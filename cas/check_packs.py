@@ -1,6 +1,6 @@
 """Looking at packs themselves: their trailers as the store has them now, and every byte of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 
@@ -127,11 +127,45 @@ def _mapped(path: Path, rows: int) -> npt.NDArray[np.uint8]:
     return np.memmap(path, np.uint8, "r+", shape=(rows, _REST_BYTES)).view(np.ndarray)
 
 
+class Tails:
+    """Reads the trailers of packs as the store has them now."""
+
+    def __init__(
+        self, repository: Repository, ground: Ground, listed: Mapping[PackName, int], progress: Progress
+    ) -> None:
+        self._repository = repository
+        self._ground = ground
+        self._listed = listed
+        self._progress = progress
+
+    def examine(self, names: Sequence[PackName], is_over: Callable[[], bool] = lambda: False) -> int:
+        """As `Bodies.examine`."""
+        self._progress.entity(PACKS_LABEL, len(names), 0)
+        examined = 0
+        for name, error in ahead(self._repository.fetchers, self._look, names, TRAILERS_AHEAD):
+            examined += 1
+            self._progress.advance(PACKS_LABEL, 1, 0)
+            if error is not None:
+                number = self._ground.ledger.note_error(pack_key(name), error, COPY_HINT)
+                if name in self._ground.packs.view.packs:
+                    self._ground.flag_pack(name, number)
+            if is_over():
+                break
+        return examined
+
+    def _look(self, name: PackName) -> CasError | None:
+        try:
+            parse_end(self._repository.trailers.fetch(name), name, size=self._listed[name])
+        except (CorruptData, Unsupported) as error:
+            return error
+        return None
+
+
 class Bodies:
     """Reads packs whole: name, header, trailer, every frame, every id."""
 
     def __init__(
-        self, repository: Repository, ground: ProvenGround, listed: Mapping[PackName, int], progress: Progress
+        self, repository: Repository, ground: Ground, listed: Mapping[PackName, int], progress: Progress
     ) -> None:
         self._repository = repository
         self._ground = ground
@@ -143,19 +177,29 @@ class Bodies:
         """Stored bytes that were read."""
         self.chunks = 0
         """Chunks whose id was recomputed."""
+        self.intact: set[PackName] = set()
+        """Packs whose bytes are those that were stored: if a frame of them cannot be decoded, that is the
+        fault of another pack."""
+        self._stored_so: set[PackName] = set()
 
-    def examine(self, names: Sequence[PackName]) -> None:
-        """Read these packs; what is bad in them is flagged on the ground."""
+    def examine(self, names: Sequence[PackName], is_over: Callable[[], bool] = lambda: False) -> int:
+        """Read these packs, or those of them that come before it is over; what is bad in them is flagged on
+        the ground. Returns how many were read: one at least, where there is one."""
         self._progress.entity(PACKS_LABEL, len(names), sum(self._listed[name] for name in names))
+        examined = 0
         for name, data in ahead(self._repository.fetchers, self._get, names, PACKS_AHEAD):
+            examined += 1
             if isinstance(data, CasError):
                 number = self._ledger.note_error(pack_key(name), data, COPY_HINT)
                 if name in self._ground.packs.view.packs:
                     self._ground.flag_pack(name, number)
-                continue
-            self.bytes += len(data)
-            self._pack(name, data)
-            self._progress.advance(PACKS_LABEL, 1, len(data))
+            else:
+                self.bytes += len(data)
+                self._pack(name, data)
+                self._progress.advance(PACKS_LABEL, 1, len(data))
+            if is_over():
+                break
+        return examined
 
     def _get(self, name: PackName) -> bytes | CasError:
         try:
@@ -176,17 +220,25 @@ class Bodies:
             if damage is None:
                 what = "the stored bytes are not those of the pack's name"
                 damage = self._ledger.note(key, DamageKind.HASH_MISMATCH, what, COPY_HINT)
+        is_in_view = name in self._ground.packs.view.packs
         try:
             parse_header(data, key)
-            trailer = parse_end(data, key, size=len(data))
         except (CorruptData, Unsupported) as error:
             if damage is None:
                 damage = self._ledger.note_error(key, error, COPY_HINT)
-            if name not in self._ground.packs.view.packs:
-                return
-            trailer = self._ground.packs.trailers.trailer(name)
-        if name in self._ground.packs.view.packs:
+        try:
+            trailer = parse_end(data, key, size=len(data))
+        except (CorruptData, Unsupported) as error:
+            # The local cache may have it still; whoever comes without that has not.
+            if damage is None:
+                damage = self._ledger.note_error(key, error, COPY_HINT)
+            if is_in_view:
+                self._ground.flag_pack(name, damage)
+            return
+        if is_in_view:
             self._frames(name, data, trailer, damage)
+        if damage is None and name not in self._stored_so:
+            self.intact.add(name)
 
     def _frames(self, name: PackName, data: bytes, trailer: Trailer, damage: int | None) -> None:
         """Decode all frames and recompute all ids."""
@@ -246,6 +298,7 @@ class Bodies:
             for fault in faults:
                 if fault.is_loss:
                     return fault.finding
+        self._stored_so.add(name)
         return self._ledger.note_error(pack_key(name), error, "It was stored like this; say so to its makers")
 
     def _flag(

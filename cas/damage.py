@@ -5,6 +5,7 @@ ledger brings the two together: findings are noted where they are met and touche
 what was found. It stays small however much is broken.
 """
 
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -96,7 +97,11 @@ class _Open:
     entities: set[str] = field(default_factory=set)
     versions: set[int] = field(default_factory=set)
     lost: set[int] = field(default_factory=set)
-    is_loss: bool = False
+    is_lost_for_all: bool = False
+
+    @property
+    def is_loss(self) -> bool:
+        return self.is_lost_for_all or bool(self.lost)
 
 
 class Ledger:
@@ -106,6 +111,7 @@ class Ledger:
         self._rows: list[_Open] = []
         self._numbers: dict[tuple[str, DamageKind], int] = {}
         self._of_object: dict[str, int] = {}
+        self._dropped: set[int] = set()
         self.left_off = 0
         """Objects that got no finding of their own."""
 
@@ -144,17 +150,63 @@ class Ledger:
 
     def lose(self, finding: int) -> None:
         """What the finding is about is lost for all versions."""
-        self._rows[finding].is_loss = True
+        self._rows[finding].is_lost_for_all = True
 
     def touch(self, fault: Fault, version: int, entity: str = ALL_OF_IT) -> None:
-        """A version needs what the finding is about; `entity` is its label."""
+        """A version needs what the finding is about; `entity` is its label. Whatever was withdrawn stands
+        again when somebody is touched by it."""
         row = self._rows[fault.finding]
+        if fault.finding in self._dropped:
+            self._dropped.discard(fault.finding)
+            self._of_object.setdefault(row.object, fault.finding)
         row.versions.add(version)
         if fault.is_loss:
             row.lost.add(version)
-            row.is_loss = True
         if entity != ALL_OF_IT:
             row.entities.add(entity)
+
+    def objects(self) -> Iterator[tuple[str, str]]:
+        """Each object of which something is noted, and what it is first."""
+        for key, number in self._of_object.items():
+            yield key, self._rows[number].what
+
+    def _standing(self) -> Iterator[_Open]:
+        return (row for number, row in enumerate(self._rows) if number not in self._dropped)
+
+    def touched(self) -> frozenset[int]:
+        """Versions that some finding touches."""
+        return frozenset().union(*(row.versions for row in self._standing()))
+
+    def losses(self) -> dict[int, str]:
+        """For each version that cannot be brought back in full, the first thing that it lacks, in words."""
+        lost: dict[int, str] = {}
+        for row in self._standing():
+            for number in row.lost:
+                lost.setdefault(number, f"{row.what} ({row.object})")
+        return lost
+
+    def withdraw(self, key: str, kind: DamageKind) -> bool:
+        """What was noted of an object in this way has turned out to be the fault of another one. Whether
+        there was such."""
+        number = self._numbers.pop((key, kind), None)
+        if number is None:
+            return False
+        self._dropped.add(number)
+        if self._of_object.get(key) == number:
+            del self._of_object[key]
+        return True
+
+    def forget(self, versions: Collection[int], is_gone: Callable[[str], bool]) -> None:
+        """These versions are none any more. What is noted of an object that is gone by now, and that is lost
+        to no version and not to all, was no damage."""
+        for number, row in enumerate(self._rows):
+            row.versions -= set(versions)
+            row.lost -= set(versions)
+            if not row.is_loss and is_gone(row.object):
+                self._dropped.add(number)
+        self._of_object = {
+            key: number for key, number in self._of_object.items() if number not in self._dropped
+        }
 
     def finding(self, number: int) -> Finding:
         """A finding as it stands now."""
@@ -174,5 +226,5 @@ class Ledger:
 
     def findings(self) -> tuple[Finding, ...]:
         """Everything that was noted: what loses something first, then by object."""
-        made = map(self.finding, range(len(self._rows)))
+        made = (self.finding(number) for number in range(len(self._rows)) if number not in self._dropped)
         return tuple(sorted(made, key=lambda finding: (not finding.is_loss, finding.object, finding.kind)))

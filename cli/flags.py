@@ -29,6 +29,15 @@ Compression = Annotated[
 Scan = Annotated[
     bool, typer.Option("--scan", help="Read every row, not only those written since an earlier version.")
 ]
+Verify = Annotated[
+    bool | None,
+    typer.Option(
+        "--verify/--no-verify",
+        help="Read back what the version added, and prove it; exit code 9 where it is not what was stored. "
+        "\\[CAS_VERIFY]",
+        show_default=False,
+    ),
+]
 Platform = Annotated[str | None, typer.Option(metavar="URL", help="The running platform. \\[CAS_SOURCE]")]
 At = Annotated[
     str | None,

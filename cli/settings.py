@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     unusual_window: int = Field(
         WINDOW, ge=0, le=1000, description="number of earlier versions that tell what is usual; 0: none"
     )
+    verify: bool = Field(
+        False, description="switch for reading back what a version added, after `snapshot` and `event`"
+    )
     delta_depth: int = Field(
         DEFAULT_DELTA_DEPTH,
         ge=0,

@@ -218,17 +218,16 @@ CREATE TABLE cas.packs (
     holds_nodes boolean NOT NULL,
     owner uuid REFERENCES cas.sessions (id),
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    checked_at timestamptz,
-    check_result text NOT NULL DEFAULT '',
     announced boolean NOT NULL DEFAULT false,
     collector uuid,
+    number bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
     CONSTRAINT packs_announced CHECK (NOT announced OR state = 'condemned'),
     CONSTRAINT packs_condemned CHECK ((state IN ('condemned', 'deleting')) = (condemned_epoch IS NOT NULL)),
-    CONSTRAINT packs_owned CHECK (state <> 'uploading' OR num_nonnulls(owner, collector) = 1),
-    CONSTRAINT packs_checked CHECK ((checked_at IS NULL) = (check_result = ''))
+    CONSTRAINT packs_owned CHECK (state <> 'uploading' OR num_nonnulls(owner, collector) = 1)
 );
 COMMENT ON TABLE cas.packs IS 'Every pack that was ever announced; a name never recurs';
 COMMENT ON COLUMN cas.packs.announced IS 'Named in the journal that is announced';
+COMMENT ON COLUMN cas.packs.number IS 'What version_checks calls it: a version may need thousands of packs';
 COMMENT ON COLUMN cas.packs.owner IS 'The session that uploaded it; none for an adopted pack, and for one that a collection wrote';
 COMMENT ON COLUMN cas.packs.collector IS 'The collection that uploaded it, in place of others';
 CREATE INDEX packs_by_owner ON cas.packs (owner);
@@ -463,3 +462,38 @@ CREATE TABLE cas.anomalies (
 COMMENT ON TABLE cas.anomalies IS 'Counts of changes that were unusual when the version was committed; also of entities that it no longer holds';
 COMMENT ON COLUMN cas.anomalies.of IS 'Records that were there before';
 COMMENT ON COLUMN cas.anomalies.usual IS 'What nearly all earlier versions stayed within; null where there were too few to tell';
+
+-- When packs and versions were last checked, and what was found.
+
+CREATE TABLE cas.pack_checks (
+    pack bigint PRIMARY KEY REFERENCES cas.packs (number) ON DELETE CASCADE,
+    trailer_at timestamptz,
+    bytes_at timestamptz CHECK (bytes_at <= trailer_at),
+    damage text NOT NULL DEFAULT '',
+    damage_at timestamptz,
+    CONSTRAINT pack_checks_damage CHECK ((damage = '') = (damage_at IS NULL)),
+    CONSTRAINT pack_checks_read CHECK (bytes_at IS NULL OR trailer_at IS NOT NULL)
+);
+COMMENT ON TABLE cas.pack_checks IS 'Times are those at which a look began; a pack that is deleted takes its row with it';
+COMMENT ON COLUMN cas.pack_checks.bytes_at IS 'When it was last read whole, whatever was found';
+COMMENT ON COLUMN cas.pack_checks.damage IS 'What is wrong with it, until it was read whole again and found good';
+
+CREATE TABLE cas.version_checks (
+    version bigint PRIMARY KEY REFERENCES cas.versions (number),
+    structure_at timestamptz,
+    read_back_at timestamptz,
+    cleared_at timestamptz,
+    damage text NOT NULL DEFAULT '',
+    damage_at timestamptz,
+    damage_level text NOT NULL DEFAULT '' CHECK (damage_level IN ('', 'structure', 'packs', 'bytes')),
+    needs bigint[],
+    stands bigint[] NOT NULL DEFAULT '{}',
+    CONSTRAINT version_checks_damage CHECK (
+        (damage = '') = (damage_at IS NULL) AND (damage = '') = (damage_level = ''))
+);
+COMMENT ON TABLE cas.version_checks IS 'Times are those at which a look began; a version that is gone has no row';
+COMMENT ON COLUMN cas.version_checks.structure_at IS 'When all its trees were last walked, whatever was found';
+COMMENT ON COLUMN cas.version_checks.read_back_at IS 'When all that it added was read again after its commit, and was good';
+COMMENT ON COLUMN cas.version_checks.cleared_at IS 'When it was last found whole by a look that knew what is damaged in packs';
+COMMENT ON COLUMN cas.version_checks.stands IS 'Numbers of the damaged packs with which it was found whole then';
+COMMENT ON COLUMN cas.version_checks.needs IS 'Numbers of the packs that it needs; null where that is not known';

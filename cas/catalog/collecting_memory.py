@@ -70,7 +70,7 @@ class MemoryCollecting:
             for name in gone:
                 packs[name].state, packs[name].condemned_epoch = PackState.CONDEMNED, epoch
             for name in unknown:
-                packs[name] = MemoryPack(PackState.CONDEMNED, None, epoch)
+                self._rows.make_pack(name, PackState.CONDEMNED, condemned_epoch=epoch)
             if gone or unknown:
                 self._rows.epoch = epoch
             return len(gone) + len(unknown)
@@ -82,7 +82,8 @@ class MemoryCollecting:
             self._demand(collector)
             if pack.name in self._rows.packs:
                 raise known_pack(pack.name)
-            self._rows.packs[pack.name] = MemoryPack(PackState.UPLOADING, None, collector=collector)
+            self._rows.make_pack(pack.name, PackState.UPLOADING)
+            self._rows.packs[pack.name].collector = collector
 
     def replace(self, collector: UUID, fresh: Sequence[PackName], old: Sequence[PackName]) -> int:
         with self._rows.lock:

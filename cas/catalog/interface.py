@@ -20,6 +20,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from cas.catalog.checking import Checking
 from cas.catalog.collecting import Collecting
 from cas.catalog.keeping import Keeping
 from cas.catalog.model import (
@@ -54,6 +55,10 @@ class Catalog(Protocol):
     @property
     def collecting(self) -> Collecting:
         """Garbage collection."""
+
+    @property
+    def checking(self) -> Checking:
+        """What checks have found."""
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         """Check that this catalog belongs to the repository; with `create`, claim an unclaimed one.

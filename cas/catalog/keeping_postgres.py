@@ -264,4 +264,5 @@ def _lose(connection: Connection, note: Note, at: str) -> None:
     gone = connection.execute(_LOSE, [datetime.fromisoformat(at), note.value, note.version, _SPOKEN_OF])
     if gone.rowcount:
         connection.execute("DELETE FROM cas.version_marks WHERE version = %s", [note.version])
+        connection.execute("DELETE FROM cas.version_checks WHERE version = %s", [note.version])
         connection.execute("DELETE FROM cas.version_entities WHERE version = %s", [note.version])

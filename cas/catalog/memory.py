@@ -13,11 +13,13 @@ from uuid import UUID
 from cas.catalog import rules
 from cas.catalog.auto_saving import AutoSaving
 from cas.catalog.auto_saving_memory import MemoryAutoSaving
+from cas.catalog.checking import Checking
+from cas.catalog.checking_memory import MemoryChecking
 from cas.catalog.collecting import Collecting
 from cas.catalog.collecting_memory import MemoryCollecting
 from cas.catalog.keeping import Keeping
 from cas.catalog.keeping_memory import MemoryKeeping
-from cas.catalog.memory_rows import MemoryPack, MemoryRows, MemorySession, why_fenced
+from cas.catalog.memory_rows import MemoryRows, MemorySession, why_fenced
 from cas.catalog.memory_values import (
     begun,
     completed,
@@ -64,6 +66,7 @@ class MemoryCatalog:
         self._restores = MemoryRestores(self.now, self._rows.lock, self._demand_attached, self._state_of)
         self._auto_saving = MemoryAutoSaving(self.now, self._rows.lock)
         self._collecting = MemoryCollecting(self._rows, self._demand_attached)
+        self._checking = MemoryChecking(self._rows, self._demand_attached)
         self._keeping = MemoryKeeping(
             self._rows, self._demand_attached, self._forget_reading, self._restores.relies_on
         )
@@ -86,6 +89,11 @@ class MemoryCatalog:
     def collecting(self) -> Collecting:
         """Garbage collection."""
         return self._collecting
+
+    @property
+    def checking(self) -> Checking:
+        """What checks have found."""
+        return self._checking
 
     @property
     def keeping(self) -> Keeping:
@@ -146,7 +154,7 @@ class MemoryCatalog:
             self._rows.open_session(session)
             if pack.name in self._rows.packs:
                 raise rules.known_pack(pack.name)
-            self._rows.packs[pack.name] = MemoryPack(PackState.UPLOADING, session)
+            self._rows.make_pack(pack.name, PackState.UPLOADING, session)
 
     def prepare(self, session: UUID) -> None:
         with self._rows.lock:
@@ -266,6 +274,7 @@ class MemoryCatalog:
 
     def _forget_reading(self, number: int) -> None:
         self._bases = [base for base in self._bases if base.version != number]
+        self._checking.forget(number)
 
     def known_numbers(self) -> frozenset[int]:
         with self._rows.lock:
@@ -306,7 +315,9 @@ class MemoryCatalog:
             self._collecting.ended_by_adoption()
             self._collecting.condemn_journaled(journaled)
             for name in packs:
-                pack = self._rows.packs.setdefault(name, MemoryPack(PackState.LIVE, None))
+                if name not in self._rows.packs:
+                    self._rows.make_pack(name, PackState.LIVE)
+                pack = self._rows.packs[name]
                 pack.state, pack.condemned_epoch = PackState.LIVE, None
             for doubtful in quarantined:
                 self._rows.versions.setdefault(doubtful.number, quarantined_version(doubtful))

@@ -7,6 +7,7 @@ from threading import RLock
 from uuid import UUID
 
 from cas.catalog import rules
+from cas.catalog.checking import PackCheck
 from cas.catalog.model import PackState, Version, VersionState
 from cas.errors import Fenced
 from cas.ids import PackName
@@ -26,12 +27,15 @@ class MemorySession:
 
 @dataclass(slots=True)
 class MemoryPack:
-    """A pack that was announced."""
+    """A pack that was announced. `number`: what versions that need it call it."""
 
     state: PackState
     owner: UUID | None
+    number: int
+    made_at: datetime
     condemned_epoch: int | None = None
     announced: bool = False
+    check: PackCheck | None = None
     collector: UUID | None = None
 
 
@@ -53,6 +57,7 @@ class MemoryRows:
     versions: dict[int, Version] = field(default_factory=dict)
     sessions: dict[UUID, MemorySession] = field(default_factory=dict)
     packs: dict[PackName, MemoryPack] = field(default_factory=dict)
+    packs_made: int = 0
     epoch: int = 0
     journal: int = 0
     announced: int | None = None
@@ -67,6 +72,13 @@ class MemoryRows:
     def now(self) -> datetime:
         """UTC."""
         return self.clock().astimezone(UTC)
+
+    def make_pack(
+        self, name: PackName, state: PackState, owner: UUID | None = None, condemned_epoch: int | None = None
+    ) -> None:
+        """A row for a pack that has none."""
+        self.packs_made += 1
+        self.packs[name] = MemoryPack(state, owner, self.packs_made, self.now(), condemned_epoch)
 
     def open_session(self, session: UUID) -> MemorySession:
         """Fenced where it is not open, or its lease is over."""

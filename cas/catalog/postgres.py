@@ -13,6 +13,8 @@ from uuid import UUID
 from cas.catalog import adopting, committing, listing, pasts, readings, roots, rules, sessions
 from cas.catalog.auto_saving import AutoSaving
 from cas.catalog.auto_saving_postgres import PostgresAutoSaving
+from cas.catalog.checking import Checking
+from cas.catalog.checking_postgres import PostgresChecking
 from cas.catalog.collecting import Collecting
 from cas.catalog.collecting_postgres import PostgresCollecting
 from cas.catalog.connecting import Connection, Connections
@@ -53,6 +55,7 @@ class PostgresCatalog:
         self._auto_saving = PostgresAutoSaving(self._connections)
         self._keeping = PostgresKeeping(self._connections, self._share_epoch)
         self._collecting = PostgresCollecting(self._connections, self._share_epoch, self._take_epoch)
+        self._checking = PostgresChecking(self._connections, self._share_epoch)
 
     @property
     def url(self) -> str:
@@ -72,6 +75,11 @@ class PostgresCatalog:
     def collecting(self) -> Collecting:
         """Garbage collection."""
         return self._collecting
+
+    @property
+    def checking(self) -> Checking:
+        """What checks have found."""
+        return self._checking
 
     @property
     def keeping(self) -> Keeping:

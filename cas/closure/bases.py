@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from cas.closure.ground import COPY_HINT, Ground
 from cas.damage import DamageKind
-from cas.engine.decodable import Decodable
+from cas.engine.decodable import Decodable, Loss
 from cas.errors import CorruptData, Unsupported
 from cas.format.frame import Encoding, Frame
 from cas.format.names import pack_key
@@ -41,6 +41,18 @@ class Bases:
                 finding = self._ground.cause(loss.base)
                 self._ground.flag(loss.pack, loss.first, loss.count, finding)
 
+    def follow(self) -> None:
+        """Flag the chunks that cannot be decoded any more because of what is flagged by now, though nobody
+        has read them."""
+        packs = self._ground.packs
+        lost = [Loss(name, first, count, None) for name, first, count in self._ground.flagged]
+        if not lost:
+            return
+        for loss in Decodable(packs.index, packs.trailers, packs.view, self._stands_in, lost).losses:
+            if loss.base is not None:
+                finding = self._ground.cause(loss.base)
+                self._ground.flag(loss.pack, loss.first, loss.count, finding)
+
     def _stands_in(self, base: ChunkId) -> bool:
         """Whether it is a dictionary of which another copy is whole."""
         if base not in self.dictionaries:
@@ -69,18 +81,24 @@ def _check_size(found: int, expected: int) -> None:
         raise CorruptData(f"{found} bytes of {expected}", kind=kind)
 
 
-def with_bases(ground: Ground, names: Iterable[PackName]) -> set[PackName]:
-    """These packs, and all that hold bases of their frames, and so on."""
+def with_bases(ground: Ground, names: Iterable[PackName], *, must: bool = True) -> set[PackName]:
+    """These packs, and all that hold bases of their frames, and so on. CorruptData where a trailer is gone
+    meanwhile; without `must`, such a pack counts as one without bases."""
     reached: set[PackName] = set()
     waiting = set(names)
     while waiting:
         reached |= waiting
-        bases = {
-            base
-            for name in waiting
-            for frame in ground.packs.trailers.layout(name).trailer.frames
-            for base in frame.bases
-        }
+        bases = {base for name in waiting for base in _bases_in(ground, name, must=must)}
         places = ground.packs.index.locate(sorted(bases), ground.packs.view)
         waiting = {places.packs[pack] for pack in set(places.pack.tolist()) if pack >= 0} - reached
     return reached
+
+
+def _bases_in(ground: Ground, name: PackName, *, must: bool) -> set[ChunkId]:
+    try:
+        frames = ground.packs.trailers.layout(name).trailer.frames
+    except (CorruptData, Unsupported):
+        if must:
+            raise
+        return set()
+    return {base for frame in frames for base in frame.bases}

@@ -16,7 +16,8 @@ from cas.engine.chunk_index import ChunkIndex, Places, View
 from cas.engine.chunk_reader import ChunkReader
 from cas.engine.repository import Repository
 from cas.engine.trailers import Trailers
-from cas.errors import CasError, CorruptData
+from cas.errors import CasError, CorruptData, Unsupported
+from cas.format.frame import Encoding
 from cas.format.names import PACKS, dictionary_key, pack_key
 from cas.ids import ChunkId, ChunkKind, PackName
 
@@ -65,6 +66,8 @@ class Ground:
         self._first = packs.index.first_chunks()
         self._bad = np.zeros(len(packs.index), dtype=np.int32)
         self._damaged: set[PackName] = set()
+        self.flagged: list[tuple[PackName, int, int]] = []
+        """What is known to be bad: a pack, the ordinal of a chunk, and how many from there on; -1 for all."""
         self._others: dict[PackName | None, View] = {}
 
     def suspect(self, finding: int) -> None:
@@ -77,6 +80,7 @@ class Ground:
             bad = self._bad[begin + first : begin + first + count]
             bad[bad == 0] = finding + 1
         self._damaged.add(name)
+        self.flagged.append((name, first, count))
 
     def flag_pack(self, name: PackName, finding: int) -> None:
         """All chunks of a pack are bad."""
@@ -84,6 +88,11 @@ class Ground:
             after = self._first[self._first > begin]
             self._bad[begin : int(after[0]) if len(after) else None] = finding + 1
         self._damaged.add(name)
+        self.flagged.append((name, 0, -1))
+
+    def prove(self, name: PackName, ids: bytes | bytearray) -> None:
+        """The ids of all chunks of a pack, one after another, as they were recomputed: nobody remembers
+        them here, so an id that a version names is told by the half of it that trailers hold."""
 
     def first_chunks(self, name: PackName) -> Sequence[int]:
         """The positions of a pack's first chunk; an index may hold a pack more than once."""
@@ -244,12 +253,35 @@ class Ground:
         places = self.packs.index.locate((chunk_id,), self.packs.view)
         if places.pack[0] < 0:
             (number,) = self._missing((chunk_id,))
+        elif self.is_flagged(places, 0):
+            number = self.finding(chunk_id, places, 0)
+        elif (fault := self._fault_of_base(kind, places)) is not None:
+            number = fault.finding
         else:
             key = pack_key(places.packs[int(places.pack[0])])
             known = self.ledger.of_object(key)
             number = self.ledger.note_error(key, error, COPY_HINT) if known is None else known
         self.ledger.chunk(number, chunk_id, kind)
         return Fault(number, is_loss=True)
+
+    def _fault_of_base(self, kind: ChunkKind, places: Places) -> Fault | None:
+        """What is wrong with the base of a chunk's delta, or with its dictionary, if that is what is wrong.
+        Depths descend, so this ends."""
+        try:
+            layout = self.packs.trailers.layout(places.packs[int(places.pack[0])])
+        except (CorruptData, Unsupported):
+            return None
+        number = int(np.searchsorted(layout.first_chunk, places.ordinal[0], side="right")) - 1
+        frame = layout.trailer.frames[number]
+        for base in frame.bases:
+            if frame.encoding is Encoding.ZSTD_DICTIONARY:
+                fault = next((fault for fault in self.dictionary(base) if fault.is_loss), None)
+            else:
+                (plain,) = self.fetch(kind, (base,))
+                fault = plain if isinstance(plain, Fault) else None
+            if fault is not None:
+                return fault
+        return None
 
     def share(self, ids: Sequence[ChunkId]) -> int:
         """Stored bytes of these chunks."""

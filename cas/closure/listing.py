@@ -28,7 +28,7 @@ class Listing:
     document names are here too, whoever writes meanwhile.
 
     `journal`: the highest number among the gc journals, 0 without one; packs may then have been
-    rewritten. `notes`: numbers, ascending. `strangers`: keys that are none of this format.
+    rewritten. `notes`, `journals`: numbers, ascending. `strangers`: keys that are none of this format.
     """
 
     numbers: Sequence[int]
@@ -37,6 +37,7 @@ class Listing:
     journal: int
     strangers: int
     notes: Sequence[int] = ()
+    journals: Sequence[int] = ()
 
 
 def list_store(repository: Repository) -> Listing:
@@ -45,7 +46,8 @@ def list_store(repository: Repository) -> Listing:
     packs: dict[PackName, int] = {}
     dictionaries: set[ChunkId] = set()
     notes: list[int] = []
-    journal = strangers = 0
+    journals: list[int] = []
+    strangers = 0
     for info in repository.store.objects():
         name, dictionary = pack_of_key(info.key), dictionary_of_key(info.key)
         if name is not None:
@@ -53,12 +55,13 @@ def list_store(repository: Repository) -> Listing:
         elif dictionary is not None:
             dictionaries.add(dictionary)
         elif info.key.startswith(JOURNALS) and (number := number_of_key(JOURNALS, info.key)):
-            journal = max(journal, number)
+            journals.append(number)
         elif info.key.startswith(NOTES) and (number := number_of_key(NOTES, info.key)):
             notes.append(number)
         elif info.key != CONFIG and number_of_key(VERSIONS, info.key) is None:
             strangers += 1
-    return Listing(numbers, packs, frozenset(dictionaries), journal, strangers, notes)
+    journal = max(journals, default=0)
+    return Listing(numbers, packs, frozenset(dictionaries), journal, strangers, notes, journals)
 
 
 def listed_ground(repository: Repository, listing: Listing, ledger: Ledger) -> Ground:

@@ -12,6 +12,7 @@ import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from cas.closure.ground import Ground
+from cas.closure.needs import Needs
 from cas.damage import Fault
 from cas.errors import CorruptData, Unsupported
 from cas.format.large import parse_large
@@ -28,13 +29,17 @@ _NOTHING: frozenset[Fault] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Stored bytes of some chunks, each counted once, and what is wrong with them."""
+    """Stored bytes of some chunks, each counted once, what is wrong with them, and the set of packs that hold
+    them: empty where nobody asks for that."""
 
     stored_bytes: int = 0
     faults: frozenset[Fault] = _NOTHING
+    packs: int = 0
 
     def __add__(self, other: "Extent") -> "Extent":
-        return Extent(self.stored_bytes + other.stored_bytes, self.faults | other.faults)
+        return Extent(
+            self.stored_bytes + other.stored_bytes, self.faults | other.faults, self.packs | other.packs
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +56,14 @@ class _Run:
 
 
 class TreeWalk:
-    """Walks over one ground. Memory: 18 bytes a chunk of the index at most, and only where nodes lie."""
+    """Walks over one ground. Memory: 18 bytes a chunk of the index at most, and only where nodes lie; and
+    what `needs` takes."""
 
-    def __init__(self, ground: Ground, boundary: Boundary, progress: Progress) -> None:
+    def __init__(
+        self, ground: Ground, boundary: Boundary, progress: Progress, needs: Needs | None = None
+    ) -> None:
         self._ground = ground
+        self._needs = needs
         self._boundary = boundary
         self._progress = progress
         rows = len(ground.packs.index)
@@ -81,14 +90,22 @@ class TreeWalk:
         self._enter(run, rows)
         stored = 0
         wrong = set(faults.values())
+        packs = self._packs(places.pack.tolist())
         for at, row in enumerate(rows):
             if row < 0:
                 continue
+            packs |= self._below(row)
             wrong |= self._faulty.get(row, _NOTHING)
             if self._state[row] == _WHOLE:
                 stored += int(self._stored[row] + places.share[at])
                 wrong |= self._fit(run, at, row)
-        return Extent(stored, frozenset(wrong))
+        return Extent(stored, frozenset(wrong), packs)
+
+    def _packs(self, numbers: Sequence[int]) -> int:
+        return 0 if self._needs is None else self._needs.among(numbers)
+
+    def _below(self, row: int) -> int:
+        return 0 if self._needs is None else self._needs.below(row)
 
     def _fit(self, run: _Run, at: int, row: int) -> frozenset[Fault]:
         """Whether a node is what the one above it says."""
@@ -174,7 +191,8 @@ class TreeWalk:
         begin = 0
         for (row, node), end in zip(leaves, ends, strict=True):
             wrong = frozenset(faults[at] for at in range(begin, end) if at in faults) if faults else _NOTHING
-            extent = Extent(int(sums[end] - sums[begin]), wrong | self._faulty.pop(row, _NOTHING))
+            packs = 0 if self._needs is None else self._needs.among(places.pack[begin:end].tolist())
+            extent = Extent(int(sums[end] - sums[begin]), wrong | self._faulty.pop(row, _NOTHING), packs)
             for position in node.large:
                 extent += self.large(node.ids[position])
             self._remember(row, node, extent)
@@ -186,23 +204,26 @@ class TreeWalk:
         self._state[row] = _WHOLE
         self._records[row] = node.records
         self._seals[row] = self._seal(node.level, node.keys[-1] if node.keys else b"")
+        self._keep(row, extent)
+
+    def _keep(self, row: int, extent: Extent) -> None:
         self._stored[row] = extent.stored_bytes
         if extent.faults:
             self._faulty[row] = extent.faults
+        if self._needs is not None:
+            self._needs.keep(row, extent.packs)
 
     def large(self, large_id: ChunkId) -> Extent:
         """A large value: the list of its pieces, and the pieces."""
         places, faults = self._ground.locate(ChunkKind.LARGE, (large_id,))
-        row, own = int(places.row[0]), Extent(int(places.share[0]), frozenset(faults.values()))
+        own = Extent(int(places.share[0]), frozenset(faults.values()), self._packs(places.pack.tolist()))
+        row = int(places.row[0])
         if row < 0:
             return own
         if not self._state[row]:
-            extent = self._pieces(large_id)
             self._state[row] = _WHOLE
-            self._stored[row] = extent.stored_bytes
-            if extent.faults:
-                self._faulty[row] = extent.faults
-        return own + Extent(int(self._stored[row]), self._faulty.get(row, _NOTHING))
+            self._keep(row, self._pieces(large_id))
+        return own + Extent(int(self._stored[row]), self._faulty.get(row, _NOTHING), self._below(row))
 
     def _pieces(self, large_id: ChunkId) -> Extent:
         (plain,) = self._ground.fetch(ChunkKind.LARGE, (large_id,))
@@ -213,7 +234,8 @@ class TreeWalk:
         except CorruptData as error:
             return Extent(0, frozenset((self._ground.blame(ChunkKind.LARGE, large_id, error),)))
         places, faults = self._ground.locate(ChunkKind.PIECE, pieces)
-        return Extent(int(places.share.sum()), frozenset(faults.values()))
+        held = self._packs(places.pack.tolist())
+        return Extent(int(places.share.sum()), frozenset(faults.values()), held)
 
 
 def _end(node: Node, boundary: Boundary) -> int:

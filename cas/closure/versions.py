@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cas.closure.ground import Ground
+from cas.closure.needs import Needs
 from cas.closure.trees import Extent, TreeWalk
 from cas.damage import ALL_OF_IT, DamageKind, Fault
 from cas.errors import CasError, CorruptData, Unsupported
@@ -21,7 +22,7 @@ from cas.format.large import parse_large
 from cas.format.malformed import malformed, over_limit
 from cas.format.names import version_key
 from cas.format.schema import parse_schema
-from cas.ids import ChunkId, ChunkKind
+from cas.ids import ChunkId, ChunkKind, PackName
 from cas.limits import MAX_JSON_BYTES
 from cas.progress import Progress
 from cas.records.model import Entity
@@ -41,11 +42,13 @@ class Reached:
     """What a version was found to need. `entries` is None where the list of entities could not be had.
 
     stored_bytes: of all its chunks, each counted once for each tree; the document is not among them.
+    packs: that it needs; None where nobody asked, or where it is not known.
     """
 
     entries: tuple[EntityEntry, ...] | None
     stored_bytes: int
     faults: frozenset[Fault]
+    packs: frozenset[PackName] | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -57,10 +60,14 @@ class VersionWalk:
     """Walks versions over one ground; what they share is walked once. What is wrong is touched in the
     ground's ledger by the version and the entities that need it."""
 
-    def __init__(self, ground: Ground, boundary: Boundary, progress: Progress) -> None:
+    def __init__(
+        self, ground: Ground, boundary: Boundary, progress: Progress, needs: Needs | None = None
+    ) -> None:
+        """`needs`: find out which packs each version needs."""
         self._ground = ground
         self._progress = progress
-        self.trees = TreeWalk(ground, boundary, progress)
+        self._needs = needs
+        self.trees = TreeWalk(ground, boundary, progress, needs)
         self.entities = 0
         """Entities of versions: one that ten versions hold counts ten times."""
         self._definitions: dict[ChunkId, tuple[Entity | None, Extent]] = {}
@@ -77,7 +84,11 @@ class VersionWalk:
             found = self._entity(entry)
             self._touch(document.number, entry.entity.label, found)
             extent += found
-        return Reached(entries, extent.stored_bytes, extent.faults)
+        packs = None if self._needs is None else self._needs.names(extent.packs)
+        return Reached(entries, extent.stored_bytes, extent.faults, packs)
+
+    def _packs(self, ids: Sequence[ChunkId]) -> int:
+        return 0 if self._needs is None else self._needs.of(ids)
 
     def _touch(self, number: int, label: str, extent: Extent) -> None:
         for fault in extent.faults:
@@ -97,7 +108,7 @@ class VersionWalk:
     def _dictionary(self, dictionary_id: ChunkId) -> Extent:
         if dictionary_id not in self._dictionaries:
             share, faults = self._ground.share((dictionary_id,)), self._ground.dictionary(dictionary_id)
-            self._dictionaries[dictionary_id] = Extent(share, faults)
+            self._dictionaries[dictionary_id] = Extent(share, faults, self._packs((dictionary_id,)))
         return self._dictionaries[dictionary_id]
 
     def _entries(self, document: VersionDocument) -> tuple[tuple[EntityEntry, ...] | None, Extent]:
@@ -142,7 +153,8 @@ class VersionWalk:
         places, faults = self._ground.locate(ChunkKind.DEFINITION, ids)
         plains = self._ground.fetch(ChunkKind.DEFINITION, ids) if ids else []
         for at, (definition, plain) in enumerate(zip(ids, plains, strict=True)):
-            extent = Extent(int(places.share[at]), frozenset((faults[at],)) if at in faults else frozenset())
+            wrong = frozenset((faults[at],)) if at in faults else frozenset[Fault]()
+            extent = Extent(int(places.share[at]), wrong, self._packs((definition,)))
             entity = None
             if isinstance(plain, Fault):
                 extent += Extent(0, frozenset((plain,)))
@@ -173,7 +185,8 @@ class VersionWalk:
         wrong = set(faults.values())
         if isinstance(plain, Fault):
             return None, Extent(0, frozenset((*wrong, plain)))
-        return plain, Extent(self._ground.share((chunk_id,)), frozenset(wrong))
+        share, packs = self._ground.share((chunk_id,)), self._packs((chunk_id,))
+        return plain, Extent(share, frozenset(wrong), packs)
 
     def _large(self, large_id: ChunkId) -> tuple[bytes | None, Extent]:
         extent = self.trees.large(large_id)

@@ -11,6 +11,7 @@ frame after frame until nothing changes.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +29,7 @@ from cas.limits import MAX_DELTA_DEPTH
 @dataclass(frozen=True, slots=True)
 class Loss:
     """Chunks of a pack, from the one with this ordinal on, that cannot be decoded for want of a base;
-    None where the pack's trailer itself is gone."""
+    None where the pack's trailer itself is gone. A count of -1 means all of them."""
 
     pack: PackName
     first: int
@@ -54,7 +55,9 @@ class Decodable:
         trailers: Trailers,
         view: View,
         stands_in: Callable[[ChunkId], bool] = _never,
+        lost: Sequence[Loss] = (),
     ) -> None:
+        """lost: what is known to be lost; it is not among the losses that are found."""
         self._index = index
         self._trailers = trailers
         self._view = view
@@ -63,6 +66,8 @@ class Decodable:
         self._has_bad = False
         self.losses: list[Loss] = []
         """In the order in which they follow from each other."""
+        for loss in lost:
+            self._mark_given(loss)
         while self._round():
             self._has_bad = True
 
@@ -116,6 +121,14 @@ class Decodable:
             if need in unmet and not self._stands_in(base):
                 return base
         return None
+
+    def _mark_given(self, loss: Loss) -> None:
+        short_ids = None
+        if loss.count >= 0:
+            with suppress(CorruptData, Unsupported):
+                short_ids = self._trailers.layout(loss.pack).trailer.short_ids
+        self._mark(loss.pack, [loss], short_ids)
+        self._has_bad = True
 
     def _mark(self, name: PackName, losses: Sequence[Loss], short_ids: bytes | None) -> list[Loss]:
         """Mark the rows of these losses; gives those that were not marked yet."""

@@ -8,10 +8,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cas.catalog.checking import VersionCheck
 from cas.catalog.model import Version, VersionKind
 from cli.commanding import command
 from cli.exit_codes import ExitCode
 from cli.session import Session
+from cli.showing_checks import told_check, with_check
 from cli.showing_counts import changes_in
 from cli.showing_omissions import omissions_by_reason
 from cli.tables import STATE_STYLES, cells, facts, indented, table
@@ -28,13 +30,16 @@ def add_show(app: typer.Typer) -> None:
 
 
 def show(cas: Session, version: VersionArgument) -> ExitCode:
-    """Show one version: how each entity was read, what changed in it, what it holds and costs."""
+    """Show one version: how each entity was read, what changed in it, what it holds and costs, and when it
+    was checked."""
     found = cas.catalog.version(cas.number(version))
-    cas.terminal.result(found, human=Group(*_receipt(found, cas.terminal.out.width)))
+    check = cas.catalog.checking.versions([found.number]).get(found.number)
+    receipt = _receipt(found, check, cas.terminal.out.width)
+    cas.terminal.result(with_check(found, check), human=Group(*receipt))
     return ExitCode.OK
 
 
-def _receipt(version: Version, width: int) -> Iterator[RenderableType]:
+def _receipt(version: Version, check: VersionCheck | None, width: int) -> Iterator[RenderableType]:
     yield Text.assemble(
         (f"Version {version.number}", "bold"),
         "  ",
@@ -58,6 +63,9 @@ def _receipt(version: Version, width: int) -> Iterator[RenderableType]:
     if version.original_bytes is not None and version.kind is not VersionKind.SCHEMA_ONLY:
         yield Text()
         yield facts(_sizes(version))
+    if check is not None:
+        yield Text()
+        yield facts(told_check(check))
 
 
 def _about(version: Version) -> Iterator[tuple[str, str]]:

@@ -1,15 +1,20 @@
 """`cas snapshot`: take a version."""
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import typer
+from rich.console import Group, RenderableType
 from rich.text import Text
 
-from cas.catalog.model import VersionState
-from cas.errors import InvalidInput
+from cas.catalog.model import Version, VersionState
+from cas.errors import CasError, InvalidInput
+from cas.pinning import pinned
 from cas.records.source import Selection
 from cas.snapshot import SnapshotReceipt, SnapshotRequest, take_version
 from cli import flags
 from cli.commanding import command
-from cli.exit_codes import ExitCode
+from cli.exit_codes import ExitCode, exit_code_of
 from cli.session import Session, whoami
 from cli.showing_counts import told_changes
 from cli.showing_omissions import omissions_by_reason
@@ -17,12 +22,16 @@ from cli.watching import Announced
 from cli.watching_faces import watching
 from cli.words import counted, duration, saved, size
 
+if TYPE_CHECKING:
+    from cas.read_back import ReadBack
+
 
 def add_snapshot(app: typer.Typer) -> None:
     examples = [
         'cas snapshot --source postgresql://reader@db/shop --reason "before the import"',
         "cas snapshot --table products --table 'supplier*'",
         "cas snapshot --schema-only --name 'schema of 2.4' --protect",
+        "cas snapshot --verify",
     ]
     command(app, "snapshot", examples=examples)(snapshot)
 
@@ -44,9 +53,10 @@ def snapshot(
     protect: flags.Protect = False,
     compression: flags.Compression = None,
     scan: flags.Scan = False,
+    verify: flags.Verify = None,
 ) -> ExitCode:
     """Take a version: one consistent moment of the database, every new record stored once."""
-    cas.set(source=source, compression=compression)
+    cas.set(source=source, compression=compression, verify=verify)
     if schema_only and data_only:
         raise InvalidInput(
             "neither schema nor data would be taken",
@@ -84,8 +94,46 @@ def take(cas: Session, request: SnapshotRequest) -> ExitCode:
         receipt = take_version(repository, catalog, Announced(platform, counters), request, counters)
     for warning in receipt.warnings:
         cas.terminal.warn(warning)
-    cas.terminal.result(receipt, human=_told(receipt))
-    return ExitCode.OK if receipt.version.state is VersionState.COMPLETE else ExitCode.INCOMPLETE
+    code = ExitCode.OK if receipt.version.state is VersionState.COMPLETE else ExitCode.INCOMPLETE
+    if not cas.settings.verify:
+        cas.terminal.result(receipt, human=_told(receipt))
+        return code
+    found, failed = _read_back(cas, receipt.version)
+    shown = {"version": receipt.version, "warnings": receipt.warnings, "read_back": found}
+    cas.terminal.result(shown, human=Group(_told(receipt), *_told_read_back(found)))
+    return failed or code
+
+
+def _read_back(cas: Session, version: Version) -> tuple["ReadBack | None", ExitCode | None]:
+    """What the version added, as the store has it now. The version is there, whatever comes of it."""
+    from cas.read_back import read_back
+
+    cas.if_stopped = f"Version {version.number} is {version.state.value}, and was not read back"
+    try:
+        with (
+            pinned(cas.repository.environment, cas.catalog, version.number, "reading it back"),
+            watching(cas.terminal, "verify") as counters,
+        ):
+            found = read_back(cas.repository, cas.catalog, version.number, counters)
+    except CasError as error:
+        cas.terminal.warn(
+            f"version {version.number} is {version.state.value}, and was not read back: {error}"
+        )
+        return None, exit_code_of(error)
+    return found, None if found.is_good else ExitCode.CORRUPT
+
+
+def _told_read_back(found: "ReadBack | None") -> Iterator[RenderableType]:
+    if found is None:
+        return
+    looked = f"{counted(found.packs, 'pack')}, {size(found.pack_bytes)}, {counted(found.chunks, 'chunk')}"
+    if found.is_good:
+        yield Text(f"  Read back and proven: {looked}", style="green")
+        return
+    from cli.showing_checks import told_damage
+
+    yield Text(f"  Read back, and not what was stored: {looked}", style="bold red")
+    yield from map(told_damage, found.findings)
 
 
 def parse_metadata(pairs: list[str] | tuple[str, ...]) -> dict[str, str]:

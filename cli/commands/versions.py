@@ -1,6 +1,6 @@
 """`cas versions`: the list of versions, whatever became of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,11 +9,13 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cas.catalog.checking import VersionCheck
 from cas.catalog.model import Trigger, Version, VersionFilter, VersionKind, VersionState
 from cli.commanding import command
 from cli.dates import parse_time
 from cli.exit_codes import ExitCode
 from cli.session import Session
+from cli.showing_checks import CHECK_STYLES, told_shortly, with_check
 from cli.showing_counts import MARK, STYLE, most_unusual
 from cli.tables import cells, remarked, state
 from cli.words import minute, moment, number, offset, size
@@ -23,12 +25,16 @@ _WHICH = "Which versions"
 WIDE = 100
 """Columns from which on the kind and the size of the whole version find room."""
 
+WIDEST = 120
+"""Columns from which on there is room for what is known by checks."""
+
 
 @dataclass(frozen=True, slots=True)
 class VersionsPage:
-    """Newest first. `before` is the cursor of the next page; None on the last one."""
+    """Newest first, each with what is known of it by checks. `before` is the cursor of the next page; None on
+    the last one."""
 
-    versions: Sequence[Version]
+    versions: Sequence[Mapping[str, object]]
     before: int | None
 
 
@@ -93,27 +99,28 @@ def versions(
         before=before,
     )
     found = cas.catalog.versions(where)
-    page = VersionsPage(found, found[-1].number if len(found) == limit and found[-1].number > 1 else None)
-    cas.terminal.result(page, human=_listed(found, cas.terminal.out.width))
+    checks = cas.catalog.checking.versions([version.number for version in found])
+    shown = [with_check(version, checks.get(version.number)) for version in found]
+    page = VersionsPage(shown, found[-1].number if len(found) == limit and found[-1].number > 1 else None)
+    cas.terminal.result(page, human=_listed(found, checks, cas.terminal.out.width))
     if page.before is not None:
         cas.terminal.note(f"There may be more: add --before {page.before}", style="dim")
     return ExitCode.OK
 
 
-def _listed(found: Sequence[Version], width: int) -> RenderableType:
+def _listed(found: Sequence[Version], checks: Mapping[int, VersionCheck], width: int) -> RenderableType:
     """Some lines a version: its figures, and below them what a person wrote, went wrong, or is unusual."""
     if not found:
         return Text("No version matches. Take one with: cas snapshot", style="dim")
-    is_wide = width >= WIDE
+    is_wide, is_widest = width >= WIDE, width >= WIDEST
     offsets = {offset(version.created_at) for version in found}
     taken = f"taken ({next(iter(offsets))})" if len(offsets) == 1 else "taken"
+    names = [">#", taken, "state", "by", *(["kind"] if is_wide else []), ">records", ">size", ">added"]
+    names += [*([">whole"] if is_wide else []), *(["checked"] if is_widest else [])]
     grid = Table.grid(padding=(0, 2))
-    for name in (">#", taken, "state", "by", *(["kind"] if is_wide else []), ">records", ">size", ">added"):
+    for name in names:
         grid.add_column(justify="right" if name.startswith(">") else "left", no_wrap=True)
-    if is_wide:
-        grid.add_column(justify="right", no_wrap=True)
-    head = ["#", taken, "state", "by", *(["kind"] if is_wide else []), "records", "size", "added"]
-    grid.add_row(*(Text(name, style="dim") for name in (*head, *(["whole"] if is_wide else []))))
+    grid.add_row(*(Text(name.removeprefix(">"), style="dim") for name in names))
     for version in found:
         row: list[str | Text] = [
             str(version.number),
@@ -125,16 +132,26 @@ def _listed(found: Sequence[Version], width: int) -> RenderableType:
             size(version.original_bytes),
             size(version.added_bytes),
             *([size(version.stored_bytes)] if is_wide else []),
+            *([told_shortly(checks.get(version.number))] if is_widest else []),
         ]
         grid.add_row(*cells(row))
     remarks = [
         [
             (_remarks(version, is_wide=is_wide), "red" if version.error_code else "dim"),
             (most_unusual(version.anomalies), STYLE),
+            *_checked(checks.get(version.number), is_widest=is_widest),
         ]
         for version in found
     ]
     return remarked(grid, remarks, width, indent=len(str(found[0].number)) + 2)
+
+
+def _checked(check: VersionCheck | None, *, is_widest: bool) -> list[tuple[str, str]]:
+    """What is wrong with it; and what is known of it, where there is no column for that."""
+    if check is None:
+        return []
+    shortly = [] if is_widest else [(told_shortly(check).plain, CHECK_STYLES[check.state])]
+    return [*shortly, (check.damage, CHECK_STYLES[check.state])]
 
 
 def _marked(version: Version) -> Text:

@@ -12,6 +12,7 @@ from uuid import UUID
 import psycopg
 
 from cas.catalog.auto_saving import AutoSaving
+from cas.catalog.checking import Checking
 from cas.catalog.collecting import Collecting
 from cas.catalog.interface import Catalog
 from cas.catalog.keeping import Keeping
@@ -19,6 +20,7 @@ from cas.catalog.memory import MemoryCatalog
 from cas.catalog.postgres import PostgresCatalog
 from cas.catalog.restores import Restores
 from cas.errors import Fenced
+from cas.format.notes import Notes
 from cas.ids import PackName
 from cas.limits import SESSION_LEASE_SECONDS
 from tests.catalog.values import REPOSITORY, STORE
@@ -68,6 +70,9 @@ class Stage(Protocol):
     @property
     def collecting(self) -> Collecting: ...
 
+    @property
+    def checking(self) -> Checking: ...
+
     def lapse(self) -> None:
         """Time passes until the leases of all open sessions, restores, readers, watchers and
         collectors have lapsed."""
@@ -82,6 +87,14 @@ class Stage(Protocol):
         """The collector is deleting packs that it condemned."""
 
     def close(self) -> None: ...
+
+
+def let_go(keeping: Keeping, *versions: int) -> list[int]:
+    """As somebody does whose store takes everything."""
+    at = "2026-01-01T00:00:00.000000+00:00"
+    return list(
+        keeping.let_go(versions, lambda number, said: Notes(REPOSITORY, number, at, "ada", tuple(said)))
+    )
 
 
 class TickingClock:
@@ -104,6 +117,7 @@ class MemoryStage:
         self.auto_saving = self.catalog.auto_saving
         self.keeping = self.catalog.keeping
         self.collecting = self.catalog.collecting
+        self.checking = self.catalog.checking
 
     def lapse(self) -> None:
         self.clock.moment += timedelta(seconds=SESSION_LEASE_SECONDS)
@@ -130,6 +144,7 @@ class PostgresStage:
         self.auto_saving = self.catalog.auto_saving
         self.keeping = self.catalog.keeping
         self.collecting = self.catalog.collecting
+        self.checking = self.catalog.checking
         self.other = psycopg.connect(url, autocommit=True)
         """Somebody else's connection."""
 
@@ -154,7 +169,8 @@ class PostgresStage:
             DELETE FROM cas.restore_entities; DELETE FROM cas.restores;
             SELECT setval('cas.restores_number_seq', 1, false);
             DELETE FROM cas.policies; DELETE FROM cas.watches;
-            DELETE FROM cas.version_marks; DELETE FROM cas.incidents; DELETE FROM cas.anomalies;
+            DELETE FROM cas.version_checks; DELETE FROM cas.version_marks;
+            DELETE FROM cas.incidents; DELETE FROM cas.anomalies;
             SELECT setval('cas.incidents_number_seq', 1, false);
             DELETE FROM cas.version_omissions; DELETE FROM cas.version_entities;
             DELETE FROM cas.pins; DELETE FROM cas.packs;

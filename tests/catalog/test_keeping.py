@@ -14,7 +14,7 @@ from cas.catalog.model import Trigger, VersionFilter, VersionKind, VersionState
 from cas.errors import CasError, Conflict, Fenced, InvalidInput, NotFound
 from cas.format.notes import Note, NoteField, Notes, Setting
 from tests.catalog.restore_values import new_restore, planned
-from tests.catalog.stages import PostgresStage, Stage
+from tests.catalog.stages import PostgresStage, Stage, let_go
 from tests.catalog.values import REPOSITORY, adopted, new_version, pack, result
 
 WHY = "no rule wants it"
@@ -46,10 +46,6 @@ def hold(version: int, reason: str) -> Note:
 def forget(stage: Stage, number: int, why: str) -> bool:
     """By somebody who has heard everything."""
     return stage.keeping.forget(number, why, heard=stage.keeping.heard())
-
-
-def let_go(stage: Stage, *numbers: int) -> list[int]:
-    return list(stage.keeping.let_go(numbers, lambda number, said: notes(number, *said)))
 
 
 def gone(version: int, why: str = WHY) -> Note:
@@ -246,7 +242,7 @@ def test_what_was_protected_before_it_goes_is_a_version_again(stage: Stage) -> N
     stage.keeping.take_notes(notes(1, protected(first), protected(second, False)))
     assert stage.catalog.version(first) == replace(before, protected=True)
     assert stage.keeping.forgotten() == [second]
-    assert let_go(stage, first, second) == [second]
+    assert let_go(stage.keeping, first, second) == [second]
     stage.keeping.pin(first, "a restore")
 
 
@@ -275,8 +271,8 @@ def test_a_version_is_marked_let_go_and_history(stage: Stage) -> None:
     assert found.forgotten_at is not None
     assert stage.keeping.forgotten() == [first]
     assert stage.keeping.gone() == frozenset()
-    assert let_go(stage, first)
-    assert not let_go(stage, first)
+    assert let_go(stage.keeping, first)
+    assert not let_go(stage.keeping, first)
     assert stage.keeping.gone() == {first}
     assert stage.keeping.forgotten() == []
     assert [one.number for one in stage.catalog.versions(VersionFilter())] == [last]
@@ -351,13 +347,13 @@ def test_a_reader_keeps_it_until_it_is_done(stage: Stage) -> None:
     first, _ = take(stage), take(stage)
     pins = [stage.keeping.pin(first, "a restore") for _ in range(2)]
     forget(stage, first, WHY)
-    assert not let_go(stage, first)
+    assert not let_go(stage.keeping, first)
     stage.keeping.unpin(pins[0])
-    assert not let_go(stage, first)
+    assert not let_go(stage.keeping, first)
     stage.keeping.renew_pin(pins[1])
     stage.keeping.unpin(pins[1])
     stage.keeping.unpin(pins[1])
-    assert let_go(stage, first)
+    assert let_go(stage.keeping, first)
 
 
 def test_a_reader_that_died_keeps_nothing(stage: Stage) -> None:
@@ -366,9 +362,9 @@ def test_a_reader_that_died_keeps_nothing(stage: Stage) -> None:
     forget(stage, first, WHY)
     stage.lapse()
     stage.keeping.renew_pin(pin)
-    assert not let_go(stage, first), "it was only slow"
+    assert not let_go(stage.keeping, first), "it was only slow"
     stage.lapse()
-    assert let_go(stage, first)
+    assert let_go(stage.keeping, first)
     with pytest.raises(Fenced):
         stage.keeping.renew_pin(pin)
 
@@ -377,9 +373,9 @@ def test_a_writer_that_builds_on_it_keeps_it(stage: Stage) -> None:
     first, _ = take(stage), take(stage)
     session = stage.catalog.begin(new_version(parent=first))
     forget(stage, first, WHY)
-    assert not let_go(stage, first)
+    assert not let_go(stage.keeping, first)
     stage.catalog.commit(session.id, result(5), journal=0)
-    assert let_go(stage, first)
+    assert let_go(stage.keeping, first)
 
 
 def test_a_writer_that_died_is_fenced_and_keeps_nothing(stage: Stage) -> None:
@@ -388,7 +384,7 @@ def test_a_writer_that_died_is_fenced_and_keeps_nothing(stage: Stage) -> None:
     stage.catalog.register_pack(session.id, pack(1))
     forget(stage, first, WHY)
     stage.lapse()
-    assert let_go(stage, first)
+    assert let_go(stage.keeping, first)
     for act in (
         lambda: stage.catalog.renew(session.id),
         lambda: stage.catalog.prepare(session.id),
@@ -404,7 +400,7 @@ def test_a_rebuild_brings_nothing_back_that_was_forgotten(stage: Stage) -> None:
     first, second, _ = take(stage), take(stage), take(stage)
     for number in (first, second):
         forget(stage, number, WHY)
-    let_go(stage, first)
+    let_go(stage.keeping, first)
     assert stage.catalog.adopt([adopted(first), adopted(second), adopted(9)], journal=0) == 1
     assert [state(stage, number) for number in (first, second, 9)] == [
         VersionState.GONE,
@@ -481,7 +477,7 @@ def test_of_a_writer_and_who_forgets_its_parent_one_is_first(postgres_stage: Pos
         def go(parent: int = parent, start: threading.Barrier = start) -> bool:
             start.wait()
             forget(stage, parent, WHY)
-            return bool(let_go(stage, parent))
+            return bool(let_go(stage.keeping, parent))
 
         with ThreadPoolExecutor(2) as pool:
             began, went = pool.submit(begin), pool.submit(go)

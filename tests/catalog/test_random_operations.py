@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cas.catalog.checking import CheckLevel, PackFound, VersionFound
 from cas.catalog.model import (
     Anomaly,
     CountKind,
@@ -26,7 +27,7 @@ from cas.errors import CasError
 from cas.format.notes import Note, NoteField, Notes, Setting
 from cas.ids import PackName
 from tests.catalog.conftest import postgres_stage_on
-from tests.catalog.stages import MemoryStage, PostgresStage, Stage
+from tests.catalog.stages import MemoryStage, PostgresStage, Stage, let_go
 from tests.catalog.values import REPOSITORY, adopted, new_version, pack, result
 from tests.servers.postgres import Cluster
 
@@ -63,7 +64,7 @@ class Run:
     def go_while_it_is_read(self, version: int) -> list[int]:
         self.pin(version)
         self.forget(version)
-        return self.let_go(version)
+        return let_go(self.stage.keeping, version)
 
     def go(self, names: list[PackName]) -> object:
         """A whole collection, as far as others let it."""
@@ -71,9 +72,6 @@ class Run:
         collecting.condemn(collector, names, {})
         announced = collecting.announced() or collecting.announce(collector, names, "a token")
         return announced and list(collecting.doom(collector, announced.journal))
-
-    def let_go(self, *versions: int) -> list[int]:
-        return list(self.stage.keeping.let_go(versions, lambda given, said: notes(given, *said)))
 
     def write_again(self, names: list[PackName], seed: int) -> int:
         """One pack in place of these."""
@@ -187,8 +185,8 @@ def keeping(draw: st.DrawFn) -> Operation:
         lambda run: run.stage.keeping.renew_pin(run.pinned(turn)),
         lambda run: run.forget(number),
         lambda run: run.forget(number),
-        lambda run: run.let_go(number),
-        lambda run: run.let_go(number),
+        lambda run: let_go(run.stage.keeping, number),
+        lambda run: let_go(run.stage.keeping, number),
     ]
     return draw(st.sampled_from(choices))
 
@@ -218,6 +216,29 @@ def collecting(draw: st.DrawFn) -> Operation:
         lambda run: run.stage.collecting.replace(run.collector(turn), names[:1], names[1:]),
     ]
     return draw(st.sampled_from(choices))
+
+
+@st.composite
+def checking(draw: st.DrawFn) -> Operation:
+    """What checks have found, in any order."""
+    at = SOME_TIME + timedelta(hours=draw(st.integers(1, 4)))
+    level, damage = draw(st.sampled_from(CheckLevel)), draw(st.sampled_from(["", "", "bad", "worse"]))
+    numbers = draw(st.lists(st.integers(1, 5), max_size=3, unique=True))
+    count, is_known = draw(st.integers(0, 4)), draw(st.booleans())
+    stands = draw(st.none() | st.integers(0, 3))
+    is_read_back = draw(st.integers(0, 4)) == 0
+
+    def packs(run: Run) -> None:
+        found = [PackFound(name, level, damage) for name in [*run.live(count), pack(1).name]]
+        run.stage.checking.keep_packs(at, found)
+
+    def versions(run: Run) -> None:
+        needs = frozenset(run.live(count)) if is_known else None
+        stood = None if stands is None else frozenset([*run.live(stands), pack(2).name])
+        found = [VersionFound(each, level, damage, needs, stood, is_read_back) for each in numbers]
+        run.stage.checking.keep_versions(at, found)
+
+    return draw(st.sampled_from([packs, versions]))
 
 
 def notes(number: int, *said: Note | Setting) -> Notes:
@@ -284,7 +305,12 @@ def seen(run: Run, asked: list[VersionFilter]) -> list[object]:
     kept = [keeping.heard(), keeping.setting("rules"), keeping.forgotten(), keeping.gone(), catalog.bases()]
     collecting = run.stage.collecting
     packs = [list(collecting.condemned()), collecting.announced(), list(collecting.doomed())]
-    return [numbers, whole, listed, newest, pasts, catalog.live_packs(), catalog.journal(), kept, packs]
+    checking = run.stage.checking
+    checked = [replace(check, made_at=SOME_TIME) for check in checking.packs()]
+    needing = [list(checking.needing([check.name])) for check in checked]
+    walked = {number: when[1:] for number, when in checking.walked().items()}
+    rest = [kept, packs, checked, walked, checking.versions(numbers), needing]
+    return [numbers, whole, listed, newest, pasts, catalog.live_packs(), catalog.journal(), *rest]
 
 
 @pytest.fixture(scope="module")
@@ -297,7 +323,7 @@ def lasting_stage(cluster: Cluster) -> Iterator[PostgresStage]:
 @given(
     st.lists(whole_versions(), max_size=3),
     st.lists(
-        begins() | steps() | steps() | keeping() | keeping() | collecting() | collecting(),
+        begins() | steps() | steps() | keeping() | keeping() | collecting() | collecting() | checking(),
         min_size=3,
         max_size=24,
     ),

@@ -56,6 +56,12 @@ def test_the_tour_runs_from_top_to_bottom_in_an_empty_home(tmp_path: Path) -> No
     simulated, forgotten = keeping.split("$ cas retention simulate", 1)[1].split("$ cas forget --dry-run", 1)
     assert len(re.findall(r"^  20\d\d-", simulated, re.MULTILINE)) == 15
     assert re.search(r"Nothing goes: all \d+ versions stay", forgotten)
+    checked, listed = shown.split("$ cas check --budget 10m", 1)[1].split("$ cas versions", 1)
+    assert "a full round takes 1 run like this one" in checked
+    numbers = re.findall(r"^ *\d+  20\d\d-.*$", listed.split("\n$ ", 1)[0], re.MULTILINE)
+    assert numbers
+    assert all(" valid 20" in line for line in numbers), "all of it was read within the budget"
+    assert "read whole, none longer ago than" in listed
 
 
 def test_the_story_of_the_category_takes_six_commands() -> None:

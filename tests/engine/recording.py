@@ -6,6 +6,7 @@ from threading import Lock
 from typing import Any, cast
 from uuid import UUID
 
+from cas.catalog.checking import Checking
 from cas.catalog.collecting import Collecting
 from cas.catalog.interface import Catalog
 from cas.catalog.keeping import Keeping
@@ -141,6 +142,10 @@ class GatedCatalog:
     @property
     def collecting(self) -> Collecting:
         return cast(Collecting, _GatedPort(self.inner.collecting, self._gate))
+
+    @property
+    def checking(self) -> Checking:
+        return cast(Checking, _GatedPort(self.inner.checking, self._gate))
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         self._gate.before("attach")

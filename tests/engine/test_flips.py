@@ -1,8 +1,8 @@
 """Bytes of a small repository are changed, one after another: every seventh, and by `make thorough` each.
 
-No region is left out: config, documents, headers, frames of every encoding, trailers, footers and the
-second copy of a dictionary. The deepest check finds each one, and names the object; reading never gives
-anything but the right records or a refusal.
+No region is left out: config, documents, notes, journals of gc, headers, frames of every encoding, trailers,
+footers and the second copy of a dictionary. The deepest check finds each one, and names the object; reading
+never gives anything but the right records or a refusal.
 """
 
 from collections import Counter
@@ -16,8 +16,12 @@ from cas.check import CheckLevel, CheckReport, check_repository
 from cas.engine.repository import Repository
 from cas.errors import CasError, CorruptData
 from cas.format.frame import Encoding
-from cas.format.names import CONFIG, VERSIONS, pack_of_key
+from cas.format.names import CONFIG, JOURNALS, NOTES, VERSIONS, pack_key, pack_of_key
+from cas.format.notes import Note, NoteField
 from cas.format.pack import FOOTER_BYTES, HEADER_BYTES, parse_end
+from cas.garbage.collecting import collect_garbage
+from cas.ids import PackName
+from cas.noting import say
 from tests.engine.scenes import PRODUCTS, Platform, Records, World, expected, records_of
 
 ROWS = {number: b"%d\tproduct number %d" % (number, number * number) for number in range(6)}
@@ -31,10 +35,14 @@ DICTIONARY = zstandard.train_dictionary(
 
 @pytest.fixture
 def small(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Two versions with a dictionary, a delta, and every other encoding; as small as they can be."""
+    """Two versions with a dictionary, a delta, and every other encoding, something that was said of one, and
+    something that was collected; as small as they can be."""
     monkeypatch.setattr("cas.engine.write_session.train_dictionary", lambda samples, expected: DICTIONARY)
     world.take(FIRST)
     world.take(SECOND)
+    say(world.open(), world.catalog, "ada", [Note(1, NoteField.PROTECTED, value=True)])
+    world.store.put(pack_key(PackName("ab" * 32)), b"a stranger", create_only=True)
+    assert collect_garbage(world.open(), world.catalog).deleted == 1
     return world
 
 
@@ -83,9 +91,9 @@ def check(world: World, opened: Repository, level: CheckLevel = CheckLevel.BYTES
 
 
 def level_for(key: str, position: int) -> CheckLevel:
-    """Config and documents are looked at alike on all levels; only some of their bytes take the deepest,
-    which costs twice the time."""
-    is_alike = key == CONFIG or key.startswith(VERSIONS)
+    """What is no pack and no dictionary is looked at alike on all levels; only some of its bytes take the
+    deepest, which costs twice the time."""
+    is_alike = key == CONFIG or key.startswith((VERSIONS, NOTES, JOURNALS))
     return CheckLevel.STRUCTURE if is_alike and position % 8 else CheckLevel.BYTES
 
 
@@ -129,13 +137,15 @@ def test_every_flipped_byte_is_found_and_none_is_read(small: World, step: int) -
         "config",
         "dictionaries",
         "versions",
+        "notes",
+        "gc",
         "header",
         "trailer",
         "footer",
         *(encoding.name for encoding in Encoding),
     }, "no region was left out"
     assert objects(small) == whole
-    assert not refused.keys() & {"header", "dictionaries"}, "these are not needed to read"
+    assert not refused.keys() & {"header", "dictionaries", "notes", "gc"}, "these are not needed to read"
     assert {"config", "versions", "trailer", "ZSTD_DELTA", "ZSTD_DICTIONARY"} <= refused.keys()
     assert check(small, opened).is_clean
 

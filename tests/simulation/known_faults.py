@@ -12,7 +12,7 @@ from unittest.mock import patch
 import numpy as np
 
 from cas.catalog.memory import MemoryCatalog
-from cas.catalog.memory_rows import MemoryPack, MemoryRows
+from cas.catalog.memory_rows import MemoryRows
 from cas.catalog.model import NewPack, PackState, SessionHandle
 from cas.engine import packer, write_session
 from cas.engine.chunk_index import ChunkIndex
@@ -109,7 +109,8 @@ def _content_named_packs(stack: ExitStack) -> None:
 
     def register(self: MemoryCatalog, session: Any, pack: NewPack) -> None:
         self._rows.open_session(session)
-        self._rows.packs.setdefault(pack.name, MemoryPack(PackState.UPLOADING, session))
+        if pack.name not in self._rows.packs:
+            self._rows.make_pack(pack.name, PackState.UPLOADING, session)
 
     open_pack = packer._OpenPack
     stack.enter_context(patch.object(packer, "_OpenPack", lambda _: open_pack(bytes(32))))
