@@ -62,7 +62,9 @@ class MemoryCollecting:
             for name in gone:
                 packs[name].state, packs[name].condemned_epoch = PackState.CONDEMNED, epoch
             for name in unknown:
-                packs[name] = MemoryPack(PackState.CONDEMNED, None, epoch)
+                packs[name] = MemoryPack(
+                    PackState.CONDEMNED, None, epoch, stored_bytes=max(strangers[name], 1)
+                )
             if gone or unknown:
                 self._rows.epoch = epoch
             return len(gone) + len(unknown)

@@ -44,6 +44,9 @@ from cas.catalog.model import (
     VersionRoots,
     VersionState,
 )
+from cas.catalog.replicating import Replicating
+from cas.catalog.replicating_memory import MemoryReplicating
+from cas.catalog.replicating_rules import is_a_replica
 from cas.catalog.restores import Restores
 from cas.catalog.restores_memory import MemoryRestores
 from cas.errors import CasError, Conflict, Fenced, NotFound
@@ -64,6 +67,7 @@ class MemoryCatalog:
         self._restores = MemoryRestores(self.now, self._rows.lock, self._demand_attached, self._state_of)
         self._auto_saving = MemoryAutoSaving(self.now, self._rows.lock)
         self._collecting = MemoryCollecting(self._rows, self._demand_attached)
+        self._replicating = MemoryReplicating(self._rows, self._demand_attached)
         self._keeping = MemoryKeeping(
             self._rows, self._demand_attached, self._forget_reading, self._restores.relies_on
         )
@@ -88,13 +92,20 @@ class MemoryCatalog:
         return self._collecting
 
     @property
+    def replicating(self) -> Replicating:
+        """Copies in other stores."""
+        return self._replicating
+
+    @property
     def keeping(self) -> Keeping:
         """What stays, and what goes."""
         return self._keeping
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
-        del store_url  # only people read it, in PostgreSQL
         with self._rows.lock:
+            name = self._replicating.name_at(store_url)
+            if name is not None:
+                raise is_a_replica(name, store_url)
             if self._repository_id is None and create:
                 self._repository_id = repository_id
             if self._repository_id is None:
@@ -146,7 +157,9 @@ class MemoryCatalog:
             self._rows.open_session(session)
             if pack.name in self._rows.packs:
                 raise Conflict("a pack of this name is known already; names never recur", where=pack.name)
-            self._rows.packs[pack.name] = MemoryPack(PackState.UPLOADING, session)
+            self._rows.packs[pack.name] = MemoryPack(
+                PackState.UPLOADING, session, stored_bytes=pack.stored_bytes
+            )
 
     def prepare(self, session: UUID) -> None:
         with self._rows.lock:
@@ -290,7 +303,8 @@ class MemoryCatalog:
                 if adopted.number not in self._rows.versions
                 or self._rows.versions[adopted.number].state not in rules.SETTLED
             }
-            packs = [pack.name for adopted in taken.values() for pack in adopted.packs]
+            sizes = {pack.name: pack.stored_bytes for one in taken.values() for pack in one.packs}
+            packs = list(sizes)
             for name in packs:
                 if name in self._rows.packs and self._rows.packs[name].state is PackState.DELETING:
                     raise Conflict("a pack that a version needs is being deleted", where=name)
@@ -306,6 +320,7 @@ class MemoryCatalog:
             for name in packs:
                 pack = self._rows.packs.setdefault(name, MemoryPack(PackState.LIVE, None))
                 pack.state, pack.condemned_epoch = PackState.LIVE, None
+                pack.stored_bytes = sizes[name]
             for doubtful in quarantined:
                 self._rows.versions.setdefault(doubtful.number, quarantined_version(doubtful))
             numbers = [adopted.number for adopted in versions]

@@ -32,6 +32,7 @@ class MemoryPack:
     owner: UUID | None
     condemned_epoch: int | None = None
     announced: bool = False
+    stored_bytes: int = 0
 
 
 @dataclass(slots=True)

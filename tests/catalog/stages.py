@@ -17,6 +17,7 @@ from cas.catalog.interface import Catalog
 from cas.catalog.keeping import Keeping
 from cas.catalog.memory import MemoryCatalog
 from cas.catalog.postgres import PostgresCatalog
+from cas.catalog.replicating import Replicating
 from cas.catalog.restores import Restores
 from cas.errors import Fenced
 from cas.ids import PackName
@@ -47,6 +48,7 @@ LAPSE_RESTORES = """
 """
 LAPSE_PINS = "UPDATE cas.pins SET lease_until = lease_until - %(gone)s"
 LAPSE_COLLECTOR = "UPDATE cas.collector SET lease_until = lease_until - %(gone)s"
+LAPSE_REPLICATIONS = "UPDATE cas.replicas SET lease_until = lease_until - %(gone)s"
 LAPSE_WATCHES = "UPDATE cas.watches SET held_until = held_until - %(gone)s"
 
 
@@ -68,9 +70,12 @@ class Stage(Protocol):
     @property
     def collecting(self) -> Collecting: ...
 
+    @property
+    def replicating(self) -> Replicating: ...
+
     def lapse(self) -> None:
-        """Time passes until the leases of all open sessions, restores, readers, watchers and
-        collectors have lapsed."""
+        """Time passes until the leases of all open sessions, restores, readers, watchers, collectors
+        and replications have lapsed."""
 
     def fence(self, session: UUID) -> None:
         """Somebody ends the session by its row."""
@@ -104,6 +109,7 @@ class MemoryStage:
         self.auto_saving = self.catalog.auto_saving
         self.keeping = self.catalog.keeping
         self.collecting = self.catalog.collecting
+        self.replicating = self.catalog.replicating
 
     def lapse(self) -> None:
         self.clock.moment += timedelta(seconds=SESSION_LEASE_SECONDS)
@@ -130,11 +136,12 @@ class PostgresStage:
         self.auto_saving = self.catalog.auto_saving
         self.keeping = self.catalog.keeping
         self.collecting = self.catalog.collecting
+        self.replicating = self.catalog.replicating
         self.other = psycopg.connect(url, autocommit=True)
         """Somebody else's connection."""
 
     def lapse(self) -> None:
-        for lapse in (LAPSE, LAPSE_RESTORES, LAPSE_WATCHES, LAPSE_PINS, LAPSE_COLLECTOR):
+        for lapse in (LAPSE, LAPSE_RESTORES, LAPSE_WATCHES, LAPSE_PINS, LAPSE_COLLECTOR, LAPSE_REPLICATIONS):
             self.other.execute(lapse, {"gone": timedelta(seconds=SESSION_LEASE_SECONDS)})
 
     def fence(self, session: UUID) -> None:
@@ -150,7 +157,7 @@ class PostgresStage:
         """As it was after attaching. Deleting few rows is ten times faster than TRUNCATE."""
         self.other.execute(
             """
-            DELETE FROM cas.restore_keys; DELETE FROM cas.restore_steps;
+            DELETE FROM cas.replicas; DELETE FROM cas.restore_keys; DELETE FROM cas.restore_steps;
             DELETE FROM cas.restore_entities; DELETE FROM cas.restores;
             SELECT setval('cas.restores_number_seq', 1, false);
             DELETE FROM cas.policies; DELETE FROM cas.watches;

@@ -24,6 +24,7 @@ from cas.catalog.model import (
     VersionResult,
     VersionRoots,
 )
+from cas.catalog.replicating import Replicating
 from cas.ids import PackName
 from cas.store.interface import ObjectInfo, Store
 
@@ -141,6 +142,10 @@ class GatedCatalog:
     @property
     def collecting(self) -> Collecting:
         return cast(Collecting, _GatedPort(self.inner.collecting, self._gate))
+
+    @property
+    def replicating(self) -> Replicating:
+        return cast(Replicating, _GatedPort(self.inner.replicating, self._gate))
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         self._gate.before("attach")
