@@ -108,16 +108,19 @@ def check_repository(
     progress: Progress | None = None,
     expected: Collection[int] = (),
     noted: int = 0,
+    rewritten: bool = False,
 ) -> CheckReport:
     """Check one version and all that it needs, or all versions and all packs. NotFound for a version
     that the store does not have; StoreFault where the store does not answer.
 
     expected: numbers that the catalog lists as complete or incomplete. The store alone cannot tell a
     document that was lost from one that was forgotten; with these, a lost one is found. noted: number of the
-    last notes that the catalog has taken in; all up to it must be there.
+    last notes that the catalog has taken in; all up to it must be there. rewritten: garbage was collected,
+    though no journal in this store says so: a replica has none.
     """
     with ExitStack() as stack:
-        return _Check(repository, version, level, progress or Silent(), expected, noted, stack).run()
+        watcher = progress or Silent()
+        return _Check(repository, version, level, watcher, expected, noted, rewritten, stack).run()
 
 
 class _Check:
@@ -131,6 +134,7 @@ class _Check:
         progress: Progress,
         expected: Collection[int],
         noted: int,
+        rewritten: bool,
         stack: ExitStack,
     ) -> None:
         self._repository = repository
@@ -139,6 +143,7 @@ class _Check:
         self._progress = progress
         self._expected = frozenset(expected)
         self._noted = noted
+        self._rewritten = rewritten
         self._stack = stack
         self._ledger = Ledger()
         self._added: set[PackName] = set()
@@ -210,6 +215,8 @@ class _Check:
 
     def _list(self) -> Listing:
         listing = list_store(self._repository)
+        if self._rewritten:
+            listing = replace(listing, journal=max(listing.journal, 1))
         numbers = sorted({*listing.numbers, *self._expected}) if self._version is None else (self._version,)
         return replace(listing, numbers=numbers)
 

@@ -59,7 +59,8 @@ class Replica:
 
     `started_at`, `ended_at`: of the last run; one that is at work or that died has not ended. `is_running`: a
     run is at work, and its lease is good. `succeeded_at`: when the last complete run began. `locked_at`:
-    all that lives is locked for twice `lock_days` from then on, at least. `result`: of the last run that ended."""
+    all that lives is locked for twice `lock_days` from then on, at least. `result`: of the last one that
+    ended."""
 
     new: NewReplica
     added_at: datetime
