@@ -5,9 +5,7 @@ import re
 from cas.catalog.replica_model import NewReplica
 from cas.catalog.rules import MAX_TEXT, MAX_WORD, check_text
 from cas.errors import Conflict, Fenced, InvalidInput, NotFound
-
-MAX_LOCK_DAYS = 3650
-"""Ten years. What is locked cannot be deleted by anybody, and is paid for so long."""
+from cas.limits import LONGEST_LOCK_DAYS
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
@@ -26,9 +24,9 @@ def check_new(new: NewReplica) -> None:
         check_text("rule", rule, MAX_WORD)
     if new.rules == ():
         raise InvalidInput("a replica without a rule would keep nothing", hint="Give at least one rule")
-    if not 0 <= new.lock_days <= MAX_LOCK_DAYS:
+    if not 0 <= new.lock_days <= LONGEST_LOCK_DAYS:
         raise InvalidInput(
-            f"objects cannot be locked for {new.lock_days} days", hint=f"From 1 to {MAX_LOCK_DAYS} days"
+            f"objects cannot be locked for {new.lock_days} days", hint=f"From 1 to {LONGEST_LOCK_DAYS} days"
         )
 
 

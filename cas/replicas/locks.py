@@ -10,11 +10,13 @@ forgetting, with whatever rules and for whoever's sake, does not shorten what a 
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cas.catalog.replica_model import Replica
 from cas.progress import Progress
+from cas.store.interface import ObjectMissing
 from cas.store.locking import LockingStore
 
 RENEWED_EVERY = 500
@@ -42,7 +44,8 @@ class Locks:
         until = self.started + 2 * self.days
         count = 0
         for count, key in enumerate(keys, 1):
-            self.store.extend(key, until)
+            with suppress(ObjectMissing):  # the next run puts it again
+                self.store.extend(key, until)
             if count % RENEWED_EVERY == 0:
                 renew()
         return count

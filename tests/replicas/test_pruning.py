@@ -1,11 +1,13 @@
 """What a replica lets go, and what it never does."""
 
+from dataclasses import replace
+
 import pytest
 
 from cas.catalog.memory import MemoryCatalog
+from cas.catalog.model import VersionKind
 from cas.catalog.replica_model import NewReplica
 from cas.check import CheckLevel, check_repository
-from cas.forgetting import forget
 from cas.format.names import pack_key, version_key
 from cas.format.notes import Note, NoteField
 from cas.noting import say
@@ -122,20 +124,19 @@ def test_what_a_replica_has_forgotten_is_not_copied_again() -> None:
     assert world.held() == [4]
 
 
-def test_the_highest_document_stays(world: Offsite) -> None:
+def test_the_highest_document_stays_until_there_is_a_higher_one(world: Offsite) -> None:
     """By it a lost catalog knows which numbers were given."""
-    world.copy()
     world.take(EDITIONS[4])
+    rows = world.catalog._rows.versions
+    rows[4] = replace(rows[4], kind=VersionKind.SELECTED)  # else it were the last good one
     world.copy()
-    heard = world.catalog.keeping.heard()
-    session = world.session(world.open())
-    session.abandon(RuntimeError("5 is given, too"))
-    world.take(EDITIONS[6])
-    world.catalog.keeping.forget(3, "a rule", heard=heard)
-    forget(world.open(), world.catalog, {4: "a rule"}, heard)
+    world.drop(3, 4)
     report = world.copy()
-    assert report.forgotten == (3, 4)
-    assert world.objects("versions/")[-1] == version_key(6)
+    assert (report.forgotten, report.deleted_documents) == ((4,), ()), "3 is the last good one"
+    assert world.objects("versions/")[-1] == version_key(4)
+    world.take(EDITIONS[5])
+    assert 4 in world.copy().deleted_documents
+    world.must_be_enough(5)
 
 
 def test_another_document_under_the_number_is_left_alone(world: Offsite) -> None:
