@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from cas.catalog.replica_model import NewReplica, RunResult, Verified
+from cas.catalog.replica_model import NewReplica, RunOutcome, Verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,10 @@ class ReplicationReport:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
-    """A replica and how far it is behind. `lacking`: versions that it wants and does not hold.
-    `behind_seconds`: for how long the oldest of these is there; None where none is lacking. `versions`: that
-    it holds."""
+    """A replica and how far it is behind. `versions`: that it holds. `lacking`: that it wants and does not
+    hold; `behind_seconds`: for how long the oldest of these is there, None where none is lacking. Times,
+    `outcome`, `text` and counts are those of the last run, `objects` and `stored_bytes` those of the whole
+    replica; see cas/catalog/replica_model.py."""
 
     replica: NewReplica
     versions: int
@@ -54,5 +55,10 @@ class ReplicaStatus:
     ended_at: datetime | None
     succeeded_at: datetime | None
     locked_at: datetime | None
-    result: RunResult | None
+    outcome: RunOutcome | None
+    text: str
+    copied_versions: int
+    copied_bytes: int
+    objects: int
+    stored_bytes: int
     verified: Verified | None

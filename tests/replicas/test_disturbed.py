@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from cas.errors import CasError
+from cas.errors import CasError, Fenced
 from cas.limits import SESSION_LEASE_SECONDS
 from cas.replicas.running import replicate
 from tests.engine.recording import Gate, GatedCatalog, GatedStore
@@ -158,3 +158,19 @@ def test_what_is_collected_during_a_run(made: Callable[[], Offsite]) -> None:
         assert world.copy().problems == ()
         whole(world)
     assert {"get", "put", "copied", "packs"} <= slept_at
+
+
+def test_a_run_that_lost_its_lease_deletes_no_packs() -> None:
+    world = changed_since()
+    before = world.objects("packs/")
+
+    class Late(Gate):
+        def before(self, call: str, what: str = "") -> None:
+            if call == "may_live":
+                world.clock.moment += timedelta(seconds=SESSION_LEASE_SECONDS)
+
+    with pytest.raises(Fenced):
+        world.copy(catalog=GatedCatalog(world.catalog, Late()))
+    assert set(before) <= set(world.objects("packs/"))
+    whole(world)
+    assert world.copy().deleted_packs

@@ -207,7 +207,7 @@ def test_after_the_catalog_was_lost_nothing_goes_that_it_does_not_know() -> None
 
 def test_how_far_it_is_behind(world: Offsite) -> None:
     (status,) = replica_statuses(world.catalog)
-    assert (status.versions, status.lacking, status.result) == (0, 3, None)
+    assert (status.versions, status.lacking, status.outcome) == (0, 3, None)
     assert status.behind_seconds is not None
     assert status.behind_seconds > 0
     world.copy()
