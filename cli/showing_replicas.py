@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from cas.catalog.replica_model import RunOutcome
@@ -41,11 +40,9 @@ def statuses(found: Sequence[ReplicaStatus], now: datetime) -> Iterator[Renderab
     rows.columns[-1].overflow = "fold"
     yield rows
     for one in found:
-        yield Padding(
-            Text(f"{one.replica.name}  {plain(one.replica.url)}", style="dim"), (0, 0, 0, 2), expand=False
-        )
+        yield indented(Text(f"{one.replica.name}  {plain(one.replica.url)}", style="dim"))
         for words, style in _remarks(one, now):
-            yield Padding(Text(plain(words), style=style), (0, 0, 0, 4), expand=False)
+            yield indented(indented(Text(plain(words), style=style)))
 
 
 def _behind(one: ReplicaStatus) -> Text:

@@ -8,7 +8,8 @@
 A run that lost its lease may still delete what it had chosen, at any later time. So only that may be chosen
 which can never be wanted again: documents of versions that this replica has forgotten, or the primary, and
 packs that neither live nor may yet (guarantee 4 of cas/catalog/replicating.py). A version that counts as
-copied later on needs none of these.
+copied later on needs none of these. The lease is looked at between choosing and the first delete, so whatever
+is chosen was chosen before another run began, and asked for packs.
 
 The document with the highest number stays, as in the primary: by it a lost catalog knows which numbers were
 given. Dictionaries and notes stay.

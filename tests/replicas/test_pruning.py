@@ -3,13 +3,16 @@
 from dataclasses import replace
 
 import pytest
+from blake3 import blake3
 
 from cas.catalog.memory import MemoryCatalog
 from cas.catalog.model import VersionKind
 from cas.catalog.replica_model import NewReplica
 from cas.check import CheckLevel, check_repository
+from cas.format.document import PackRef, encode_document
 from cas.format.names import pack_key, version_key
 from cas.format.notes import Note, NoteField
+from cas.ids import PackName
 from cas.noting import say
 from cas.rebuild import rebuild_catalog
 from cas.replicas.status import replica_statuses
@@ -242,3 +245,42 @@ def test_a_version_that_counts_and_is_gone_is_found(world: Offsite) -> None:
     world.replica.delete(version_key(2))
     report = verify_replica(world.open(), world.catalog, NAME, world.replica, level=CheckLevel.STRUCTURE)
     assert report.lost_versions == (2,)
+
+
+def test_packs_that_a_document_lists_and_nothing_needs_may_be_gone(world: Offsite) -> None:
+    """The primary's collection took one; the replica has none of the journals that say so."""
+    document = world.open().document(3)
+    useless = PackRef(PackName("ab" * 32), 100, 1, holds_nodes=False)
+    packs = tuple(sorted((*document.packs, useless), key=lambda pack: pack.name))
+    data = encode_document(replace(document, packs=packs))
+    world.store.put(version_key(3), data)
+    rows = world.catalog._rows.versions
+    rows[3] = replace(rows[3], document_hash=blake3(data).digest())
+    world.copy()
+
+    def verified() -> bool:
+        return verify_replica(
+            world.open(), world.catalog, NAME, world.replica, level=CheckLevel.STRUCTURE
+        ).is_clean
+
+    assert not verified(), "nothing was ever collected"
+    world.drop(1, 2)
+    world.copy()
+    assert world.catalog.journal() == 1
+    assert verified()
+    world.must_be_enough(3)
+
+
+def test_a_pack_of_the_replica_that_is_too_short(world: Offsite) -> None:
+    world.copy()
+    key = world.objects("packs/")[0]
+    data = world.replica.get(key)
+    world.replica.put(key, data[:-1])
+    world.take(EDITIONS[4])
+    report = world.copy()
+    assert [one.object for one in report.problems] == [key]
+    assert "of the replica has" in report.problems[0].what
+    assert report.versions == ()
+    world.replica.delete(key)
+    assert world.copy().versions == (4,)
+    world.must_be_enough(1, 2, 3, 4)
