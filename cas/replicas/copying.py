@@ -49,6 +49,15 @@ _Copied = int | Problem | None
 """Bytes of a pack; what is wrong with it; None where the primary does not have it."""
 
 
+@dataclass(frozen=True, slots=True)
+class SoundPacks:
+    """Packs that committed versions may need and that are in the replica as they should be; `are_all`: none
+    of those that they may need is missing."""
+
+    names: frozenset[PackName]
+    are_all: bool
+
+
 @dataclass(slots=True)
 class Copier:
     """Of one run. `there`: what lies in the replica, kept up to date. `is_committed`: whether a version still
@@ -83,9 +92,9 @@ class Copier:
                     hint="Choose another prefix, bucket or directory for the replica",
                 ) from error
 
-    def packs(self, replicating: Replicating, renew: Callable[[], None]) -> bool:
-        """All packs that a committed version may need. False where one of them cannot be had: a problem says
-        which. Conflict where garbage collection is always faster."""
+    def packs(self, replicating: Replicating, renew: Callable[[], None]) -> SoundPacks:
+        """All packs that a committed version may need; where one of them cannot be had, a problem says which.
+        Conflict where garbage collection is always faster."""
         self.progress.phase("packs")
         missing: set[PackName] = set()
         damaged: set[PackName] = set()
@@ -101,7 +110,9 @@ class Copier:
             if vanished <= missing:
                 # Still asked for, and twice not there: nobody took it away in order.
                 self._lost(vanished)
-                return self._sizes_fit(needed) and not vanished and not damaged & needed.keys()
+                unfit = self._unfit(needed)
+                sound = (needed.keys() & self.there.packs.keys()) - unfit
+                return SoundPacks(frozenset(sound), are_all=len(sound) == len(needed))
             missing |= vanished
         raise Conflict(
             "packs go faster than they are copied", where=self.primary.store.url, hint="Run it again"
@@ -195,16 +206,16 @@ class Copier:
         for name in sorted(names):
             self._problem(pack_key(name), "a pack of the primary is missing", FROM_COPY)
 
-    def _sizes_fit(self, needed: Mapping[PackName, int]) -> bool:
-        """Whether those that were there already have the size that the catalog knows."""
-        fits = True
+    def _unfit(self, needed: Mapping[PackName, int]) -> set[PackName]:
+        """Those that are there, and not with the size that the catalog knows."""
+        unfit: set[PackName] = set()
         for name, size in needed.items():
             found = self.there.packs.get(name, size)
             if size > 1 and found != size:
                 hint = "Delete it there; the next run copies it again"
                 self._problem(pack_key(name), f"a pack of the replica has {found:,} of {size:,} bytes", hint)
-                fits = False
-        return fits
+                unfit.add(name)
+        return unfit
 
     def _put(self, key: str, data: bytes) -> bool:
         if not _put_once(self.store, key, data):

@@ -15,14 +15,15 @@
 
 Why a version that counts is whole: it was committed when the packs were asked for, and it is committed when
 it begins to count. All that it needs lay in the packs that were asked for then, and each of them was in the
-replica before its document. One that had vanished from the primary by then was needed by nobody who is still
-committed; where garbage collection had put its chunks elsewhere, the packs were asked for again.
+replica before its document (where some cannot be had, the versions that need none of these are found by
+walking them: cas/replicas/wholeness.py). One that had vanished from the primary by then was needed by nobody
+who is still committed; where garbage collection had put its chunks elsewhere, the packs were asked for again.
 
 A document that lies there is believed only after a run had all packs there and `copied` said so: a run that
 lost its lease may have put it, and packs may have gone since.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -37,12 +38,13 @@ from cas.errors import CasError, Fenced, NotFound
 from cas.format.names import version_key
 from cas.limits import SESSION_RENEW_SECONDS
 from cas.progress import Progress, Silent
-from cas.replicas.copying import FROM_COPY, Copier
+from cas.replicas.copying import FROM_COPY, Copier, SoundPacks
 from cas.replicas.listing import list_replica
 from cas.replicas.locks import Locks
 from cas.replicas.model import Problem, ReplicationReport
 from cas.replicas.pruning import Pruner
 from cas.replicas.wanting import Wanted, wanted
+from cas.replicas.wholeness import whole_versions
 from cas.store.interface import Store
 from cas.store.locking import LockingStore
 
@@ -117,6 +119,7 @@ class _Run:
         executor = primary.fetchers if side_by_side else None
         self._copier = Copier(primary, store, self._there, self._is_committed, progress, executor)
         self._pruner: Pruner | None = None
+        self._forgotten: set[str] = set()
         self._new: list[int] = []
         self._wanted = Wanted({}, ())
         self._problems: list[Problem] = []
@@ -138,16 +141,31 @@ class _Run:
     def _copy(self) -> None:
         self._copier.config(is_known=self._replica.succeeded_at is not None)
         held = self._replicating.held(self._replica.name)
+        self._forgotten = {version_key(number) for number, since in held.items() if since is not None}
         self._wanted = wanted(self._catalog, self._replica.new.rules, held)
         lacking = {number: digest for number, (digest, _) in self._wanted.lacking.items()}
         lacking |= self._vanished(held)
-        is_whole = self._copier.packs(self._replicating, self._renew)
+        packs = self._copier.packs(self._replicating, self._renew)
         if lacking or self._copier.packs_copied:
             self._copier.dictionaries()
         self._copier.notes(self._catalog.keeping.heard().number)
-        if is_whole:
-            self._documents(dict(sorted(lacking.items())))
+        if lacking and not packs.are_all:
+            whole = self._whole(lacking, packs)
+            lacking = {number: digest for number, digest in lacking.items() if number in whole}
+        self._documents(dict(sorted(lacking.items())))
         self._problems += self._copier.problems
+
+    def _whole(self, numbers: Iterable[int], packs: SoundPacks) -> set[int]:
+        """Versions that need none of the packs that cannot be had."""
+        replica = self._open()
+        try:
+            return whole_versions(self._primary, replica, numbers, packs.names, self._progress)
+        finally:
+            replica.close()
+
+    def _open(self) -> Repository:
+        """The replica as a repository of its own."""
+        return Repository(self._store, self._cache, self._primary.environment)
 
     def _vanished(self, held: Mapping[int, datetime | None]) -> dict[int, bytes]:
         """Versions that count as copied, and whose documents are not there: to be put again, where the
@@ -187,7 +205,7 @@ class _Run:
             self._primary,
             self._catalog,
             self._store,
-            lambda: Repository(self._store, self._cache, self._primary.environment),
+            self._open,
             self._there,
             self._replicating.held(self._replica.name),
             self._renew,
@@ -205,7 +223,7 @@ class _Run:
     def _extend(self) -> None:
         if self._locks is None or not self._locks.is_due:
             return
-        gone = self._pruner.let_go if self._pruner else set()
+        gone = self._pruner.let_go if self._pruner else self._forgotten
         keys = (key for key in self._before if key not in gone)
         self._extended = self._locks.extend(keys, self._renew, self._progress)
         self._replicating.locked(self._id, self._locks.started)

@@ -13,8 +13,11 @@ from cas.engine.repository import create_repository
 from cas.errors import Conflict, Fenced, NotFound
 from cas.format.names import CONFIG, notes_key, pack_key, version_key
 from cas.format.notes import Note, NoteField
+from cas.garbage.marking import mark
+from cas.ids import PackName
 from cas.limits import SESSION_LEASE_SECONDS
 from cas.noting import say
+from cas.progress import Silent
 from cas.rebuild import rebuild_catalog
 from cas.replicas import copying
 from cas.replicas.running import replicate
@@ -153,8 +156,14 @@ def _documents(world: Offsite) -> list[int]:
     return [info.size for info in world.replica.objects("versions/")]
 
 
-def test_a_damaged_pack_of_the_primary_lets_no_version_count(world: Offsite) -> None:
-    name = sorted(world.packs())[0]
+def needed(world: Offsite, *numbers: int) -> set[PackName]:
+    """Packs that hold anything that these versions need."""
+    found = mark(world.open(), numbers, numbers, world.packs(), Silent())
+    return set(found.needed)
+
+
+def test_a_damaged_pack_of_the_primary_lets_no_version_count_that_needs_it(world: Offsite) -> None:
+    name = sorted(needed(world, 1) & needed(world, 2) & needed(world, 3))[0]
     data = bytearray(world.store.get(pack_key(name)))
     data[60] ^= 1
     world.store.put(pack_key(name), bytes(data))
@@ -171,6 +180,22 @@ def test_a_damaged_pack_of_the_primary_lets_no_version_count(world: Offsite) -> 
     world.store.put(pack_key(name), bytes(data))
     assert world.copy().packs == 1
     world.must_be_enough(1, 2, 3)
+
+
+def test_versions_that_need_none_of_the_damaged_packs_are_copied(world: Offsite) -> None:
+    """What is wrong with an old version keeps no new one from being copied."""
+    name = sorted(needed(world, 1) - needed(world, 2, 3))[0]
+    data = world.store.get(pack_key(name))
+    world.store.delete(pack_key(name))
+    report = world.copy()
+    assert [one.object for one in report.problems] == [pack_key(name)]
+    assert report.versions == (2, 3)
+    world.must_be_enough(2, 3)
+    world.take_next()
+    assert world.copy().versions == (4,)
+    world.store.put(pack_key(name), data)
+    assert world.copy().versions == (1,)
+    world.must_be_enough(1, 2, 3, 4)
 
 
 def test_what_is_damaged_in_the_primary_takes_nothing_from_the_replica(world: Offsite) -> None:
@@ -210,10 +235,15 @@ def test_what_is_in_the_way_is_told_and_left_alone(world: Offsite, key: str) -> 
     (problem,) = report.problems
     assert problem.object == key
     assert world.replica.get(key) == b"somebody else's"
-    assert world.held() == ([1, 3] if key == version_key(2) else [])
+    assert world.held() == ([1, 3] if key == version_key(2) else _without(world, key))
     world.replica.delete(key)
     assert world.copy().problems == ()
     world.must_be_enough(1, 2, 3)
+
+
+def _without(world: Offsite, key: str) -> list[int]:
+    """Versions that do not need this pack."""
+    return [number for number in (1, 2, 3) if key[-64:] not in needed(world, number)]
 
 
 def test_notes_that_are_damaged_are_told_and_versions_are_copied_all_the_same(world: Offsite) -> None:

@@ -91,6 +91,37 @@ def test_what_is_let_go_runs_out(world: LockedOffsite) -> None:
     world.must_be_enough(3)
 
 
+def test_deletes_are_tried_only_when_locks_are_due(world: LockedOffsite) -> None:
+    """Packs whose documents are gone may be locked for longer than these were."""
+    world.copy()
+    world.pass_days(1)
+    world.drop(1, 2)
+    world.copy()
+    world.pass_days(1.5 * DAYS)
+    world.copy()
+    world.pass_days(DAYS)
+    report = world.copy()
+    assert report.deleted_documents == (1, 2)
+    assert report.still_locked == len(world.locked.refused) > 0
+    before = len(world.locked.refused)
+    world.pass_days(1)
+    world.copy()
+    assert len(world.locked.refused) == before
+
+
+def test_what_was_forgotten_is_not_extended_where_something_is_damaged(world: LockedOffsite) -> None:
+    world.copy()
+    world.drop(1)
+    world.copy()
+    world.take_next()
+    world.store.delete(version_key(4))
+    world.pass_days(DAYS)
+    report = world.copy()
+    assert report.problems
+    assert report.extended
+    assert version_key(1) not in world.locked.extended
+
+
 def test_forgetting_everything_does_not_shorten_what_was_promised(world: LockedOffsite) -> None:
     """Whoever rules over primary and catalog lets go all that can be let go, and runs a replication."""
     world.copy()
