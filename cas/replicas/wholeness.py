@@ -32,9 +32,7 @@ def whole_versions(
     walk = VersionWalk(ground, replica.boundary, progress)
     found: set[int] = set()
     for number in numbers:
-        with suppress(
-            NotFound, CorruptData, Unsupported, Conflict
-        ):
+        with suppress(NotFound, CorruptData, Unsupported, Conflict):
             if walk.version(primary.document(number)).is_whole:
                 found.add(number)
     return found

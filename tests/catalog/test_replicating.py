@@ -1,11 +1,14 @@
 """Replicas, runs on them, and the versions that they hold."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
 
+from cas.catalog.keeping import Heard
 from cas.catalog.model import VersionState
 from cas.catalog.replica_model import NewReplica, RunOutcome, RunResult
 from cas.errors import Conflict, Fenced, InvalidInput, NotFound
@@ -256,3 +259,46 @@ def test_versions_that_commit_while_a_run_is_at_work(added: Stage) -> None:
     assert added.replicating.copied(run, [session.number]) == []
     added.catalog.commit(session.id, result(1), journal=0)
     assert added.replicating.copied(run, [session.number]) == [session.number]
+
+
+def test_of_many_that_begin_one_replicates(postgres_stage: PostgresStage) -> None:
+    postgres_stage.replicating.add(replica())
+    start = threading.Barrier(4)
+
+    def begin(_: int) -> bool:
+        start.wait()
+        try:
+            postgres_stage.replicating.begin("offsite")
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(begin, range(4))) == [False, False, False, True]
+
+
+def test_a_version_is_forgotten_before_it_counts_or_after(postgres_stage: PostgresStage) -> None:
+    """Never both at once: what counts was committed when it began to."""
+    stage = postgres_stage
+    stage.replicating.add(replica())
+    run = stage.replicating.begin("offsite")
+    for seed in range(1, 9):
+        number = take(stage, seed)
+        take(stage, seed + 100)
+        stage.other.execute("UPDATE cas.versions SET protected = false WHERE number = %s", [number])
+        start, heard = threading.Barrier(2), stage.keeping.heard()
+
+        def count(start: threading.Barrier = start, number: int = number) -> bool:
+            start.wait()
+            return bool(stage.replicating.copied(run, [number]))
+
+        def forgets(start: threading.Barrier = start, number: int = number, heard: Heard = heard) -> None:
+            start.wait()
+            stage.keeping.forget(number, "a rule", heard=heard)
+
+        with ThreadPoolExecutor(2) as pool:
+            forgetting = pool.submit(forgets)
+            counts = pool.submit(count).result()
+            forgetting.result()
+        assert (number in stage.replicating.held("offsite")) == counts
+        assert not stage.replicating.copied(run, [number]) or counts

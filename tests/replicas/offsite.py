@@ -26,7 +26,7 @@ def edition(number: int) -> Platform:
     return {PRODUCTS: {each: product(each, number - each % 2) for each in range(EACH)}}
 
 
-EDITIONS = {number: edition(number) for number in range(1, 10)}
+EDITIONS = {number: edition(number) for number in range(1, 60)}
 """What the version of this number holds, where each is taken once."""
 
 
@@ -35,6 +35,7 @@ class Offsite(World):
 
     def __init__(self, *, versions: int = 3, rules: tuple[str, ...] | None = None) -> None:
         super().__init__(node_bits=2)
+        self.editions = dict(EDITIONS)
         self.replica: Store = MemoryStore("replica")
         self.catalog.replicating.add(NewReplica(NAME, "memory://replica", rules))
         for _ in range(versions):
@@ -91,4 +92,4 @@ class Offsite(World):
         rebuilt = MemoryCatalog(self.clock)
         assert set(held) <= set(rebuild_catalog(self.open(self.replica), rebuilt).adopted)
         for number in held:
-            assert records_of(alone, number) == expected(EDITIONS[number])
+            assert records_of(alone, number) == expected(self.editions[number])
