@@ -112,6 +112,9 @@ class Pruner:
             return
         dead = sorted((candidates & marked.readable) - marked.needed)
         self._delete_packs(dead)
+        if dead and self.there.packs.keys() & set(dead):
+            self.settled = b""  # locked still: they are to be tried again
+            return
         self.settled = _looked_at(self.there.packs.keys() & candidates, self._numbers() if dead else numbers)
 
     def _mark(self, numbers: Sequence[int], copied: Collection[int]) -> Marked:

@@ -107,6 +107,10 @@ def test_deletes_are_tried_only_when_locks_are_due(world: LockedOffsite) -> None
     world.pass_days(1)
     world.copy()
     assert len(world.locked.refused) == before
+    world.pass_days(2 * DAYS)
+    assert world.copy().deleted_packs == before
+    assert {key[-64:] for key in world.objects("packs/")} == world.packs()
+    world.must_be_enough(3)
 
 
 def test_what_was_forgotten_is_not_extended_where_something_is_damaged(world: LockedOffsite) -> None:
