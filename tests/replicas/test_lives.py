@@ -13,7 +13,7 @@ from cas.catalog.rules import COMMITTED
 from cas.errors import CasError
 from cas.limits import SESSION_LEASE_SECONDS
 from tests.engine.recording import Gate, GatedCatalog, GatedStore
-from tests.replicas.offsite import EDITIONS, Offsite
+from tests.replicas.offsite import Offsite
 from tests.replicas.test_disturbed import whole
 from tests.store.faulty import Killed
 
@@ -52,17 +52,11 @@ class Life:
 
     def step(self, depth: int = 0) -> None:
         """One thing happens; in a run, up to two more things in the middle of it."""
-        act = self.chance.choices(
-            [
-                self.take,
-                self.drop,
-                self.copy,
-                self.lapse,
-                lambda: self.disturbed(depth),
-                lambda: self.late(depth),
-            ],
-            [2, 3, 3, 2, *((6, 3) if depth < 2 else (0, 0))],
-        )[0]
+        acts: list[Callable[[], None]] = [self.take, self.drop, self.copy, self.lapse]
+        acts += [lambda: self.disturbed(depth), lambda: self.late(depth)]
+        weights = [2, 3, 3, 2, *((6, 3) if depth < 2 else (0, 0))]
+        act: Callable[[], None]
+        (act,) = self.chance.choices(acts, weights)
         act()
 
     def take(self) -> None:
@@ -86,31 +80,36 @@ class Life:
         self.world.clock.moment += timedelta(seconds=SESSION_LEASE_SECONDS)
 
     def late(self, depth: int) -> None:
-        """A version is taken, and others work meanwhile: what it uses may be condemned by then."""
+        """A version is taken that is equal to an older one, which goes meanwhile: what it uses is condemned
+        by then. Perhaps it is copied at once."""
         world = self.world
-        edition = EDITIONS[self.chance.choice(sorted(world.catalog.known_numbers()))]
-        gate = Disturbed(
-            self.chance.randint(1, 30), lambda: self.others(depth), dies=self.chance.random() < 0.2
-        )
+        older = self.chance.choice(sorted(world.catalog.known_numbers()))
+
+        def others() -> None:
+            with suppress(CasError):
+                world.drop(older)
+            if self.chance.random() < 0.5:
+                self.others(depth)
+
+        at, dies = self.chance.randint(1, 30), self.chance.random() < 0.2
         with suppress(CasError, Killed):
-            version = world.take(edition, catalog=GatedCatalog(world.catalog, gate))
-            world.editions[version.number] = edition
+            catalog = GatedCatalog(world.catalog, Disturbed(at, others, dies=dies))
+            version = world.take(world.editions[older], catalog=catalog)
+            world.editions[version.number] = world.editions[older]
+        if self.chance.random() < 0.7:
+            self.copy()
 
     def disturbed(self, depth: int) -> None:
+        """A run in the middle of which others work."""
         world = self.world
-        gate = Disturbed(
-            self.chance.randint(1, 60), lambda: self.others(depth), dies=self.chance.random() < 0.3
-        )
+        at, dies = self.chance.randint(1, 60), self.chance.random() < 0.3
+        gate = Disturbed(at, lambda: self.others(depth), dies=dies)
         with suppress(CasError, Killed):
             world.copy(
                 primary=GatedStore(world.store, gate),
                 replica=GatedStore(world.replica, gate),
                 catalog=GatedCatalog(world.catalog, gate),
             )
-
-    def disturbance(self, depth: int, calls: int) -> Disturbed:
-        at, dies = self.chance.randint(1, calls), self.chance.random() < 0.3
-        return Disturbed(at, lambda: self.others(depth), dies=dies)
 
     def others(self, depth: int) -> None:
         for _ in range(self.chance.randint(1, 4)):
