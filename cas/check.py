@@ -99,6 +99,7 @@ def check_repository(
     progress: Progress | None = None,
     expected: Collection[int] = (),
     noted: int = 0,
+    rewritten: bool = False,
 ) -> CheckReport:
     """Check one version and all that it needs, or all versions and all packs, or of these what was looked at
     the longest ago, for as long as the budget lasts. NotFound for a version that the store does not have;
@@ -108,7 +109,8 @@ def check_repository(
     catalog: what is found is kept there. It also says which documents and notes there must be: the store
     alone cannot tell a document that was lost from one that was forgotten. Without one, `expected` are the
     numbers of documents that must be there, and `noted` that of the last notes. A version that is checked by
-    itself should be pinned by the caller.
+    itself should be pinned by the caller. rewritten: garbage was collected, though no journal in this store
+    says so: a replica has none.
     """
     if budget is not None and (catalog is None or version is not None):
         raise InvalidInput(
@@ -122,7 +124,7 @@ def check_repository(
         for _ in range(LOOKS):
             with ExitStack() as stack:
                 run = _Check(repository, catalog, version, level, progress or Silent(), stack)
-                report = run.run(expected, noted, budget)
+                report = run.run(expected, noted, budget, is_rewritten=rewritten)
             if report.is_clean or not run.is_outdated:
                 break
         return report
@@ -155,7 +157,9 @@ class _Check:
         self.is_outdated = False
         """Whether packs went meanwhile: what they held may be in new ones, which were not looked at."""
 
-    def run(self, expected: Collection[int], noted: int, budget: Budget | None) -> CheckReport:
+    def run(
+        self, expected: Collection[int], noted: int, budget: Budget | None, *, is_rewritten: bool
+    ) -> CheckReport:
         started = budget.clock() if budget else 0.0
         self._progress.phase("list")
         catalog = self._catalog
@@ -169,6 +173,8 @@ class _Check:
         objects = Objects(self._repository, self._ledger, frozenset(expected), noted)
         objects.config()
         listing = self._list(frozenset(expected))
+        if is_rewritten:
+            listing = replace(listing, journal=max(listing.journal, 1))
         if self._version is None:
             objects.notes(listing)
             objects.journals(listing)

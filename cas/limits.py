@@ -104,3 +104,6 @@ SESSION_LEASE_SECONDS = 300
 
 SESSION_RENEW_SECONDS = 60
 """Interval of renewal: a fifth of the lease, so that four may fail."""
+
+LONGEST_LOCK_DAYS = 3650
+"""Ten years. What is locked can be deleted by nobody, and is paid for so long."""

@@ -100,13 +100,27 @@ class Session:
             raise InvalidInput(
                 "a store in memory ends with this command", where=given, hint="Name a directory or a bucket"
             )
-        return given if "://" in given else Path(given).expanduser().absolute().as_uri()
+        return url_of(given)
 
     def store(self, *, create: bool = False) -> RetryingStore:
         """The store. `create`: make the directory of a local one."""
         store = open_store(self.store_url, self.store_options, create=create, on_retry=self._tell_retry)
         self._open.callback(store.close)
         return store
+
+    def replica_store(self, url: str, *, create: bool = False) -> RetryingStore:
+        """The store of a replica."""
+        if url.startswith("memory:"):
+            raise InvalidInput(
+                "a store in memory ends with this command", where=url, hint="Name a directory or a bucket"
+            )
+        store = open_store(url_of(url), self.store_options, create=create, on_retry=self._tell_retry)
+        self._open.callback(store.close)
+        return store
+
+    def replica_cache(self, name: str) -> Path:
+        """What is known of a replica's packs; not the primary's."""
+        return self.home / "replicas" / name
 
     @property
     def store_options(self) -> StoreOptions:
@@ -274,6 +288,11 @@ class Session:
     def _tell_retry(self, retry: Retry) -> None:
         wait = duration(retry.wait_seconds)
         self.terminal.warn(f"the store failed at {retry.call} ({retry.fault.what}); next try in {wait}")
+
+
+def url_of(place: str) -> str:
+    """As open_store wants it: a path becomes a file URL."""
+    return place if "://" in place else Path(place).expanduser().absolute().as_uri()
 
 
 def lock_patience(seconds: float) -> "LockPatience":

@@ -70,7 +70,9 @@ class MemoryCollecting:
             for name in gone:
                 packs[name].state, packs[name].condemned_epoch = PackState.CONDEMNED, epoch
             for name in unknown:
-                self._rows.make_pack(name, PackState.CONDEMNED, condemned_epoch=epoch)
+                self._rows.make_pack(
+                    name, PackState.CONDEMNED, condemned_epoch=epoch, stored_bytes=max(strangers[name], 1)
+                )
             if gone or unknown:
                 self._rows.epoch = epoch
             return len(gone) + len(unknown)
@@ -82,7 +84,7 @@ class MemoryCollecting:
             self._demand(collector)
             if pack.name in self._rows.packs:
                 raise known_pack(pack.name)
-            self._rows.make_pack(pack.name, PackState.UPLOADING)
+            self._rows.make_pack(pack.name, PackState.UPLOADING, stored_bytes=pack.stored_bytes)
             self._rows.packs[pack.name].collector = collector
 
     def replace(self, collector: UUID, fresh: Sequence[PackName], old: Sequence[PackName]) -> int:

@@ -38,6 +38,7 @@ from cas.catalog.model import (
     VersionResult,
     VersionRoots,
 )
+from cas.catalog.replicating import Replicating
 from cas.ids import PackName
 
 
@@ -60,9 +61,14 @@ class Catalog(Protocol):
     def checking(self) -> Checking:
         """What checks have found."""
 
+    @property
+    def replicating(self) -> Replicating:
+        """Copies in other stores."""
+
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         """Check that this catalog belongs to the repository; with `create`, claim an unclaimed one.
-        Conflict where it belongs to another one, NotFound where it is unclaimed and not `create`."""
+        Conflict where it belongs to another one, or the store is a replica that it knows; NotFound where
+        it is unclaimed and not `create`."""
 
     def begin(self, new: NewVersion) -> SessionHandle:
         """InvalidInput for a text that cannot be kept, NotFound or Conflict for a parent that is not

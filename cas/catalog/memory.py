@@ -46,6 +46,9 @@ from cas.catalog.model import (
     VersionRoots,
     VersionState,
 )
+from cas.catalog.replicating import Replicating
+from cas.catalog.replicating_memory import MemoryReplicating
+from cas.catalog.replicating_rules import is_a_replica
 from cas.catalog.restores import Restores
 from cas.catalog.restores_memory import MemoryRestores
 from cas.errors import CasError, Conflict, Fenced, NotFound
@@ -67,6 +70,7 @@ class MemoryCatalog:
         self._auto_saving = MemoryAutoSaving(self.now, self._rows.lock)
         self._collecting = MemoryCollecting(self._rows, self._demand_attached)
         self._checking = MemoryChecking(self._rows, self._demand_attached)
+        self._replicating = MemoryReplicating(self._rows, self._demand_attached)
         self._keeping = MemoryKeeping(
             self._rows, self._demand_attached, self._forget_reading, self._restores.relies_on
         )
@@ -96,13 +100,20 @@ class MemoryCatalog:
         return self._checking
 
     @property
+    def replicating(self) -> Replicating:
+        """Copies in other stores."""
+        return self._replicating
+
+    @property
     def keeping(self) -> Keeping:
         """What stays, and what goes."""
         return self._keeping
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
-        del store_url  # only people read it, in PostgreSQL
         with self._rows.lock:
+            name = self._replicating.name_at(store_url)
+            if name is not None:
+                raise is_a_replica(name, store_url)
             if self._repository_id is None and create:
                 self._repository_id = repository_id
             if self._repository_id is None:
@@ -154,7 +165,7 @@ class MemoryCatalog:
             self._rows.open_session(session)
             if pack.name in self._rows.packs:
                 raise rules.known_pack(pack.name)
-            self._rows.make_pack(pack.name, PackState.UPLOADING, session)
+            self._rows.make_pack(pack.name, PackState.UPLOADING, session, stored_bytes=pack.stored_bytes)
 
     def prepare(self, session: UUID) -> None:
         with self._rows.lock:
@@ -300,7 +311,8 @@ class MemoryCatalog:
                 if adopted.number not in self._rows.versions
                 or self._rows.versions[adopted.number].state not in rules.SETTLED
             }
-            packs = [pack.name for adopted in taken.values() for pack in adopted.packs]
+            sizes = {pack.name: pack.stored_bytes for one in taken.values() for pack in one.packs}
+            packs = list(sizes)
             for name in packs:
                 if name in self._rows.packs and self._rows.packs[name].state is PackState.DELETING:
                     raise Conflict("a pack that a version needs is being deleted", where=name)
@@ -316,9 +328,10 @@ class MemoryCatalog:
             self._collecting.condemn_journaled(journaled)
             for name in packs:
                 if name not in self._rows.packs:
-                    self._rows.make_pack(name, PackState.LIVE)
+                    self._rows.make_pack(name, PackState.LIVE, stored_bytes=sizes[name])
                 pack = self._rows.packs[name]
                 pack.state, pack.condemned_epoch = PackState.LIVE, None
+                pack.stored_bytes = sizes[name]
             for doubtful in quarantined:
                 self._rows.versions.setdefault(doubtful.number, quarantined_version(doubtful))
             numbers = [adopted.number for adopted in versions]

@@ -37,6 +37,7 @@ class MemoryPack:
     announced: bool = False
     check: PackCheck | None = None
     collector: UUID | None = None
+    stored_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -74,11 +75,19 @@ class MemoryRows:
         return self.clock().astimezone(UTC)
 
     def make_pack(
-        self, name: PackName, state: PackState, owner: UUID | None = None, condemned_epoch: int | None = None
+        self,
+        name: PackName,
+        state: PackState,
+        owner: UUID | None = None,
+        condemned_epoch: int | None = None,
+        *,
+        stored_bytes: int,
     ) -> None:
         """A row for a pack that has none."""
         self.packs_made += 1
-        self.packs[name] = MemoryPack(state, owner, self.packs_made, self.now(), condemned_epoch)
+        made = MemoryPack(state, owner, self.packs_made, self.now(), condemned_epoch)
+        made.stored_bytes = stored_bytes
+        self.packs[name] = made
 
     def open_session(self, session: UUID) -> MemorySession:
         """Fenced where it is not open, or its lease is over."""

@@ -36,6 +36,9 @@ from cas.catalog.model import (
     VersionResult,
     VersionRoots,
 )
+from cas.catalog.replicating import Replicating
+from cas.catalog.replicating_postgres import PostgresReplicating, name_at
+from cas.catalog.replicating_rules import is_a_replica
 from cas.catalog.restores import Restores
 from cas.catalog.restores_postgres import PostgresRestores
 from cas.errors import Conflict, ConnectionFailed, NotFound, Unsupported
@@ -53,6 +56,7 @@ class PostgresCatalog:
         self._repository_id: str | None = None
         self._restores = PostgresRestores(self._connections, self._share_epoch)
         self._auto_saving = PostgresAutoSaving(self._connections)
+        self._replicating = PostgresReplicating(self._connections, self._share_epoch)
         self._keeping = PostgresKeeping(self._connections, self._share_epoch)
         self._collecting = PostgresCollecting(self._connections, self._share_epoch, self._take_epoch)
         self._checking = PostgresChecking(self._connections, self._share_epoch)
@@ -82,6 +86,11 @@ class PostgresCatalog:
         return self._checking
 
     @property
+    def replicating(self) -> Replicating:
+        """Copies in other stores."""
+        return self._replicating
+
+    @property
     def keeping(self) -> Keeping:
         """What stays, and what goes."""
         return self._keeping
@@ -99,6 +108,9 @@ class PostgresCatalog:
                     [repository_id, store_url, FORMAT],
                 )
             self._demand_owner(connection, repository_id)
+            replica = name_at(connection, store_url)
+            if replica is not None:
+                raise is_a_replica(replica, store_url)
             connection.execute(
                 "UPDATE cas.repository SET store_url = %s WHERE store_url <> %s", [store_url, store_url]
             )

@@ -1,7 +1,7 @@
 """From a store's URL to a store.
 
 file:///absolute/path
-s3://bucket/prefix?endpoint=https://host:port&region=...&sse=...&kms_key=...&ca=...
+s3://bucket/prefix?endpoint=https://host:port&region=...&sse=...&kms_key=...&ca=...&object_lock=days
 memory://name
 """
 
@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from cas.errors import InvalidInput
+from cas.limits import LONGEST_LOCK_DAYS
 from cas.store.interface import Store
 from cas.store.local import LocalStore
+from cas.store.locking import LockingStore
 from cas.store.memory import MemoryStore
 from cas.store.options import StoreOptions
 from cas.store.retrying import Retry, RetryingStore
+from cas.store.retrying_locks import RetryingLockingStore
 
 if TYPE_CHECKING:
     from cas.store.s3 import S3Address
@@ -31,6 +34,7 @@ S3_PARAMETERS = (
     "ca",
     "endpoint",
     "kms_key",
+    "object_lock",
     "profile",
     "region",
     "sse",
@@ -62,7 +66,10 @@ def open_store(
     may hold a secret), StoreFault if a local directory cannot be opened. S3 is not contacted yet.
     """
     options = options or StoreOptions()
-    return RetryingStore(open_bare(url, options, create=create), options=options, on_retry=on_retry)
+    store = open_bare(url, options, create=create)
+    if isinstance(store, LockingStore):
+        return RetryingLockingStore(store, options=options, on_retry=on_retry)
+    return RetryingStore(store, options=options, on_retry=on_retry)
 
 
 def open_bare(url: str, options: StoreOptions | None = None, *, create: bool = False) -> Store:
@@ -122,7 +129,10 @@ def _memory_name(parts: SplitResult) -> str:
 
 
 def _s3(parts: SplitResult, query: dict[str, str], options: StoreOptions) -> Store:
-    from cas.store.s3 import S3Store  # late: boto3 takes a third of a second, which local stores save
+    from cas.store.s3 import (  # late: boto3 takes a third of a second, which local stores save
+        LockedS3Store,
+        S3Store,
+    )
 
     _only(query, S3_PARAMETERS)
     address = _s3_address(parts, query)
@@ -137,17 +147,25 @@ def _s3(parts: SplitResult, query: dict[str, str], options: StoreOptions) -> Sto
         raise InvalidInput(
             "not a region name", hint="Write region=eu-central-1, or what your server calls it"
         )
-    return S3Store(
-        address,
-        replace(
-            options,
-            region=region,
-            profile=query.get("profile") or options.profile,
-            ca=query.get("ca") or options.ca,
-            sse=sse,
-            kms_key=kms_key,
-        ),
+    settled = replace(
+        options,
+        region=region,
+        profile=query.get("profile") or options.profile,
+        ca=query.get("ca") or options.ca,
+        sse=sse,
+        kms_key=kms_key,
     )
+    days = query.get("object_lock", "")
+    return LockedS3Store(address, settled, _lock_days(days)) if days else S3Store(address, settled)
+
+
+def _lock_days(text: str) -> int:
+    days = int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else 0
+    if not 1 <= days <= LONGEST_LOCK_DAYS:
+        raise InvalidInput(
+            "object_lock is a number of days", hint=f"From 1 to {LONGEST_LOCK_DAYS}: object_lock=30"
+        )
+    return days
 
 
 def _s3_address(parts: SplitResult, query: dict[str, str]) -> "S3Address":

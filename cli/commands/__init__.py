@@ -32,6 +32,8 @@ NAMES = (
     "retention",
     "forget",
     "delete",
+    "replica",
+    "replicate",
     "check",
     "drill",
     "auto-save",

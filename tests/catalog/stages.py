@@ -18,6 +18,7 @@ from cas.catalog.interface import Catalog
 from cas.catalog.keeping import Keeping
 from cas.catalog.memory import MemoryCatalog
 from cas.catalog.postgres import PostgresCatalog
+from cas.catalog.replicating import Replicating
 from cas.catalog.restores import Restores
 from cas.errors import Fenced
 from cas.format.notes import Notes
@@ -49,6 +50,7 @@ LAPSE_RESTORES = """
 """
 LAPSE_PINS = "UPDATE cas.pins SET lease_until = lease_until - %(gone)s"
 LAPSE_COLLECTOR = "UPDATE cas.collector SET lease_until = lease_until - %(gone)s"
+LAPSE_REPLICATIONS = "UPDATE cas.replicas SET lease_until = lease_until - %(gone)s"
 LAPSE_WATCHES = "UPDATE cas.watches SET held_until = held_until - %(gone)s"
 
 
@@ -73,9 +75,12 @@ class Stage(Protocol):
     @property
     def checking(self) -> Checking: ...
 
+    @property
+    def replicating(self) -> Replicating: ...
+
     def lapse(self) -> None:
-        """Time passes until the leases of all open sessions, restores, readers, watchers and
-        collectors have lapsed."""
+        """Time passes until the leases of all open sessions, restores, readers, watchers, collectors
+        and replications have lapsed."""
 
     def fence(self, session: UUID) -> None:
         """Somebody ends the session by its row."""
@@ -118,6 +123,7 @@ class MemoryStage:
         self.keeping = self.catalog.keeping
         self.collecting = self.catalog.collecting
         self.checking = self.catalog.checking
+        self.replicating = self.catalog.replicating
 
     def lapse(self) -> None:
         self.clock.moment += timedelta(seconds=SESSION_LEASE_SECONDS)
@@ -145,11 +151,12 @@ class PostgresStage:
         self.keeping = self.catalog.keeping
         self.collecting = self.catalog.collecting
         self.checking = self.catalog.checking
+        self.replicating = self.catalog.replicating
         self.other = psycopg.connect(url, autocommit=True)
         """Somebody else's connection."""
 
     def lapse(self) -> None:
-        for lapse in (LAPSE, LAPSE_RESTORES, LAPSE_WATCHES, LAPSE_PINS, LAPSE_COLLECTOR):
+        for lapse in (LAPSE, LAPSE_RESTORES, LAPSE_WATCHES, LAPSE_PINS, LAPSE_COLLECTOR, LAPSE_REPLICATIONS):
             self.other.execute(lapse, {"gone": timedelta(seconds=SESSION_LEASE_SECONDS)})
 
     def fence(self, session: UUID) -> None:
@@ -165,7 +172,7 @@ class PostgresStage:
         """As it was after attaching. Deleting few rows is ten times faster than TRUNCATE."""
         self.other.execute(
             """
-            DELETE FROM cas.restore_keys; DELETE FROM cas.restore_steps;
+            DELETE FROM cas.replicas; DELETE FROM cas.restore_keys; DELETE FROM cas.restore_steps;
             DELETE FROM cas.restore_entities; DELETE FROM cas.restores;
             SELECT setval('cas.restores_number_seq', 1, false);
             DELETE FROM cas.policies; DELETE FROM cas.watches;

@@ -23,6 +23,7 @@ from cas.catalog.model import (
     VersionResult,
     VersionState,
 )
+from cas.catalog.replica_model import NewReplica, Replica, RunOutcome, RunResult
 from cas.errors import CasError
 from cas.format.notes import Note, NoteField, Notes, Setting
 from cas.ids import PackName
@@ -46,6 +47,7 @@ class Run:
     sessions: list[SessionHandle] = field(default_factory=list)
     pins: list[UUID] = field(default_factory=list)
     collectors: list[UUID] = field(default_factory=list)
+    copiers: list[UUID] = field(default_factory=list)
 
     def session(self, turn: int) -> UUID:
         return self.sessions[turn % len(self.sessions)].id if self.sessions else UUID(int=2**127 + turn)
@@ -56,6 +58,14 @@ class Run:
     def collector(self, turn: int) -> UUID:
         """The last one more often than others."""
         ours = self.collectors
+        return ours[turn % len(ours) if turn > 2 else -1] if ours else UUID(int=2**127 + turn)
+
+    def copy(self, replica: str) -> None:
+        self.copiers.append(self.stage.replicating.begin(replica))
+
+    def copier(self, turn: int) -> UUID:
+        """The last one more often than others."""
+        ours = self.copiers
         return ours[turn % len(ours) if turn > 2 else -1] if ours else UUID(int=2**127 + turn)
 
     def pin(self, version: int) -> None:
@@ -241,6 +251,43 @@ def checking(draw: st.DrawFn) -> Operation:
     return draw(st.sampled_from([packs, versions]))
 
 
+@st.composite
+def replicating(draw: st.DrawFn) -> Operation:
+    """Replicas and runs on them, perhaps of one that is over."""
+    turn, name = draw(small), draw(st.sampled_from(["a", "b"]))
+    new = NewReplica(
+        name, f"memory://{draw(st.sampled_from('xy'))}", draw(st.sampled_from([None, ("last 1",)]))
+    )
+    numbers = draw(st.lists(st.integers(1, 5), max_size=4))
+    result = RunResult(draw(st.sampled_from(RunOutcome)), "so", turn, 10, 3, 4, b"state")
+    choices: list[Operation] = [
+        lambda run: run.stage.replicating.add(new),
+        lambda run: run.stage.replicating.add(new),
+        lambda run: run.stage.replicating.remove(name),
+        lambda run: run.copy(name),
+        lambda run: run.copy(name),
+        lambda run: run.stage.replicating.renew(run.copier(turn)),
+        lambda run: run.stage.replicating.end(run.copier(turn), result),
+        lambda run: run.stage.replicating.abandon(run.copier(turn), "enough"),
+        lambda run: list(run.stage.replicating.copied(run.copier(turn), numbers)),
+        lambda run: list(run.stage.replicating.copied(run.copier(turn), numbers)),
+        lambda run: run.stage.replicating.forgotten(run.copier(turn), numbers),
+        lambda run: run.stage.replicating.locked(run.copier(turn), SOME_TIME),
+        lambda run: run.stage.replicating.verified(name, "packs", is_clean=turn > 1),
+    ]
+    return draw(st.sampled_from(choices))
+
+
+def replica_without_times(replica: Replica) -> object:
+    moments = (replica.started_at, replica.ended_at, replica.succeeded_at, replica.locked_at)
+    verified = replica.verified
+    return (
+        replica.new,
+        [moment is not None for moment in moments],
+        (replica.is_running, replica.result, verified and (verified.level, verified.is_clean)),
+    )
+
+
 def notes(number: int, *said: Note | Setting) -> Notes:
     return Notes(REPOSITORY, number, SOME_TIME.isoformat(timespec="microseconds"), "ada", said)
 
@@ -309,7 +356,16 @@ def seen(run: Run, asked: list[VersionFilter]) -> list[object]:
     checked = [replace(check, made_at=SOME_TIME) for check in checking.packs()]
     needing = [list(checking.needing([check.name])) for check in checked]
     walked = {number: when[1:] for number, when in checking.walked().items()}
-    rest = [kept, packs, checked, walked, checking.versions(numbers), needing]
+    copies = run.stage.replicating
+    held = [
+        (
+            replica_without_times(one),
+            sorted((number, since is not None) for number, since in copies.held(one.name).items()),
+        )
+        for one in copies.replicas()
+    ]
+    away = [dict(copies.packs()), copies.may_live(), held]
+    rest = [kept, packs, checked, walked, checking.versions(numbers), needing, away]
     return [numbers, whole, listed, newest, pasts, catalog.live_packs(), catalog.journal(), *rest]
 
 
@@ -323,7 +379,16 @@ def lasting_stage(cluster: Cluster) -> Iterator[PostgresStage]:
 @given(
     st.lists(whole_versions(), max_size=3),
     st.lists(
-        begins() | steps() | steps() | keeping() | keeping() | collecting() | collecting() | checking(),
+        begins()
+        | steps()
+        | steps()
+        | keeping()
+        | keeping()
+        | collecting()
+        | collecting()
+        | checking()
+        | replicating()
+        | replicating(),
         min_size=3,
         max_size=24,
     ),

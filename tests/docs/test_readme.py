@@ -62,6 +62,14 @@ def test_the_tour_runs_from_top_to_bottom_in_an_empty_home(tmp_path: Path) -> No
     assert numbers
     assert all(" valid 20" in line for line in numbers), "all of it was read within the budget"
     assert "read whole, none longer ago than" in listed
+    copied, worst_day = shown.split("$ cas replicate\n", 1)[1].split("$ cas catalog rebuild", 1)
+    assert re.search(r"offsite: \d+ versions copied", copied)
+    assert "last 100, daily 365" in copied
+    assert "up to date" in copied
+    (versions,) = re.findall(r"^offsite: (\d+) versions", copied, re.MULTILINE)
+    assert f"{versions} versions taken in" in worst_day
+    assert "held: case 4711" in worst_day
+    assert (tmp_path / "worst-day").is_dir()
 
 
 def test_the_story_of_the_category_takes_six_commands() -> None:

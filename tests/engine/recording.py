@@ -25,6 +25,7 @@ from cas.catalog.model import (
     VersionResult,
     VersionRoots,
 )
+from cas.catalog.replicating import Replicating
 from cas.ids import PackName
 from cas.store.interface import ObjectInfo, Store
 
@@ -146,6 +147,10 @@ class GatedCatalog:
     @property
     def checking(self) -> Checking:
         return cast(Checking, _GatedPort(self.inner.checking, self._gate))
+
+    @property
+    def replicating(self) -> Replicating:
+        return cast(Replicating, _GatedPort(self.inner.replicating, self._gate))
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         self._gate.before("attach")

@@ -8,7 +8,7 @@ from tests.engine.recording import Gate, GatedCatalog, GatedStore
 from tests.engine.scenes import World
 from tests.store.faulty import Killed
 
-MOST_CALLS = 200
+MOST_CALLS = 400
 
 
 class Failing(Gate):
@@ -51,6 +51,7 @@ class Process:
     """One process in a world, whose calls go through a gate."""
 
     def __init__(self, world: World, gate: Gate) -> None:
+        self.world, self.gate = world, gate
         self.repository = world.open(GatedStore(world.store, gate))
         self.catalog = GatedCatalog(world.catalog, gate)
 

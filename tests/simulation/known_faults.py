@@ -110,7 +110,7 @@ def _content_named_packs(stack: ExitStack) -> None:
     def register(self: MemoryCatalog, session: Any, pack: NewPack) -> None:
         self._rows.open_session(session)
         if pack.name not in self._rows.packs:
-            self._rows.make_pack(pack.name, PackState.UPLOADING, session)
+            self._rows.make_pack(pack.name, PackState.UPLOADING, session, stored_bytes=1)
 
     open_pack = packer._OpenPack
     stack.enter_context(patch.object(packer, "_OpenPack", lambda _: open_pack(bytes(32))))

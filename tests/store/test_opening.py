@@ -101,7 +101,7 @@ def test_what_the_url_says_wins_over_the_options() -> None:
         ("s3://bucket/../b", "s3://bucket/some/prefix"),
         ("s3://bucket/" + "x" * 500, "s3://bucket/some/prefix"),
         ("s3://bucket/a?regoin=eu", "unknown parameters in the store URL: regoin"),
-        ("s3://bucket/a?regoin=eu", "addressing, allow_http, ca, endpoint, kms_key, profile, region, sse"),
+        ("s3://bucket/a?regoin=eu", "addressing, allow_http, ca, endpoint, kms_key, object_lock, profile"),
         ("s3://bucket/a?region", "file:///path"),
         ("s3://bucket/a?region=a&region=b", "twice"),
         ("s3://bucket/a?region=no%20region", "region"),

@@ -1,6 +1,7 @@
 """A store in an S3 bucket, by boto3, which is imported nowhere else."""
 
 from cas.store.s3.connection import S3Address
+from cas.store.s3.locked import LockedS3Store
 from cas.store.s3.store import S3Store
 
-__all__ = ["S3Address", "S3Store"]
+__all__ = ["LockedS3Store", "S3Address", "S3Store"]

@@ -6,6 +6,7 @@ multipart threshold, on CompleteMultipartUpload.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -20,7 +21,7 @@ from cas.store.s3.listing import Page, listing
 from cas.store.s3.upload import put_parts, put_whole
 
 if TYPE_CHECKING:
-    from types_boto3_s3.type_defs import ListObjectsV2RequestTypeDef
+    from types_boto3_s3.type_defs import GetObjectRequestTypeDef, ListObjectsV2RequestTypeDef
 
 _EMPTY_TAIL = 416
 """What a server may answer to a request for the last bytes of an empty object."""
@@ -54,34 +55,51 @@ class S3Store:
         with self._faults("put", key):
             if memoryview(data).nbytes > self._options.multipart_threshold_bytes:
                 view = memoryview(data).cast("B")
-                put_parts(self._client, self._bucket, self._key(key), view, create_only, self._options)
+                put_parts(
+                    self._client,
+                    self._bucket,
+                    self._key(key),
+                    view,
+                    create_only,
+                    self._options,
+                    self._lock_until(),
+                )
             else:
                 answer = put_whole(
-                    self._client, self._bucket, self._key(key), data, create_only, self._options
+                    self._client,
+                    self._bucket,
+                    self._key(key),
+                    data,
+                    create_only,
+                    self._options,
+                    self._lock_until(),
                 )
                 require_s3(answer, self._where(key))
 
     def get(self, key: str) -> bytes:
         check_key(key)
+        asked = self._asked(key)
         with self._faults("get", key):
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._key(key))
+            answer = self._client.get_object(**asked)
             return whole_body(answer, self._options, self._where(key))
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         check_key(key)
         check_range(start, length)
+        asked = self._asked(key)
+        asked["Range"] = f"bytes={start}-{start + length - 1}"
         with self._faults("get_range", key):
-            wanted = f"bytes={start}-{start + length - 1}"
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._key(key), Range=wanted)
+            answer = self._client.get_object(**asked)
             return ranged_body(answer, start, length, self._options, self._where(key))
 
     def get_tail(self, key: str, length: int) -> bytes:
         check_key(key)
         check_range(0, length)
+        asked = self._asked(key)
+        asked["Range"] = f"bytes=-{length}"
         with self._faults("get_tail", key):
-            wanted = f"bytes=-{length}"
             try:
-                answer = self._client.get_object(Bucket=self._bucket, Key=self._key(key), Range=wanted)
+                answer = self._client.get_object(**asked)
             except ClientError as error:
                 if error.response["ResponseMetadata"]["HTTPStatusCode"] == _EMPTY_TAIL:
                     return b""
@@ -116,6 +134,14 @@ class S3Store:
 
     def close(self) -> None:
         self._client.close()
+
+    def _asked(self, key: str) -> "GetObjectRequestTypeDef":
+        """Which object is read."""
+        return {"Bucket": self._bucket, "Key": self._key(key)}
+
+    def _lock_until(self) -> datetime | None:
+        """Until when what is put now cannot be deleted; None: it can be."""
+        return None
 
     def _key(self, key: str) -> str:
         return self._address.prefix + key

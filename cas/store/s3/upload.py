@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cas.store.options import StoreOptions
@@ -26,8 +27,9 @@ def put_whole(
     data: bytes | memoryview,
     create_only: bool,
     options: StoreOptions,
+    lock_until: datetime | None = None,
 ) -> "PutObjectOutputTypeDef":
-    """One PutObject. Raises what botocore raises."""
+    """One PutObject. lock_until: it cannot be deleted before, by nobody. Raises what botocore raises."""
     request: PutObjectRequestTypeDef = {
         "Bucket": bucket,
         "Key": key,
@@ -37,16 +39,24 @@ def put_whole(
     if create_only:
         request["IfNoneMatch"] = "*"
     _encrypt(request, options)
+    _lock(request, lock_until)
     return client.put_object(**request)
 
 
 def put_parts(
-    client: "S3Client", bucket: str, key: str, data: memoryview, create_only: bool, options: StoreOptions
+    client: "S3Client",
+    bucket: str,
+    key: str,
+    data: memoryview,
+    create_only: bool,
+    options: StoreOptions,
+    lock_until: datetime | None = None,
 ) -> None:
     """A multipart upload. It is aborted if anything fails, so that no parts are left to pay for; what a
     killed process leaves is for a lifecycle rule of the bucket. Raises what botocore raises."""
     request: CreateMultipartUploadRequestTypeDef = {"Bucket": bucket, "Key": key}
     _encrypt(request, options)
+    _lock(request, lock_until)
     upload = client.create_multipart_upload(**request)["UploadId"]
     try:
         parts = _send_parts(client, bucket, key, upload, data, options.part_bytes)
@@ -97,6 +107,14 @@ def _encrypt(
         request["ServerSideEncryption"] = options.sse
     if options.kms_key:
         request["SSEKMSKeyId"] = options.kms_key
+
+
+def _lock(
+    request: "PutObjectRequestTypeDef | CreateMultipartUploadRequestTypeDef", until: datetime | None
+) -> None:
+    if until is not None:
+        request["ObjectLockMode"] = "COMPLIANCE"
+        request["ObjectLockRetainUntilDate"] = until
 
 
 def _body(data: bytes | memoryview) -> io.BytesIO:

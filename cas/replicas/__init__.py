@@ -1,0 +1,1 @@
+"""Copies of a repository in other stores, each of which is enough to bring everything back."""

@@ -1,0 +1,203 @@
+"""`cas replica add | remove | status | verify`: other stores that hold the versions, too."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import unquote, urlsplit
+
+import typer
+from rich.console import Group
+from rich.text import Text
+
+from cas.catalog.replica_model import NewReplica
+from cas.check import CheckLevel
+from cas.errors import Conflict, InvalidInput
+from cas.format.config import parse_config
+from cas.format.names import CONFIG
+from cas.replicas.model import ReplicaStatus
+from cas.replicas.status import replica_statuses
+from cas.replicas.verifying import verify_replica
+from cas.retention.words import parse_rule, rule_text
+from cas.store.interface import ObjectMissing, Store
+from cas.store.locking import LockingStore
+from cli.commanding import command
+from cli.exit_codes import ExitCode
+from cli.session import Session, url_of, whoami
+from cli.showing_check import told
+from cli.showing_replicas import statuses
+from cli.watching_faces import watching
+from cli.words import plain
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the replica.")]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicasShown:
+    """By name."""
+
+    replicas: tuple[ReplicaStatus, ...]
+
+
+def add_replica(app: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+    examples = [
+        "cas replica add offsite /mnt/nas/shop",
+        "cas replica add offsite 's3://other-bucket/shop?region=eu-west-1' --retention 'daily 365'",
+        "cas replica add vault 's3://locked-bucket/shop' --object-lock 30",
+    ]
+    command(group, "add", examples=examples)(add)
+    command(group, "remove", examples=["cas replica remove offsite"])(remove)
+    command(group, "status", examples=["cas replica status", "cas replica status --json"])(status)
+    command(group, "verify", examples=["cas replica verify offsite --level bytes"])(verify)
+    app.add_typer(group, name="replica", help="Copies in other stores; `cas replicate` fills them.")
+
+
+def add(
+    cas: Session,
+    name: Name,
+    place: Annotated[str, typer.Argument(metavar="URL", help="An empty directory or prefix of a bucket.")],
+    retention: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RULE",
+            help="What it keeps: last 50, daily 365, within 90d; may be repeated. Unset: as the primary.",
+        ),
+    ] = None,
+    object_lock: Annotated[
+        int | None,
+        typer.Option(
+            metavar="DAYS",
+            help="For so many days at least nobody can delete what is kept; the bucket must allow that.",
+        ),
+    ] = None,
+) -> ExitCode:
+    """Make another store hold the versions, too. Nothing is copied before `cas replicate`."""
+    rules = [parse_rule(text, "--retention") for text in retention] if retention else None
+    url = _with_lock(url_of(place), object_lock)
+    primary = cas.repository
+    _refuse_the_primary(primary.store.url, url)
+    store = cas.replica_store(url, create=True)
+    if isinstance(store, LockingStore):
+        store.require_locking()
+    _require_room(store, primary.id)
+    days = store.lock_days if isinstance(store, LockingStore) else 0
+    texts = tuple(map(rule_text, rules)) if rules else None
+    new = NewReplica(name, store.url, texts, days, whoami())
+    cas.catalog.replicating.add(new)
+    cas.terminal.result(
+        new,
+        human=Group(
+            Text(f"{name} is a replica from now on", style="bold green"),
+            Text(f"  {plain(store.url)}", style="dim"),
+            Text(
+                "  `cas replicate` fills it; from that URL alone everything comes back",
+                style="dim",
+            ),
+        ),
+    )
+    return ExitCode.OK
+
+
+def remove(cas: Session, name: Name) -> ExitCode:
+    """Know a replica no more. Nothing that it holds is deleted."""
+    replica = cas.catalog.replicating.replica(name)
+    cas.catalog.replicating.remove(name)
+    shutil.rmtree(cas.replica_cache(name), ignore_errors=True)
+    cas.terminal.result(
+        replica.new,
+        human=Group(
+            Text(f"{name} is no replica any more", style="bold green"),
+            Text(f"  What it holds is left as it is: {plain(replica.new.url)}", style="dim"),
+        ),
+    )
+    return ExitCode.OK
+
+
+def status(cas: Session) -> ExitCode:
+    """Show how far each replica is behind, its last run, and when it was verified. No replica is asked."""
+    found = tuple(replica_statuses(cas.catalog))
+    cas.terminal.result(ReplicasShown(found), human=Group(*statuses(found, cas.catalog.now())))
+    return ExitCode.OK
+
+
+def verify(
+    cas: Session,
+    name: Name,
+    level: Annotated[
+        CheckLevel,
+        typer.Option(
+            help="structure: all trees, and where each record lies; packs: also every trailer; "
+            "bytes: also every stored byte."
+        ),
+    ] = CheckLevel.STRUCTURE,
+) -> ExitCode:
+    """Prove from the replica alone that it holds what it should. Exit code 9 where it does not."""
+    replica = cas.catalog.replicating.replica(name)
+    cas.if_stopped = "Nothing was changed; a verification only reads"
+    store = cas.replica_store(replica.new.url)
+    with watching(cas.terminal, f"verify {name}") as counters:
+        report = verify_replica(
+            cas.repository,
+            cas.catalog,
+            name,
+            store,
+            level=level,
+            cache=cas.replica_cache(name),
+            progress=counters,
+        )
+    cas.terminal.result(report, human=Group(*told(report)))
+    return ExitCode.OK if report.is_clean else ExitCode.CORRUPT
+
+
+def _with_lock(url: str, days: int | None) -> str:
+    if days is None:
+        return url
+    if not url.startswith("s3://"):
+        raise InvalidInput(
+            "only a bucket can lock its objects",
+            where="--object-lock",
+            hint="Name a bucket: s3://bucket/prefix",
+        )
+    if "object_lock=" in url:
+        raise InvalidInput("the URL says already for how long", where="--object-lock", hint="Say it once")
+    return f"{url}{'&' if '?' in url else '?'}object_lock={days}"
+
+
+def _refuse_the_primary(primary: str, url: str) -> None:
+    """InvalidInput where a replica would lie in the primary's own place, or one of them inside the other."""
+    (ours, ours_path), (other, other_path) = _place(primary), _place(url)
+    if ours == other and (ours_path.startswith(other_path) or other_path.startswith(ours_path)):
+        raise InvalidInput(
+            "that is the place of the repository itself, or inside of it, or around it",
+            where=url,
+            hint="A replica lies somewhere else, at best with somebody else",
+        )
+
+
+def _place(url: str) -> tuple[tuple[str, ...], str]:
+    """What tells two places apart, whatever else the URLs say: server and path, with a slash at its end."""
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    if parts.scheme == "file":
+        return ("file",), f"{Path(path).resolve()}/"
+    endpoint = next((unquote(one) for one in parts.query.split("&") if one.startswith("endpoint=")), "")
+    return (parts.scheme, parts.netloc, endpoint.rstrip("/")), f"{path.strip('/')}/".lstrip("/")
+
+
+def _require_room(store: Store, repository_id: str) -> None:
+    """Conflict where another repository lies there, or something else."""
+    try:
+        found = parse_config(store.get(CONFIG))
+    except ObjectMissing:
+        if next(store.objects(), None) is not None:
+            raise Conflict(
+                "something lies there that is no repository",
+                where=store.url,
+                hint="Choose an empty directory or prefix",
+            ) from None
+        return
+    if found.repository_id != repository_id:
+        raise Conflict(
+            "another repository lies there", where=store.url, hint="Choose an empty directory or prefix"
+        )
