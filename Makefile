@@ -6,7 +6,7 @@ BIN := .venv/bin
 WORKERS ?= 4
 .DEFAULT_GOAL := help
 
-.PHONY: help setup run test lint thorough fuzz bench lock clean
+.PHONY: help setup run test lint thorough fuzz simulate bench lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ thorough: setup  ## tests that take long: all damages of all databases on both s
 fuzz: setup  ## random lives of platforms, restored and undone, and read in all ways; CAS_FUZZ_EXAMPLES, else 500
 	CAS_FUZZ_EXAMPLES=$${CAS_FUZZ_EXAMPLES:-500} $(BIN)/python -m pytest tests/live/test_state_machine.py \
 	  tests/postgres/changes/test_state_machine.py
+
+simulate: setup  ## seeded schedules of several machines that fail and die; SEEDS=100000, or SEED= one again
+	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100000) --first $(or $(FIRST),0))
 
 bench: setup  ## the figures, against peers (restic, borg, pg_dump); takes minutes
 	$(BIN)/python -m tests.bench

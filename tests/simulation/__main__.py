@@ -1,24 +1,39 @@
+"""make simulate: plays schedules, or one of them again, call by call.
+
+python -m tests.simulation --seeds 100000 [--first 0] [--fault NAME]
+python -m tests.simulation --seed 4711 [--fault NAME]
+"""
+
+import argparse
 import os
 import sys
-import time
 
-if os.environ.get("PYTHONHASHSEED") != "0":
-    os.environ["PYTHONHASHSEED"] = "0"
-    os.execv(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]])
+from tests.simulation.known_faults import KNOWN, put_back
+from tests.simulation.playing import play_all, processors
+from tests.simulation.schedule import play
 from tests.simulation.tiny import tiny
 
-tiny()
-from tests.simulation.schedule import play
 
-a = time.perf_counter()
-first, n = int(sys.argv[1]), int(sys.argv[2])
-steps = 0
-for s in range(first, first + n):
-    p = play(s, keep_trace=n == 1)
-    steps += p.steps
-    if n == 1:
-        print("\n".join(p.trace))
-    if p.loss:
-        print(s, p.loss)
-t = time.perf_counter() - a
-print(f"{n} schedules, {steps / n:.0f} steps each, {t / n * 1e3:.1f} ms each")
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make simulate", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--seeds", type=int, default=100_000, help="how many")
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--seed", type=int, help="only this one, with all its calls")
+    parser.add_argument("--processes", type=int, default=processors())
+    parser.add_argument("--fault", default="", choices=["", *KNOWN], help="put back a known fault")
+    asked = parser.parse_args()
+    if asked.seed is None:
+        return 1 if play_all(asked.first, asked.seeds, asked.processes, asked.fault) else 0
+    with tiny(), put_back(asked.fault):
+        played = play(asked.seed, keep_trace=True)
+    print("\n".join(played.trace))
+    print(f"{played.steps} calls; {played.loss or 'nothing was lost'}")
+    return 1 if played.loss else 0
+
+
+if __name__ == "__main__":
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        # The order of a set of names is part of a schedule.
+        os.environ["PYTHONHASHSEED"] = "0"
+        os.execv(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]])
+    sys.exit(main())

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
+from cas.catalog.checking import Checking
 from cas.catalog.collecting import Collecting
 from cas.catalog.keeping import Keeping
+from cas.catalog.replicating import Replicating
 from cas.engine.environment import Environment
 from cas.engine.heartbeat import Heartbeat
 from cas.store.interface import ObjectInfo, Store
@@ -17,8 +19,10 @@ Later = Callable[[Callable[[], Any], str], None]
 class StoreDoor:
     """A store, through a machine."""
 
-    def __init__(self, inner: Store, machine: Machine, later: Later) -> None:
+    def __init__(self, inner: Store, machine: Machine, later: Later, prefix: str = "") -> None:
+        """prefix: how traces tell it from other stores."""
         self._inner = inner
+        self._prefix = prefix
         self._machine = machine
         self._later = later
 
@@ -56,7 +60,7 @@ class StoreDoor:
         pass
 
     def _call(self, name: str, key: str, act: Callable[[], Any]) -> Any:
-        return self._machine.call(True, name, key, act, self._later)
+        return self._machine.call(True, name, f"{self._prefix}{key}", act, self._later)
 
 
 class PortDoor:
@@ -85,6 +89,10 @@ Watch = Callable[[str, tuple[Any, ...], Any], None]
 """Told of every call that a catalog has answered: its name, arguments and answer."""
 
 
+def _nobody(call: str, arguments: tuple[Any, ...], answer: Any) -> None:
+    """What checks found is nothing that is promised."""
+
+
 def _never(act: Callable[[], Any], title: str) -> None:
     raise AssertionError("a transaction is over when its connection is")
 
@@ -101,6 +109,17 @@ class CatalogDoor(PortDoor):
     @property
     def collecting(self) -> Collecting:
         return cast(Collecting, PortDoor(lambda: self._find().collecting, self._machine, self._watch))
+
+    @property
+    def checking(self) -> Checking:
+        return cast(Checking, PortDoor(lambda: self._find().checking, self._machine, _nobody))
+
+    @property
+    def replicating(self) -> Replicating:
+        def watch(call: str, arguments: tuple[Any, ...], answer: Any) -> None:
+            self._watch(f"replicating {call}", arguments, answer)
+
+        return cast(Replicating, PortDoor(lambda: self._find().replicating, self._machine, watch))
 
     def close(self) -> None:
         pass

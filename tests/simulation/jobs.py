@@ -6,6 +6,7 @@ from typing import cast
 
 from cas.catalog.interface import Catalog
 from cas.catalog.keeping import NotesMoved
+from cas.check import CheckLevel, check_repository
 from cas.engine.repository import Repository
 from cas.errors import Conflict, CorruptData, NotFound
 from cas.forgetting import forget
@@ -14,6 +15,7 @@ from cas.garbage.collecting import collect_garbage
 from cas.noting import catch_up, say
 from cas.pinning import pinned
 from cas.rebuild import rebuild_catalog
+from cas.replicas.running import replicate
 from cas.snapshot import SnapshotRequest, take_version
 from cas.store.options import StoreOptions
 from cas.store.retrying import RetryingStore
@@ -23,15 +25,15 @@ from tests.simulation.doors import CatalogDoor, MachineEnvironment, StoreDoor
 from tests.simulation.machines import Machine
 from tests.simulation.platforms import next_platform
 from tests.simulation.watching import Watching
-from tests.simulation.world import CatalogBox, SimulatedWorld
+from tests.simulation.world import OFFSITE, CatalogBox, SimulatedWorld
 
 _AT_ONCE = StoreOptions(attempts=2, first_wait_seconds=0.0, longest_wait_seconds=0.0)
 
 
 @dataclass(slots=True)
 class Workplace:
-    """A machine in a world. Its repository is kept from one process to the next, as a cache on a disk is, until
-    a process dies."""
+    """A machine in a world. Its repository is kept from one process to the next, as a cache on a disk is,
+    until a process dies."""
 
     world: SimulatedWorld
     machine: Machine
@@ -57,7 +59,10 @@ Job = Callable[[Workplace], None]
 
 def snapshot(place: Workplace) -> None:
     world = place.world
-    platform = next_platform(world.rng, world.platforms[-1], world.platforms[:-1])
+    if world.rng.random() < world.nostalgia:
+        platform = world.rng.choice(world.gone or world.platforms)
+    else:
+        platform = next_platform(world.rng, world.platforms[-1], world.platforms[:-1])
     world.platforms.append(platform)
     request = SnapshotRequest(name=str(len(world.platforms) - 1), scan=world.rng.random() < 0.2)
     take_version(place.open(), place.catalog, MemorySource(platform, history=world.history), request)
@@ -113,6 +118,23 @@ def rebuild(place: Workplace) -> None:
             place.world.loss = place.world.loss or f"version {one.number} was not taken in: {one.what}"
 
 
+def check(place: Workplace) -> None:
+    """What a check finds while others are at work is no loss of a version that counts."""
+    world = place.world
+    level = world.rng.choice((CheckLevel.STRUCTURE, CheckLevel.BYTES))
+    report = check_repository(place.open(), catalog=place.catalog, level=level)
+    lost = sorted(set(report.lost_versions) & world.truth.promises.keys())
+    if lost:
+        world.loss = world.loss or f"a check says that versions {lost} are lost: {report.findings[0].what}"
+
+
+def replicate_offsite(place: Workplace) -> None:
+    world = place.world
+    if world.replica is not None:
+        there = StoreDoor(world.replica.store, place.machine, place.watching.later, "elsewhere/")
+        replicate(place.open(), place.catalog, OFFSITE, there)
+
+
 def take_in_if_told(job: Job) -> Job:
     """As a person does who is told that the catalog is older than the store, or empty."""
 
@@ -135,5 +157,7 @@ ALL: dict[str, tuple[Job, int]] = {
     "protect": (take_in_if_told(protect), 1),
     "read": (read, 1),
     "rebuild the catalog": (rebuild, 1),
+    "check": (check, 1),
+    "replicate": (replicate_offsite, 2),
 }
 """Each with its weight."""

@@ -128,13 +128,13 @@ def _marking_without_bases(stack: ExitStack) -> None:
     """Trees are followed, and what deltas stand upon is not."""
 
     def holders(index: ChunkIndex, rows: Any, view: Any) -> set[Any]:
-        found = set()
+        found: set[Any] = set()
         first = 0
         for segment in index.segments:
             mine = rows[first : first + len(segment.rows)]
             found |= {segment.packs[at] for at in np.unique(segment.rows.pack[mine]).tolist()}
             first += len(segment.rows)
-        return found & view.packs
+        return {name for name in found if name in view.packs}
 
     stack.enter_context(patch.object(marking, "holders", holders))
     stack.enter_context(patch.object(ChunkIndex, "unmet_needs", lambda *_: {}))
@@ -143,10 +143,9 @@ def _marking_without_bases(stack: ExitStack) -> None:
 
 def _marking_from_the_catalog_only(stack: ExitStack) -> None:
     """A document that is no version of the catalog is no root."""
-    mark = collecting.mark
 
     def mark_committed(repository: Any, numbers: Iterable[int], committed: Any, *rest: Any) -> Any:
-        return mark(repository, [one for one in numbers if one in committed], committed, *rest)
+        return marking.mark(repository, [one for one in numbers if one in committed], committed, *rest)
 
     stack.enter_context(patch.object(collecting, "mark", mark_committed))
 
@@ -166,7 +165,8 @@ KNOWN: Mapping[str, Fault] = {
 
 @contextmanager
 def put_back(name: str) -> Iterator[None]:
-    """One of them, for a while."""
+    """One of them, for a while; none where the name is empty."""
     with ExitStack() as stack:
-        KNOWN[name](stack)
+        if name:
+            KNOWN[name](stack)
         yield

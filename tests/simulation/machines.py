@@ -1,8 +1,8 @@
 """Machines: each does one job after another, and stops at every call to the outside until it may go on.
 
-A job runs in a greenlet. At a call it switches to whoever plays the schedule; that one draws whose turn it is,
-and what becomes of the call. A process that dies raises at this call, and at every other that its clean-up
-still tries. The next job of the machine is a new process, with nothing in memory.
+A job runs in a greenlet. At a call it switches to whoever plays the schedule; that one draws whose turn it
+is, and what becomes of the call. A process that dies raises at this call, and at every other that its
+clean-up still tries. The next job of the machine is a new process, with nothing in memory.
 """
 
 from collections.abc import Callable
@@ -16,9 +16,13 @@ from cas.store.interface import FaultKind, StoreFault
 from tests.simulation.fates import Fate
 
 TELLING = frozenset(
-    ("put", "delete", "begin", "commit", "prepare", "condemn", "replace", "ripe", "announce", "doom", "adopt")
-    + ("forget", "let_go", "note", "live_packs", "bases")
+    (
+        *("put", "delete", "begin", "bases", "prepare", "commit"),
+        *("live_packs", "condemn", "replace", "ripe", "announce", "doom"),
+        *("forget", "let_go", "note", "adopt", "copied", "forgotten"),
+    )
 )
+"""Calls by which a process tells others something, or learns what it then relies on."""
 
 
 class Died(BaseException):
@@ -101,7 +105,9 @@ class Machine:
         if self._is_dead:
             raise Died
         self.waiting = Call(of_store, name, what)
-        fate: Fate = getcurrent().parent.switch()
+        player = getcurrent().parent
+        assert player is not None, "whoever plays the schedule"
+        fate: Fate = player.switch()
         self.waiting = None
         if fate is not Fate.DONE:
             self._trace(f"{self.name}: {name} {what} {fate.name.lower()}")

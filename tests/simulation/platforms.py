@@ -16,9 +16,7 @@ def first_platform(rng: random.Random) -> Platform:
 
 
 def next_platform(rng: random.Random, before: Platform, earlier: list[Platform]) -> Platform:
-    """Some records changed; sometimes as they were in an earlier version, so that what went is needed again."""
-    if earlier and rng.random() < 0.4:
-        return rng.choice(earlier)
+    """Some records changed, sometimes to what they were in an earlier version."""
     products, suppliers = dict(before[PRODUCTS]), dict(before[SUPPLIERS])  # type: ignore[arg-type]
     old = rng.choice(earlier)[PRODUCTS] if earlier and rng.random() < 0.5 else {}
     for _ in range(rng.choice((1, 2, 2, 4))):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from cas.errors import CasError
 from cas.limits import SESSION_LEASE_SECONDS
 from tests.simulation import jobs
 from tests.simulation.doors import MachineEnvironment
@@ -20,7 +21,8 @@ BEGINNINGS = 48
 
 MOST_STEPS = 3000
 
-SNAPSHOT, COLLECT, FORGET, REBUILD = "take a version", "collect garbage", "forget", "rebuild the catalog"
+SNAPSHOT, COLLECT, FORGET = "take a version", "collect garbage", "forget"
+REBUILD, REPLICATE = "rebuild the catalog", "replicate"
 
 STORIES: Sequence[Sequence[str]] = (
     (SNAPSHOT, COLLECT),
@@ -31,6 +33,14 @@ STORIES: Sequence[Sequence[str]] = (
     (COLLECT, SNAPSHOT, REBUILD),
 )
 """Jobs in the order in which they begin: what others have lost data by, as far as that has an order."""
+
+STORIES_OF_COPIES: Sequence[Sequence[str]] = (
+    (SNAPSHOT, REPLICATE, COLLECT),
+    (FORGET, REPLICATE, COLLECT, REPLICATE),
+    (REPLICATE, SNAPSHOT, REPLICATE),
+    (COLLECT, REPLICATE, REPLICATE),
+)
+"""Where there is a replica."""
 
 
 @dataclass(slots=True)
@@ -57,16 +67,21 @@ def _beginning(number: int) -> bytes:
     world = empty_world(10_000 + number, node_bits=rng.choice((1, 1, 2)))
     schedule = _Schedule(world, number, False)
     schedule.calm([SNAPSHOT] * rng.choice((2, 3, 3, 4)))
+    if number % 4 == 0:
+        world.add_replica()
+        schedule.calm([REPLICATE] if rng.random() < 0.7 else [])
     schedule.calm(rng.choice(((FORGET,), (FORGET, FORGET), (FORGET, SNAPSHOT), (FORGET, COLLECT, FORGET))))
     until = rng.choice(("", "", "ripe", "announce", "deleted"))
     if until:
         schedule.calm([COLLECT], until=until)
+        world.pass_time(SESSION_LEASE_SECONDS + 1.0)
     if rng.random() < 0.2:
         schedule.calm([SNAPSHOT], until=rng.choice(("prepare", "commit")))
-    world.pass_time(rng.choice((0.0, SESSION_LEASE_SECONDS + 1.0)))
     assert not world.loss, world.loss
     world.store.watch = _nobody
     world.truth.opened = None
+    if world.replica is not None:
+        world.replica.opened, world.replica.store.watch = None, _nobody
     return pickle.dumps(world)
 
 
@@ -110,13 +125,16 @@ class _Schedule:
         rng, world = self._rng, self._world
         fates = Fates(rng, trouble=rng.choice((0.0, 0.005, 0.02)), death=rng.choice((0.0, 0.003, 0.01)))
         places = [self._place(f"machine {number}", world.box) for number in range(rng.choice((2, 2, 3)))]
+        if rng.random() < 0.05:
+            places[-1].box = CatalogBox(world.new_catalog())  # another catalog of the same store
         todo = self._todo()
         self._is_disaster = rng.random() < 0.25
         self._is_slow = rng.random() < 0.5
         if self._is_disaster and rng.random() < 0.5:
             world.back_up(world.box)
         restlessness = rng.choice((1.0, 0.4, 0.15, 0.05))
-        stalls = rng.choice((0.0, 0.01, 0.1, 0.3))
+        stalls = rng.choice((0.0, 0.03, 0.1, 0.3))
+        world.nostalgia = rng.choice((0.2, 0.9))
         stalled: set[int] = set()
         at = 0
         while not world.loss and self._played.steps < MOST_STEPS:
@@ -160,8 +178,11 @@ class _Schedule:
         """Titles of jobs, the first one last."""
         rng = self._rng
         if rng.random() < 0.5:
-            return list(rng.choice(STORIES))[::-1]
-        titles, weights = zip(*((title, weight) for title, (_, weight) in jobs.ALL.items()), strict=True)
+            return list(rng.choice(STORIES if self._world.replica is None else STORIES_OF_COPIES))[::-1]
+        known = [(title, weight) for title, (_, weight) in jobs.ALL.items()]
+        if self._world.replica is None:
+            known = [one for one in known if one[0] != REPLICATE]
+        titles, weights = zip(*known, strict=True)
         return rng.choices(titles, weights, k=rng.choice((3, 3, 4)))
 
     def _meanwhile(self, running: Sequence[Workplace]) -> None:
@@ -185,16 +206,12 @@ class _Schedule:
         self._world.pass_time(seconds)
 
     def _beat(self, beat: Callable[[], None]) -> None:
-        from cas.errors import CasError
-
         try:
             beat()
         except CasError as error:
             self._trace(f"a lease is not renewed: {error.what}")
 
     def _later(self, act: Callable[[], object]) -> None:
-        from cas.errors import CasError
-
         try:
             act()
         except CasError as error:
@@ -221,6 +238,6 @@ class _Schedule:
         world = self._world
         numbers = sorted(world.truth.promises)
         if not world.loss:
-            world.loss = world.truth.broken()
+            world.loss = world.truth.broken() or (world.replica.broken() if world.replica else "")
         if not world.loss and numbers and self._rng.random() < 0.25:
             world.loss = world.truth.read_back(self._rng.choice(numbers))

@@ -4,31 +4,41 @@ Packs and frames of a few hundred bytes give small versions several of them. Par
 alone, and is remembered across processes and schedules; what is read, checked and compared stays as it is.
 """
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
+from unittest.mock import patch
 
 from cas.engine import packer, repository, trailers
-from cas.engine.trailers import Layout
-from cas.format.pack import Trailer
+from cas.engine.trailers import Layout, layout_of
+from cas.format.document import parse_document
+from cas.format.entities import parse_definition, parse_entities
+from cas.format.pack import Trailer, parse_end
 from cas.garbage import choosing
 
 REMEMBERED = 20_000
 
 
-def tiny() -> None:
-    """For the whole of this process."""
-    packer.PACK_TARGET_BYTES = 400
-    choosing.MANY_TINY = 6
-    packer.JOB_BYTES = 150
-    packer.FRAME_TARGET_BYTES = 100
-    packer.NODE_FRAME_TARGET_BYTES = 150
-    trailers.parse_end = lru_cache(REMEMBERED)(trailers.parse_end)
-    trailers.layout_of = _layout_of
-    repository.parse_document = lru_cache(REMEMBERED)(repository.parse_document)
-    repository.parse_entities = lru_cache(REMEMBERED)(repository.parse_entities)
-    repository.parse_definition = lru_cache(REMEMBERED)(repository.parse_definition)
+@contextmanager
+def tiny() -> Iterator[None]:
+    """For a while, and for the whole of this process."""
+    with ExitStack() as stack:
+        for module, name, value in (
+            (packer, "PACK_TARGET_BYTES", 400),
+            (packer, "JOB_BYTES", 150),
+            (packer, "FRAME_TARGET_BYTES", 100),
+            (packer, "NODE_FRAME_TARGET_BYTES", 150),
+            (choosing, "MANY_TINY", 6),
+            (trailers, "parse_end", lru_cache(REMEMBERED)(parse_end)),
+            (trailers, "layout_of", _layout_of),
+            (repository, "parse_document", lru_cache(REMEMBERED)(parse_document)),
+            (repository, "parse_entities", lru_cache(REMEMBERED)(parse_entities)),
+            (repository, "parse_definition", lru_cache(REMEMBERED)(parse_definition)),
+        ):
+            stack.enter_context(patch.object(module, name, value))
+        yield
 
 
-_plain_layout_of = trailers.layout_of
 _layouts: dict[int, Layout] = {}
 
 
@@ -38,5 +48,5 @@ def _layout_of(trailer: Trailer) -> Layout:
     if found is None or found.trailer is not trailer:
         if len(_layouts) > REMEMBERED:
             _layouts.clear()
-        found = _layouts[id(trailer)] = _plain_layout_of(trailer)
+        found = _layouts[id(trailer)] = layout_of(trailer)
     return found

@@ -47,8 +47,8 @@ def frames_of(stored: bytes) -> tuple[Copies, ...]:
 
 
 def decodable(packs: Iterable[bytes]) -> set[ShortId]:
-    """Chunks that can be had from these packs alone: a delta from bases in frames of lesser depth, what needs a
-    dictionary from one that needs none."""
+    """Chunks that can be had from these packs alone: a delta from bases in frames of lesser depth, what needs
+    a dictionary from one that needs none."""
     frames = [frame for stored in packs for frame in frames_of(stored)]
     least: dict[ShortId, int] = {}
     for frame in sorted(frames, key=lambda one: (one.depth, bool(one.bases))):

@@ -8,6 +8,7 @@ from datetime import timedelta
 from threading import Lock, RLock
 
 from cas.catalog.memory import MemoryCatalog
+from cas.catalog.replica_model import NewReplica
 from cas.engine.environment import Environment
 from cas.engine.repository import create_repository
 from tests.catalog.stages import TickingClock
@@ -16,6 +17,8 @@ from tests.engine.scenes import Platform
 from tests.simulation.platforms import first_platform
 from tests.simulation.shared_store import SharedStore
 from tests.simulation.truth import Truth
+
+OFFSITE = "offsite"
 
 copyreg.pickle(type(RLock()), lambda _: (RLock, ()))
 copyreg.pickle(type(Lock()), lambda _: (Lock, ()))
@@ -31,8 +34,9 @@ class CatalogBox:
 
 @dataclass(slots=True)
 class SimulatedWorld:
-    """`drafts`: what was read for a document, by its bytes. `let_go`: versions that somebody was allowed to
-    forget. `protected`: versions of which somebody was told that they are protected."""
+    """`gone`: what versions held that somebody was allowed to forget. `nostalgia`: how often a platform is
+    again as it was in one of these, or in another one before: so what went is needed again. `protected`:
+    versions of which somebody was told that they are protected."""
 
     rng: random.Random
     clock: TickingClock
@@ -42,21 +46,34 @@ class SimulatedWorld:
     platforms: list[Platform]
     truth: Truth
     box: CatalogBox
-    drafts: dict[bytes, Platform] = field(default_factory=dict)
-    let_go: set[int] = field(default_factory=set)
+    gone: list[Platform] = field(default_factory=list)
+    nostalgia: float = 0.4
+    replica: Truth | None = None
+    """Of the store elsewhere, where there is one: versions that count as copied."""
     protected: set[int] = field(default_factory=set)
     loss: str = ""
 
     def new_catalog(self) -> MemoryCatalog:
         return MemoryCatalog(self.clock)
 
+    def add_replica(self) -> None:
+        self.replica = Truth(SharedStore(), self.truth.environment)
+        self.box.catalog.replicating.add(NewReplica(OFFSITE, "memory://elsewhere"))
+
     def lose_catalog(self, box: CatalogBox) -> None:
+        self._forget_copies()
         box.catalog = self.new_catalog()
+
+    def _forget_copies(self) -> None:
+        """Nobody knows any more which versions count as copied."""
+        if self.replica is not None:
+            self.replica.promises.clear()
 
     def back_up(self, box: CatalogBox) -> None:
         box.backup = pickle.dumps((box.catalog, self.clock))
 
     def restore_catalog(self, box: CatalogBox) -> None:
+        self._forget_copies()
         catalog, clock = pickle.loads(box.backup)
         now = self.clock.moment
         clock.moment = now

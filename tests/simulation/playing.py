@@ -1,0 +1,74 @@
+"""Many schedules, on all processors: which of them lose something."""
+
+import gc
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tests.simulation.known_faults import put_back
+from tests.simulation.schedule import play
+from tests.simulation.tiny import tiny
+
+AT_ONCE = 200
+"""Schedules that a process plays before it tells of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What came of some schedules, one after another."""
+
+    played: int
+    steps: int
+    losses: Sequence[tuple[int, str]]
+
+
+def batches(first: int, count: int, processes: int, fault: str = "") -> Iterator[Batch]:
+    """Play the schedules with these seeds; in no order. fault: one that is put back."""
+    work = [
+        (begin, min(AT_ONCE, first + count - begin), fault) for begin in range(first, first + count, AT_ONCE)
+    ]
+    if processes == 1:
+        yield from map(_play_some, work)
+        return
+    with multiprocessing.get_context("spawn").Pool(processes, maxtasksperchild=50) as pool:
+        yield from pool.imap_unordered(_play_some, work)
+
+
+def _play_some(work: tuple[int, int, str]) -> Batch:
+    first, count, fault = work
+    gc.set_threshold(200_000, 50, 50)  # a schedule makes many cycles, and few of them are large
+    steps, losses = 0, []
+    with tiny(), put_back(fault):
+        for seed in range(first, first + count):
+            played = play(seed)
+            steps += played.steps
+            if played.loss:
+                losses.append((seed, played.loss))
+    return Batch(count, steps, losses)
+
+
+def play_all(first: int, count: int, processes: int, fault: str = "") -> list[tuple[int, str]]:
+    """All losses; tells how far it is."""
+    began = told = time.monotonic()
+    played = steps = 0
+    losses: list[tuple[int, str]] = []
+    for batch in batches(first, count, processes, fault):
+        played, steps = played + batch.played, steps + batch.steps
+        losses += batch.losses
+        for seed, what in batch.losses:
+            print(f"seed {seed}: {what}\n  again: make simulate SEED={seed}", flush=True)
+        if time.monotonic() - told > 20 or played == count:
+            told = time.monotonic()
+            rate = played / (told - began)
+            print(
+                f"{played:,} of {count:,} schedules, {steps:,} calls, {rate:.0f} a second, "
+                f"{len(losses)} with a loss",
+                flush=True,
+            )
+    return losses
+
+
+def processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
