@@ -49,6 +49,8 @@ class Machine:
     def __init__(self, name: str, trace: Callable[[str], None]) -> None:
         self.name = name
         self.waiting: Call | None = None
+        self.failed = ""
+        """What the last job ended with, where that was an error."""
         self.beats: list[Callable[[], None]] = []
         """Renewals of the leases that the process holds."""
         self._trace = trace
@@ -63,6 +65,7 @@ class Machine:
         """Begin a job; it runs to its first call."""
         self._trace(f"{self.name}: begins to {title}")
         self._is_dead = False
+        self.failed = ""
         self.beats.clear()
         self._process = greenlet(lambda: self._run(job, title))
         self._process.switch()
@@ -84,7 +87,8 @@ class Machine:
             job()
             self._trace(f"{self.name}: done with {title}")
         except CasError as error:
-            self._trace(f"{self.name}: {title} failed: {type(error).__name__}: {error.what}")
+            self.failed = f"{title} failed: {type(error).__name__}: {error.what}"
+            self._trace(f"{self.name}: {self.failed}")
         except Died:
             self._trace(f"{self.name}: died in {title}")
         finally:

@@ -4,9 +4,11 @@ import pickle
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import lru_cache
 
 from cas.errors import CasError
+from cas.format.names import PACKS, pack_key
 from cas.limits import SESSION_LEASE_SECONDS
 from tests.simulation import jobs
 from tests.simulation.doors import MachineEnvironment
@@ -104,8 +106,9 @@ class _Schedule:
 
     def _place(self, name: str, box: CatalogBox) -> Workplace:
         machine = Machine(name, self._trace)
+        skew, clock = timedelta(seconds=self._rng.choice((0, 0, -4000, 100_000))), self._world.clock
         environment = MachineEnvironment(
-            now=self._world.clock, entropy=self._rng.randbytes, threads=False, machine=machine
+            now=lambda: clock() + skew, entropy=self._rng.randbytes, threads=False, machine=machine
         )
         return Workplace(self._world, machine, box, self._watching, environment)
 
@@ -127,6 +130,7 @@ class _Schedule:
         places = [self._place(f"machine {number}", world.box) for number in range(rng.choice((2, 2, 3)))]
         if rng.random() < 0.05:
             places[-1].box = CatalogBox(world.new_catalog())  # another catalog of the same store
+            self._boxes.append(places[-1].box)
         todo = self._todo()
         self._is_disaster = rng.random() < 0.25
         self._is_slow = rng.random() < 0.5
@@ -241,3 +245,20 @@ class _Schedule:
             world.loss = world.truth.broken() or (world.replica.broken() if world.replica else "")
         if not world.loss and numbers and self._rng.random() < 0.25:
             world.loss = world.truth.read_back(self._rng.choice(numbers))
+        if not world.loss and not self._is_disaster and len(self._boxes) == 1 and self._rng.random() < 0.2:
+            world.loss = self._afterwards()
+
+    def _afterwards(self) -> str:
+        """When all is over, versions are taken as ever, and what nobody needs is given back."""
+        world = self._world
+        world.pass_time(SESSION_LEASE_SECONDS + 1.0)
+        place = self._place("afterwards", world.box)
+        for title in (SNAPSHOT, COLLECT, COLLECT):
+            self._start(place, title)
+            while place.machine.is_running:
+                place.machine.go_on(Fate.DONE)
+            if place.machine.failed or world.loss:
+                return world.loss or f"afterwards: {place.machine.failed}"
+        there = {key for key in world.store.contents() if key.startswith(PACKS)}
+        left = there - set(map(pack_key, world.box.catalog.live_packs()))
+        return f"afterwards: {len(left)} packs are not given back" if left else ""

@@ -44,7 +44,8 @@ class Watching:
             case "adopt":
                 for one in arguments[0]:
                     assert isinstance(one, AdoptedVersion)
-                    self._promise(one.number)
+                    if not self._is_let_go(one.number):
+                        self._promise(one.number)
             case "let_go":
                 for number in answer:
                     self._ended(number)
@@ -67,8 +68,7 @@ class Watching:
             return
         document = world.store.contents().get(version_key(number))
         if document is None:
-            if not self._is_let_go(number):
-                self._lost(f"version {number} was committed without a document")
+            self._lost(f"version {number} was committed without a document")
             return
         self._lost(world.truth.promise(number, document, expected(self._platform(document))))
 
