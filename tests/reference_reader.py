@@ -87,7 +87,8 @@ DOCUMENT = form_of(
 NOTES = form_of(
     "at:time by:text format:natural number:natural repository_id:hex16 type:text", notes=["object"]
 )
-NOTE_VALUES = {"protected": "flag", "hold": "text", "expires_at": "?time"}
+NOTE_VALUES = {"protected": "flag", "hold": "text", "expires_at": "?time", "forgotten": "text"}
+JOURNAL = form_of("format:natural number:natural repository_id:hex16 token:text type:text", packs=["hex32"])
 ENTITY_ROWS = [
     form_of("definition:hex32 dictionary:?hex32 payload_bytes:natural records:natural root:?hex32")
 ]
@@ -228,7 +229,15 @@ def parse_notes(data: bytes) -> Object:
         require(word in NOTE_VALUES, f"the word {word}", "unsupported")
         require(fits(note, form_of("field:text version:natural", value=NOTE_VALUES[word])), "note")
         require(1 <= note["version"] <= 9_999_999_999, "version")
+        require(word != "forgotten" or note["value"], "reason")
         require(not isinstance(note["value"], str) or len(note["value"]) <= 10_000, "value", "limit")
+    return value
+
+
+def parse_journal(data: bytes) -> Object:
+    value = open_envelope(data, "gc")
+    require(fits(value, JOURNAL) and 1 <= value["number"] <= 9_999_999_999, "journal")
+    require(ascend(value["packs"]), "packs")
     return value
 
 

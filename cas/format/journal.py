@@ -1,6 +1,7 @@
 """The journal of a deletion: which packs are about to go, said before any of them goes.
 
-Its content is no part of the format: a reader knows journals by their numbers alone.
+Readers need none of it. Who takes in a store with journals that its catalog does not know leaves their packs
+alone: somebody may still be deleting them.
 """
 
 import itertools

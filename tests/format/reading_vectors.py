@@ -12,6 +12,7 @@ from cas.format.config import encode_config, parse_config
 from cas.format.document import encode_document, parse_document
 from cas.format.entities import EntityRow, encode_definition, parse_definition, parse_entities
 from cas.format.frame import Encoding, Frame, check_frame
+from cas.format.journal import encode_journal, parse_journal
 from cas.format.large import encode_large, parse_large
 from cas.format.malformed import mismatch
 from cas.format.node import encode_node, parse_node
@@ -56,6 +57,10 @@ def _config(vector: Vector) -> None:
 
 def _document(vector: Vector) -> None:
     assert encode_document(parse_document(vector.data)) == vector.data
+
+
+def _journal(vector: Vector) -> None:
+    assert encode_journal(parse_journal(vector.data)) == vector.data
 
 
 def _notes(vector: Vector) -> None:
@@ -162,6 +167,7 @@ READERS: Mapping[str, Callable[[Vector], Json]] = {
     "header": _header,
     "large": _large,
     "node": _node,
+    "journal": _journal,
     "notes": _notes,
     "schema": _schema,
     "trailer": _trailer,

@@ -122,6 +122,7 @@ notes = st.builds(
     notes=st.lists(
         st.builds(Note, _numbers, st.just(NoteField.PROTECTED), st.booleans())
         | st.builds(Note, _numbers, st.just(NoteField.HOLD), texts)
+        | st.builds(Note, _numbers, st.just(NoteField.FORGOTTEN), texts.filter(bool))
         | st.builds(Note, _numbers, st.just(NoteField.EXPIRES_AT), st.none() | times)
         | st.builds(Setting, texts.filter(bool), st.none() | tuples(texts)),
         min_size=1,

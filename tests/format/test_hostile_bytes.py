@@ -15,6 +15,7 @@ from cas.format.canonical import encode_json, parse_json
 from cas.format.config import encode_config, parse_config
 from cas.format.document import encode_document, parse_document
 from cas.format.entities import EntityRow, encode_definition, parse_definition, parse_entities
+from cas.format.journal import encode_journal, parse_journal
 from cas.format.large import encode_large, parse_large
 from cas.format.node import encode_node, parse_node
 from cas.format.notes import encode_notes, parse_notes
@@ -42,7 +43,7 @@ def _entities_again(rows: tuple[EntityRow, ...]) -> bytes:
     return canonical([plain_value(row) for row in rows])
 
 
-ENVELOPED = ("config", "document", "notes")
+ENVELOPED = ("config", "document", "journal", "notes")
 
 AGAIN: Mapping[str, Callable[[bytes], bytes]] = {
     "config": lambda data: encode_config(parse_config(data)),
@@ -52,6 +53,7 @@ AGAIN: Mapping[str, Callable[[bytes], bytes]] = {
     "header": lambda data: encode_header(parse_header(data)) + data[48:],
     "large": lambda data: encode_large(*_large(data)),
     "node": lambda data: encode_node(*_node(data)),
+    "journal": lambda data: encode_journal(parse_journal(data)),
     "notes": lambda data: encode_notes(parse_notes(data)),
     "schema": lambda data: encode_schema(parse_schema(data)),
 }

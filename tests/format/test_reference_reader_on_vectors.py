@@ -53,6 +53,7 @@ READERS: Mapping[str, Callable[[Vector], Json]] = {
     "header": _value(reference.parse_header),
     "large": _value(reference.parse_large),
     "node": _value(reference.parse_node),
+    "journal": _same_text(reference.parse_journal, envelope),
     "notes": _same_text(reference.parse_notes, envelope),
     "schema": _same_text(reference.parse_schema, bytes),
     "trailer": _value(reference.parse_end),

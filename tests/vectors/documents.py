@@ -1,6 +1,7 @@
 """Vectors of config, document, notes, entities, definition and schema: canonical JSON, some in envelopes."""
 
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 from blake3 import blake3
 
@@ -105,6 +106,15 @@ NOTES: Mapping[str, Json] = {
     "type": "notes",
 }
 
+JOURNAL: Mapping[str, Json] = {
+    "format": 1,
+    "number": 42,
+    "packs": [f"{number:02x}" * 32 for number in (1, 2, 0xFF)],
+    "repository_id": "00112233445566778899aabbccddeeff",
+    "token": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+    "type": "gc",
+}
+
 TEXTS = (
     ("white-space", "malformed", "a space after a colon", lambda text: text.replace(b'":', b'": ', 1)),
     ("key-order", "malformed", "type before everything else", lambda text: b'{"type":"X",' + text[1:]),
@@ -183,6 +193,7 @@ def vectors() -> Iterator[Vector]:
         yield _vector("document", f"json-{name}", expect, f"canonical JSON: {about}", envelope(changed))
     yield from _documents()
     yield from _notes()
+    yield from _journals()
     yield from _entities()
     yield from _definitions()
     yield from _schemas()
@@ -342,6 +353,8 @@ def _notes() -> Iterator[Vector]:
         return [{"field": field, "value": value, "version": version}]
 
     yield one("example", "success", "two versions and a setting")
+    yield one("forgotten", "success", "a version that goes", notes=about("forgotten", "no rule wants it"))
+    yield one("forgotten-empty", "malformed", "one without a reason", notes=about("forgotten", ""))
     yield one("lifted", "success", "a hold that is lifted", notes=about("hold", ""))
     yield one("no-date", "success", "the rules decide again", notes=about("expires_at", None))
     date = "2027-01-31T00:00:00.000000+00:00"
@@ -379,6 +392,30 @@ def _notes() -> Iterator[Vector]:
     flipped = bytearray(_changed(NOTES))
     flipped[20] ^= 1
     yield _vector("notes", "flipped", "hash-mismatch", "a bit flipped in the body", bytes(flipped))
+
+
+def _journals() -> Iterator[Vector]:
+    def one(name: str, expect: str, about: str, /, **changes: Json) -> Vector:
+        return _vector("journal", name, expect, about, _changed(JOURNAL, **changes))
+
+    names = cast(list[str], JOURNAL["packs"])
+    yield one("example", "success", "three packs")
+    yield one("none", "success", "all were spared", packs=[])
+    yield one("number-max", "success", "the last number", number=9_999_999_999)
+    yield one("number-max-1", "malformed", "one more", number=10_000_000_000)
+    yield one("number-0", "malformed", "journals count from 1", number=0)
+    yield one("unsorted", "malformed", "names that do not ascend", packs=names[::-1])
+    yield one("twice", "malformed", "a name twice", packs=[names[0], names[0]])
+    yield one("short-name", "malformed", "a name of 62 digits", packs=[names[0][2:]])
+    yield one("upper-case", "malformed", "a name in upper case", packs=[names[2].upper()])
+    yield one("no-text", "malformed", "a number where a token is", token=7)
+    yield one("format-2", "unsupported", "a later format", format=2)
+    yield one("type", "malformed", "notes where a journal is", type="notes")
+    yield one("unknown-field", "malformed", "a field that format 1 does not have", colour="red")
+    yield _vector("journal", "cut", "truncated", "the last byte is missing", _changed(JOURNAL)[:-1])
+    flipped = bytearray(_changed(JOURNAL))
+    flipped[20] ^= 1
+    yield _vector("journal", "flipped", "hash-mismatch", "a bit flipped in the body", bytes(flipped))
 
 
 def _entities() -> Iterator[Vector]:
