@@ -9,6 +9,7 @@ import os
 import sys
 
 from tests.simulation.known_faults import KNOWN, put_back
+from tests.simulation.missing_lines import MISSING
 from tests.simulation.playing import play_all, processors
 from tests.simulation.schedule import play
 from tests.simulation.tiny import tiny
@@ -20,10 +21,14 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int, help="only this one, with all its calls")
     parser.add_argument("--processes", type=int, default=processors())
-    parser.add_argument("--fault", default="", choices=["", *KNOWN], help="put back a known fault")
+    parser.add_argument("--until-loss", action="store_true", help="stop at the first one")
+    parser.add_argument("--fault", default="", choices=["", *KNOWN, *MISSING], help="put back a known fault")
     asked = parser.parse_args()
     if asked.seed is None:
-        return 1 if play_all(asked.first, asked.seeds, asked.processes, asked.fault) else 0
+        losses = play_all(
+            asked.first, asked.seeds, asked.processes, asked.fault, is_one_enough=asked.until_loss
+        )
+        return 1 if losses else 0
     with tiny(), put_back(asked.fault):
         played = play(asked.seed, keep_trace=True)
     print("\n".join(played.trace))

@@ -3,7 +3,7 @@
 What each of them takes away is one line of safety, or the few that stand in for each other.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -21,6 +21,7 @@ from cas.engine.write_session import WriteSession
 from cas.errors import Fenced
 from cas.format.names import pack_key
 from cas.garbage import collecting, marking, rewriting
+from tests.simulation.missing_lines import MISSING
 
 Fault = Callable[[ExitStack], None]
 
@@ -150,7 +151,7 @@ def _marking_from_the_catalog_only(stack: ExitStack) -> None:
     stack.enter_context(patch.object(collecting, "mark", mark_committed))
 
 
-KNOWN: Mapping[str, Fault] = {
+KNOWN: dict[str, Fault] = {
     "deleting before invalidating": _deleting_before_invalidating,
     "reusing a condemned pack": _reusing_condemned_packs,
     "committing after the lease expired": _committing_after_the_lease,
@@ -168,5 +169,5 @@ def put_back(name: str) -> Iterator[None]:
     """One of them, for a while; none where the name is empty."""
     with ExitStack() as stack:
         if name:
-            KNOWN[name](stack)
+            (KNOWN | MISSING)[name](stack)
         yield

@@ -49,8 +49,10 @@ def _play_some(work: tuple[int, int, str]) -> Batch:
     return Batch(count, steps, losses)
 
 
-def play_all(first: int, count: int, processes: int, fault: str = "") -> list[tuple[int, str]]:
-    """All losses; tells how far it is."""
+def play_all(
+    first: int, count: int, processes: int, fault: str = "", *, is_one_enough: bool = False
+) -> list[tuple[int, str]]:
+    """All losses; tells how far it is. is_one_enough: stop at the first one."""
     began = told = time.monotonic()
     played = steps = 0
     losses: list[tuple[int, str]] = []
@@ -59,7 +61,7 @@ def play_all(first: int, count: int, processes: int, fault: str = "") -> list[tu
         losses += batch.losses
         for seed, what in batch.losses:
             print(f"seed {seed}: {what}\n  again: make simulate SEED={seed}", flush=True)
-        if time.monotonic() - told > 20 or played == count:
+        if time.monotonic() - told > 20 or played == count or (losses and is_one_enough):
             told = time.monotonic()
             rate = played / (told - began)
             print(
@@ -67,6 +69,8 @@ def play_all(first: int, count: int, processes: int, fault: str = "") -> list[tu
                 f"{len(losses)} with a loss",
                 flush=True,
             )
+        if losses and is_one_enough:
+            break
     return losses
 
 
