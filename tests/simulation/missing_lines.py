@@ -118,7 +118,7 @@ def _that_it_goes_is_not_said(stack: ExitStack) -> None:
 
 
 def _nobody_is_heard(stack: ExitStack) -> None:
-    """Who decided before somebody spoke does not decide again; what was protected before goes all the same."""
+    """Who decided before somebody spoke does not decide again; what was protected before goes as well."""
     stack.enter_context(patch.object(keeping_rules, "require_heard", lambda *_: None))
     stack.enter_context(patch.object(keeping_rules, "keeps", lambda _: False))
 
