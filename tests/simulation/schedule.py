@@ -128,7 +128,7 @@ class _Schedule:
         rng, world = self._rng, self._world
         fates = Fates(rng, trouble=rng.choice((0.0, 0.005, 0.02)), death=rng.choice((0.0, 0.003, 0.01)))
         places = [self._place(f"machine {number}", world.box) for number in range(rng.choice((2, 2, 3)))]
-        if rng.random() < 0.05:
+        if rng.random() < 0.12:
             places[-1].box = CatalogBox(world.new_catalog())  # another catalog of the same store
             self._boxes.append(places[-1].box)
         todo = self._todo()
@@ -245,7 +245,7 @@ class _Schedule:
             world.loss = world.truth.broken() or (world.replica.broken() if world.replica else "")
         if not world.loss and numbers and self._rng.random() < 0.25:
             world.loss = world.truth.read_back(self._rng.choice(numbers))
-        if not world.loss and not self._is_disaster and len(self._boxes) == 1 and self._rng.random() < 0.2:
+        if not world.loss and not self._is_disaster and len(self._boxes) == 1 and self._rng.random() < 0.04:
             world.loss = self._afterwards()
 
     def _afterwards(self) -> str:

@@ -9,12 +9,14 @@ from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from unittest.mock import patch
 
-from cas.engine import packer, repository, trailers
+from cas.engine import chunk_index, packer, repository, trailers
+from cas.engine.segment import Segment, segment_of_pack
 from cas.engine.trailers import Layout, layout_of
 from cas.format.document import parse_document
 from cas.format.entities import parse_definition, parse_entities
 from cas.format.pack import Trailer, parse_end
 from cas.garbage import choosing
+from cas.ids import PackName
 
 REMEMBERED = 20_000
 
@@ -31,6 +33,7 @@ def tiny() -> Iterator[None]:
             (choosing, "MANY_TINY", 6),
             (trailers, "parse_end", lru_cache(REMEMBERED)(parse_end)),
             (trailers, "layout_of", _layout_of),
+            (chunk_index, "segment_of_pack", _segment_of_pack),
             (repository, "parse_document", lru_cache(REMEMBERED)(parse_document)),
             (repository, "parse_entities", lru_cache(REMEMBERED)(parse_entities)),
             (repository, "parse_definition", lru_cache(REMEMBERED)(parse_definition)),
@@ -40,6 +43,17 @@ def tiny() -> Iterator[None]:
 
 
 _layouts: dict[int, Layout] = {}
+_segments: dict[int, tuple[Trailer, Segment]] = {}
+
+
+def _segment_of_pack(name: PackName, trailer: Trailer) -> Segment:
+    """By the object, as layouts are; nobody changes the arrays of a segment."""
+    found = _segments.get(id(trailer))
+    if found is None or found[0] is not trailer or found[1].packs != (name,):
+        if len(_segments) > REMEMBERED:
+            _segments.clear()
+        found = _segments[id(trailer)] = trailer, segment_of_pack(name, trailer)
+    return found[1]
 
 
 def _layout_of(trailer: Trailer) -> Layout:
