@@ -9,7 +9,7 @@ from typing import Protocol
 from rich.table import Table
 
 from cas.errors import CasError
-from tests.bench import captured, hours, platform_cost, ways_back
+from tests.bench import captured, hours, platform_cost, upkeep, ways_back
 from tests.bench.captured import measure_captured
 from tests.bench.figures import Figure
 from tests.bench.hours import measure_hours
@@ -18,6 +18,7 @@ from tests.bench.panels import Panel
 from tests.bench.platform_cost import measure_platform_cost
 from tests.bench.setting import Setting
 from tests.bench.sizes import measure_sizes
+from tests.bench.upkeep import measure_upkeep
 from tests.bench.ways_back import measure_ways_back
 
 
@@ -38,6 +39,8 @@ class Group(StrEnum):
     """A version by change capture, against the number of changes and of records."""
     HOURS = "hours"
     """A month of versions."""
+    UPKEEP = "upkeep"
+    """Garbage collection, and a catalog from the store alone."""
     COST = "cost"
     """What change capture costs the platform."""
 
@@ -73,6 +76,7 @@ def works(options: argparse.Namespace) -> Mapping[Group, _Work]:
         found[Group.HOURS] = _Work(
             lambda setting: measure_hours(setting, options.hours), hours.figures(None, options.hours)
         )
+    found[Group.UPKEEP] = _Work(measure_upkeep, upkeep.figures(None))
     found[Group.COST] = _Work(measure_platform_cost, platform_cost.figures(None))
     return found
 
