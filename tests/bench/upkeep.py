@@ -1,4 +1,4 @@
-"""What keeps a repository small and a catalog replaceable: garbage collection, and a rebuild from the store."""
+"""What keeps a repository small and a catalog replaceable: garbage collection, and a rebuild."""
 
 import json
 import time

@@ -11,7 +11,7 @@ import sys
 from tests.simulation.known_faults import KNOWN, put_back
 from tests.simulation.missing_lines import MISSING
 from tests.simulation.playing import play_all, processors
-from tests.simulation.schedule import play
+from tests.simulation.schedule import begin, play
 from tests.simulation.tiny import tiny
 
 
@@ -29,8 +29,10 @@ def main() -> int:
             asked.first, asked.seeds, asked.processes, asked.fault, is_one_enough=asked.until_loss
         )
         return 1 if losses else 0
-    with tiny(), put_back(asked.fault):
-        played = play(asked.seed, keep_trace=True)
+    with tiny():
+        begin(asked.seed)
+        with put_back(asked.fault):
+            played = play(asked.seed, keep_trace=True)
     print("\n".join(played.trace))
     print(f"{played.steps} calls; {played.loss or 'nothing was lost'}")
     return 1 if played.loss else 0

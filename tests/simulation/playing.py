@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.simulation.known_faults import put_back
-from tests.simulation.schedule import play
+from tests.simulation.schedule import begin, play
 from tests.simulation.tiny import tiny
 
 AT_ONCE = 200
@@ -40,12 +40,16 @@ def _play_some(work: tuple[int, int, str]) -> Batch:
     first, count, fault = work
     gc.set_threshold(200_000, 50, 50)  # a schedule makes many cycles, and few of them are large
     steps, losses = 0, []
-    with tiny(), put_back(fault):
-        for seed in range(first, first + count):
-            played = play(seed)
-            steps += played.steps
-            if played.loss:
-                losses.append((seed, played.loss))
+    seeds = range(first, first + count)
+    with tiny():
+        for seed in seeds:
+            begin(seed)
+        with put_back(fault):
+            for seed in seeds:
+                played = play(seed)
+                steps += played.steps
+                if played.loss:
+                    losses.append((seed, played.loss))
     return Batch(count, steps, losses)
 
 

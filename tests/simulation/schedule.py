@@ -63,6 +63,11 @@ def play(seed: int, *, keep_trace: bool = False) -> Played:
     return _Schedule(world, seed, keep_trace).play()
 
 
+def begin(seed: int) -> None:
+    """Make the world in which this schedule begins, while everything is as it should be."""
+    _beginning(random.Random(seed).randrange(BEGINNINGS))
+
+
 @lru_cache(maxsize=BEGINNINGS)
 def _beginning(number: int) -> bytes:
     rng = random.Random(10_000 + number)
