@@ -24,7 +24,7 @@ from uuid import UUID
 
 from cas.catalog.collecting import Announced
 from cas.catalog.interface import Catalog
-from cas.catalog.model import NewPack
+from cas.catalog.model import NewPack, VersionState
 from cas.catalog.paging import every_version
 from cas.catalog.rules import COMMITTED
 from cas.engine.packer import ClosedPack
@@ -56,12 +56,15 @@ DELETED_AT_ONCE = 500
 class GarbagePlan:
     """What a collection would condemn now. `dead`: live packs that nothing needs. `strangers`: objects that
     no row of the catalog knows, or whose session is over. `condemned`: those that earlier runs condemned.
-    `rewritten`: live packs of which what is needed is written again."""
+    `rewritten`: live packs of which what is needed is written again. `unclaimed`: documents whose session
+    did not come to its end; they keep what they need until somebody takes them in, by a rebuild of the
+    catalog."""
 
     dead: tuple[PackName, ...]
     strangers: tuple[PackName, ...]
     condemned: tuple[PackName, ...]
     rewritten: tuple[Filling, ...]
+    unclaimed: tuple[int, ...]
     bytes: int
     """That go: of all these, less what is written again."""
     of_bytes: int
@@ -141,10 +144,21 @@ def _look(
         tuple(strangers),
         tuple(condemned),
         tuple(rewritten),
+        _unclaimed(catalog, marked.numbers - committed),
         sum(sizes[name] for name in taken) + sum(pack.stored_bytes - pack.needed_bytes for pack in rewritten),
         sum(sizes.values()),
     )
     return plan, marked, sizes
+
+
+def _unclaimed(catalog: Catalog, numbers: Iterable[int]) -> tuple[int, ...]:
+    """Those whose version is listed as failed, or not at all: then another catalog has just put it."""
+    known = catalog.known_numbers()
+    return tuple(
+        one
+        for one in sorted(numbers)
+        if one not in known or catalog.version(one).state is VersionState.FAILED
+    )
 
 
 def _require_gone(catalog: Catalog, numbers: Iterable[int]) -> None:

@@ -1,10 +1,12 @@
 """Garbage collection: what nothing needs goes, in whatever company and wherever it is interrupted."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from cas.catalog.memory import MemoryCatalog
+from cas.catalog.model import Version, VersionResult
 from cas.check import CheckLevel, check_repository
 from cas.errors import Conflict, CorruptData, Fenced, InvalidInput
 from cas.forgetting import forget
@@ -130,6 +132,26 @@ def test_what_a_crashed_session_left_is_reclaimed(world: World) -> None:
     assert report.waiting == 0
     assert world.packs() == before
     everything_is_well(world, 1, 2, 3, 4)
+
+
+def test_a_document_that_no_version_claims_is_told(world: World) -> None:
+    """Its session was fenced between the document and the commit. A rebuild takes it in."""
+
+    class Late:
+        def __getattr__(self, name: str) -> object:
+            return getattr(world.catalog, name)
+
+        def commit(self, session: UUID, result: VersionResult, *, journal: int) -> Version:
+            world.catalog.fence(session)
+            return world.catalog.commit(session, result, journal=journal)
+
+    with pytest.raises(Fenced):
+        world.take(BY_NUMBER[4], catalog=Late())  # type: ignore[arg-type]
+    plan = plan_garbage(world.open(), world.catalog)
+    assert (plan.unclaimed, plan.dead, plan.strangers) == ((5,), (), ())
+    assert rebuild_catalog(world.open(), world.catalog).adopted == (5,)
+    assert plan_garbage(world.open(), world.catalog).unclaimed == ()
+    assert world.records(5) == expected(BY_NUMBER[4])
 
 
 def test_objects_that_nobody_knows_go(world: World) -> None:
