@@ -1,11 +1,12 @@
 """Which live packs are worth writing again: those that are mostly dead, and those that are tiny."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from cas.engine.holders import among, highs_of
+from cas.engine.segment import U64
 from cas.garbage.marking import Marked
 from cas.ids import PackName
 from cas.limits import MIB, PACK_TARGET_BYTES
@@ -37,10 +38,12 @@ class Filling:
 
 
 def fillings(marked: Marked, sizes: Mapping[PackName, int], live: Collection[PackName]) -> list[Filling]:
-    """Of the live packs that hold something needed. Any copy of a needed chunk counts."""
+    """Of the live packs that hold something needed, or what a frame of such a pack is decoded from: of dead
+    frames, too. Any copy of a needed chunk counts."""
     found: dict[PackName, Filling] = {}
-    wanted = highs_of(marked.packs.index, marked.rows)
-    for segment in marked.packs.index.segments:
+    segments = marked.packs.index.segments
+    wanted = np.unique(np.concatenate((highs_of(marked.packs.index, marked.rows), *_bases(marked))))
+    for segment in segments:
         flags = among(segment.rows.high, wanted)
         count = len(segment.packs)
         whole = np.bincount(segment.rows.pack, segment.rows.share, count)
@@ -51,6 +54,12 @@ def fillings(marked: Marked, sizes: Mapping[PackName, int], live: Collection[Pac
             if some and name in live and name in sizes and name in marked.readable:
                 found[name] = Filling(name, sizes[name], int(sizes[name] * part), some)
     return [found[name] for name in sorted(found)]
+
+
+def _bases(marked: Marked) -> Iterator[U64]:
+    for segment in marked.packs.index.segments:
+        needed = np.array([name in marked.needed for name in segment.packs], dtype=np.bool_)
+        yield segment.needs.high[needed[segment.needs.pack]]
 
 
 def worth_rewriting(packs: Sequence[Filling]) -> list[Filling]:
