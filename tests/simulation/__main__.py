@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 
+from tests.simulation.hunts import HUNTS
 from tests.simulation.known_faults import KNOWN, put_back
 from tests.simulation.missing_lines import MISSING
 from tests.simulation.playing import play_all, processors
@@ -17,13 +18,15 @@ from tests.simulation.tiny import tiny
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make simulate", description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--seeds", type=int, default=100_000, help="how many")
+    parser.add_argument("--seeds", type=int, help="how many; default 100,000, or what a fault shows in")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int, help="only this one, with all its calls")
     parser.add_argument("--processes", type=int, default=processors())
     parser.add_argument("--until-loss", action="store_true", help="stop at the first one")
     parser.add_argument("--fault", default="", choices=["", *KNOWN, *MISSING], help="put back a known fault")
     asked = parser.parse_args()
+    if asked.seeds is None:
+        asked.seeds = HUNTS[asked.fault].schedules if asked.fault else 100_000
     if asked.seed is None:
         losses = play_all(
             asked.first, asked.seeds, asked.processes, asked.fault, is_one_enough=asked.until_loss
@@ -32,7 +35,8 @@ def main() -> int:
     with tiny():
         begin(asked.seed)
         with put_back(asked.fault):
-            played = play(asked.seed, keep_trace=True)
+            slant = HUNTS[asked.fault].slant if asked.fault else None
+            played = play(asked.seed, slant, keep_trace=True)
     print("\n".join(played.trace))
     print(f"{played.steps} calls; {played.loss or 'nothing was lost'}")
     return 1 if played.loss else 0

@@ -1,6 +1,6 @@
 """What machines do: the shipped operations, each as a new process of a machine does it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -24,6 +24,16 @@ from tests.engine.scenes import records_of
 from tests.simulation.doors import CatalogDoor, MachineEnvironment, StoreDoor
 from tests.simulation.machines import Machine
 from tests.simulation.platforms import next_platform
+from tests.simulation.slants import (
+    CHECK,
+    COLLECT,
+    FORGET,
+    PROTECT,
+    READ,
+    REBUILD,
+    REPLICATE,
+    SNAPSHOT,
+)
 from tests.simulation.watching import Watching
 from tests.simulation.world import OFFSITE, CatalogBox, SimulatedWorld
 
@@ -150,14 +160,13 @@ def take_in_if_told(job: Job) -> Job:
     return work
 
 
-ALL: dict[str, tuple[Job, int]] = {
-    "take a version": (take_in_if_told(snapshot), 5),
-    "collect garbage": (take_in_if_told(collect), 5),
-    "forget": (take_in_if_told(forget_some), 3),
-    "protect": (take_in_if_told(protect), 1),
-    "read": (read, 1),
-    "rebuild the catalog": (rebuild, 1),
-    "check": (check, 1),
-    "replicate": (replicate_offsite, 2),
+ALL: Mapping[str, Job] = {
+    SNAPSHOT: take_in_if_told(snapshot),
+    COLLECT: take_in_if_told(collect),
+    FORGET: take_in_if_told(forget_some),
+    PROTECT: take_in_if_told(protect),
+    READ: read,
+    REBUILD: rebuild,
+    CHECK: check,
+    REPLICATE: replicate_offsite,
 }
-"""Each with its weight."""

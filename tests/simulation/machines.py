@@ -17,7 +17,7 @@ from tests.simulation.fates import Fate
 
 TELLING = frozenset(
     (
-        *("put", "delete", "begin", "bases", "prepare", "commit"),
+        *("put", "delete", "objects", "begin", "bases", "prepare", "commit", "pin"),
         *("live_packs", "condemn", "replace", "ripe", "announce", "doom"),
         *("forget", "let_go", "note", "adopt", "copied", "forgotten"),
     )

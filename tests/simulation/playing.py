@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from tests.simulation.hunts import HUNTS
 from tests.simulation.known_faults import put_back
 from tests.simulation.schedule import begin, play
 from tests.simulation.tiny import tiny
@@ -25,7 +26,7 @@ class Batch:
 
 
 def batches(first: int, count: int, processes: int, fault: str = "") -> Iterator[Batch]:
-    """Play the schedules with these seeds; in no order. fault: one that is put back."""
+    """Play the schedules with these seeds; in no order. fault: one that is put back, and hunted."""
     work = [
         (begin, min(AT_ONCE, first + count - begin), fault) for begin in range(first, first + count, AT_ONCE)
     ]
@@ -41,12 +42,13 @@ def _play_some(work: tuple[int, int, str]) -> Batch:
     gc.set_threshold(200_000, 50, 50)  # a schedule makes many cycles, and few of them are large
     steps, losses = 0, []
     seeds = range(first, first + count)
+    slant = HUNTS[fault].slant if fault else None
     with tiny():
         for seed in seeds:
             begin(seed)
         with put_back(fault):
             for seed in seeds:
-                played = play(seed)
+                played = play(seed, slant)
                 steps += played.steps
                 if played.loss:
                     losses.append((seed, played.loss))

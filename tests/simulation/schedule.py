@@ -2,8 +2,8 @@
 
 import pickle
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import lru_cache
 
@@ -15,6 +15,7 @@ from tests.simulation.doors import MachineEnvironment
 from tests.simulation.fates import Fate, Fates
 from tests.simulation.jobs import Workplace
 from tests.simulation.machines import Machine
+from tests.simulation.slants import COLLECT, FORGET, REPLICATE, SNAPSHOT, Slant, drawn
 from tests.simulation.watching import Watching
 from tests.simulation.world import CatalogBox, SimulatedWorld, empty_world
 
@@ -22,27 +23,6 @@ BEGINNINGS = 48
 """Worlds in which schedules begin: a few versions, some of which are forgotten."""
 
 MOST_STEPS = 3000
-
-SNAPSHOT, COLLECT, FORGET = "take a version", "collect garbage", "forget"
-REBUILD, REPLICATE = "rebuild the catalog", "replicate"
-
-STORIES: Sequence[Sequence[str]] = (
-    (SNAPSHOT, COLLECT),
-    (COLLECT, SNAPSHOT, COLLECT),
-    (SNAPSHOT, FORGET, COLLECT, COLLECT),
-    (SNAPSHOT, SNAPSHOT, FORGET, COLLECT),
-    (FORGET, COLLECT, SNAPSHOT, SNAPSHOT),
-    (COLLECT, SNAPSHOT, REBUILD),
-)
-"""Jobs in the order in which they begin: what others have lost data by, as far as that has an order."""
-
-STORIES_OF_COPIES: Sequence[Sequence[str]] = (
-    (SNAPSHOT, REPLICATE, COLLECT),
-    (FORGET, REPLICATE, COLLECT, REPLICATE),
-    (REPLICATE, SNAPSHOT, REPLICATE),
-    (COLLECT, REPLICATE, REPLICATE),
-)
-"""Where there is a replica."""
 
 
 @dataclass(slots=True)
@@ -55,12 +35,13 @@ class Played:
     trace: list[str] = field(default_factory=list)
 
 
-def play(seed: int, *, keep_trace: bool = False) -> Played:
-    """Play one schedule."""
+def play(seed: int, hunt: Mapping[str, object] | None = None, *, keep_trace: bool = False) -> Played:
+    """Play one schedule. hunt: fields of its slant that are not drawn."""
     rng = random.Random(seed)
     world = pickle.loads(_beginning(rng.randrange(BEGINNINGS)))
     world.rng = rng
-    return _Schedule(world, seed, keep_trace).play()
+    slant = drawn(rng, has_replica=world.replica is not None)
+    return _Schedule(world, seed, keep_trace).play(replace(slant, **(hunt or {})))  # type: ignore[arg-type]
 
 
 def begin(seed: int) -> None:
@@ -126,24 +107,20 @@ class _Schedule:
                 place.machine.go_on(Fate.KILLED_BEFORE if waiting.name == until else Fate.DONE)
 
     def _start(self, place: Workplace, title: str) -> None:
-        job, _ = jobs.ALL[title]
+        job = jobs.ALL[title]
         place.machine.start(lambda: job(place), title)
 
-    def play(self) -> Played:
+    def play(self, slant: Slant) -> Played:
         rng, world = self._rng, self._world
-        fates = Fates(rng, trouble=rng.choice((0.0, 0.005, 0.02)), death=rng.choice((0.0, 0.003, 0.01)))
-        places = [self._place(f"machine {number}", world.box) for number in range(rng.choice((2, 2, 3)))]
-        if rng.random() < 0.12:
-            places[-1].box = CatalogBox(world.new_catalog())  # another catalog of the same store
+        fates = Fates(rng, slant.trouble, slant.death)
+        places = [self._place(f"machine {number}", world.box) for number in range(slant.machines)]
+        if slant.catalogs > 1:
+            places[-1].box = CatalogBox(world.new_catalog())
             self._boxes.append(places[-1].box)
-        todo = self._todo()
-        self._is_disaster = rng.random() < 0.25
-        self._is_slow = rng.random() < 0.5
-        if self._is_disaster and rng.random() < 0.5:
+        if slant.disasters and rng.random() < 0.5:
             world.back_up(world.box)
-        restlessness = rng.choice((1.0, 0.4, 0.15, 0.05))
-        stalls = rng.choice((0.0, 0.03, 0.1, 0.3))
-        world.nostalgia = rng.choice((0.2, 0.9))
+        world.nostalgia = slant.nostalgia
+        todo = list(slant.todo)[::-1]
         stalled: set[int] = set()
         at = 0
         while not world.loss and self._played.steps < MOST_STEPS:
@@ -161,15 +138,15 @@ class _Schedule:
                 stalled.clear()
                 continue
             self._played.steps += 1
-            self._meanwhile([places[number] for number in running])
-            if at not in awake or rng.random() < restlessness:
+            self._meanwhile([places[number] for number in running], slant)
+            if at not in awake or rng.random() < slant.restlessness:
                 at = rng.choice(awake)
             waiting = places[at].machine.waiting
             assert waiting is not None
-            if stalls and rng.random() < (stalls if waiting.is_telling else stalls / 30):
+            if rng.random() < (slant.stalls if waiting.is_telling else slant.stalls / 30):
                 self._trace(f"{places[at].machine.name} stalls before {waiting.name} {waiting.what}")
                 stalled.add(at)
-                if self._is_slow and rng.random() < 0.3:
+                if slant.slow and rng.random() < 0.3:
                     self._let_time_pass(SESSION_LEASE_SECONDS + 1.0)
                 continue
             fate = fates.draw(waiting.name, of_store=waiting.of_store)
@@ -177,28 +154,17 @@ class _Schedule:
             if fate.is_deadly:
                 places[at].kept = None
         if not world.loss:
-            self._settle()
+            self._settle(slant)
         for place in places:
             place.machine.stop()
         self._played.loss = world.loss
         return self._played
 
-    def _todo(self) -> list[str]:
-        """Titles of jobs, the first one last."""
-        rng = self._rng
-        if rng.random() < 0.5:
-            return list(rng.choice(STORIES if self._world.replica is None else STORIES_OF_COPIES))[::-1]
-        known = [(title, weight) for title, (_, weight) in jobs.ALL.items()]
-        if self._world.replica is None:
-            known = [one for one in known if one[0] != REPLICATE]
-        titles, weights = zip(*known, strict=True)
-        return rng.choices(titles, weights, k=rng.choice((3, 3, 4)))
-
-    def _meanwhile(self, running: Sequence[Workplace]) -> None:
+    def _meanwhile(self, running: Sequence[Workplace], slant: Slant) -> None:
         rng, world = self._rng, self._world
         world.pass_time(rng.random() * 0.2)
         chance = rng.random()
-        if chance < 0.015 and self._is_slow:
+        if chance < 0.015 and slant.slow:
             self._let_time_pass(rng.choice((SESSION_LEASE_SECONDS * 0.7, SESSION_LEASE_SECONDS + 1.0)))
         elif chance < 0.03:
             for beat in [beat for place in running for beat in place.machine.beats]:
@@ -207,7 +173,7 @@ class _Schedule:
             act, title = self._watching.under_way.pop(rng.randrange(len(self._watching.under_way)))
             self._trace(f"done at last: {title}")
             self._later(act)
-        elif chance < 0.08 and self._is_disaster:
+        elif chance < 0.08 and slant.disasters:
             self._disaster(rng.choice(self._boxes))
 
     def _let_time_pass(self, seconds: float) -> None:
@@ -239,7 +205,7 @@ class _Schedule:
             self._trace("the catalog is copied")
             self._world.back_up(box)
 
-    def _settle(self) -> None:
+    def _settle(self, slant: Slant) -> None:
         """What was under way is done; then all versions that count are read by a new process."""
         for act, title in self._watching.under_way:
             self._trace(f"done at last: {title}")
@@ -250,7 +216,7 @@ class _Schedule:
             world.loss = world.truth.broken() or (world.replica.broken() if world.replica else "")
         if not world.loss and numbers and self._rng.random() < 0.25:
             world.loss = world.truth.read_back(self._rng.choice(numbers))
-        if not world.loss and not self._is_disaster and len(self._boxes) == 1 and self._rng.random() < 0.04:
+        if not world.loss and not slant.disasters and slant.catalogs == 1 and self._rng.random() < 0.04:
             world.loss = self._afterwards()
 
     def _afterwards(self) -> str:

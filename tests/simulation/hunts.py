@@ -1,0 +1,49 @@
+"""What schedules are like in which a fault shows soon. A draw of everything would find it as well, later."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tests.simulation.slants import COLLECT, FORGET, PROTECT, READ, REBUILD, SNAPSHOT
+
+_CALM: Mapping[str, object] = {"trouble": 0.0, "death": 0.0, "disasters": False, "catalogs": 1}
+_OFTEN = _CALM | {"stalls": 0.3, "nostalgia": 0.9, "slow": False}
+_SLOW = _CALM | {"stalls": 0.3, "nostalgia": 0.9, "slow": True, "machines": 3}
+_TWO = _OFTEN | {"catalogs": 2, "machines": 2, "restlessness": 0.15}
+_DISASTERS = _OFTEN | {"disasters": True, "machines": 3, "death": 0.01}
+
+
+@dataclass(frozen=True, slots=True)
+class Hunt:
+    """Fields of the slant, and among how many schedules it shows."""
+
+    slant: Mapping[str, object]
+    schedules: int
+
+
+def _story(slant: Mapping[str, object], *todo: str, schedules: int = 1000) -> Hunt:
+    return Hunt(slant | {"todo": todo}, schedules)
+
+
+HUNTS: Mapping[str, Hunt] = {
+    "deleting before invalidating": _story(_OFTEN, SNAPSHOT, COLLECT),
+    "reusing a condemned pack": _story(_OFTEN, SNAPSHOT, COLLECT, COLLECT),
+    "committing after the lease expired": _story(_SLOW, SNAPSHOT, COLLECT, COLLECT),
+    "trusting a stale index": _story(_OFTEN, SNAPSHOT, COLLECT, SNAPSHOT, SNAPSHOT),
+    "an inherited subtree of a forgotten parent": _story(_SLOW, SNAPSHOT, SNAPSHOT, FORGET, COLLECT, COLLECT),
+    "content-named packs": _story(_OFTEN, SNAPSHOT, COLLECT, COLLECT),
+    "a catalog restored from an older backup": _story(_DISASTERS, COLLECT, SNAPSHOT, SNAPSHOT),
+    "marking without delta bases": _story(_OFTEN, COLLECT),
+    "marking from the catalog only while a version document exists": _story(
+        _DISASTERS, SNAPSHOT, COLLECT, REBUILD
+    ),
+    "no second look at documents": _story(_TWO, SNAPSHOT, COLLECT, SNAPSHOT, COLLECT),
+    "no second mark": _story(_OFTEN, SNAPSHOT, COLLECT, COLLECT),
+    "sessions are not waited for": _story(_OFTEN, SNAPSHOT, COLLECT),
+    "readers are not waited for": _story(_OFTEN, READ, COLLECT, COLLECT),
+    "packs on their way are strangers": _story(_OFTEN, SNAPSHOT, COLLECT, COLLECT),
+    "journaled packs live again": _story(_DISASTERS, COLLECT, REBUILD, SNAPSHOT),
+    "copies in condemned packs count": _story(_OFTEN, SNAPSHOT, COLLECT, COLLECT),
+    "that a version goes is not said": _story(_DISASTERS, FORGET, PROTECT, FORGET, COLLECT),
+    "nobody is heard before it is decided": _story(_DISASTERS, FORGET, PROTECT, PROTECT),
+    "the collector's lease is nothing": _story(_SLOW, COLLECT, SNAPSHOT, COLLECT, COLLECT),
+}
