@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tests.simulation.slants import COLLECT, FORGET, PROTECT, READ, REBUILD, SNAPSHOT
 
-_CALM: Mapping[str, object] = {"trouble": 0.0, "death": 0.0, "disasters": False, "catalogs": 1}
+_CALM: dict[str, object] = {"trouble": 0.0, "death": 0.0, "disasters": False, "catalogs": 1}
 _OFTEN = _CALM | {"stalls": 0.3, "nostalgia": 0.9, "slow": False}
 _SLOW = _CALM | {"stalls": 0.3, "nostalgia": 0.9, "slow": True, "machines": 3}
 _TWO = _OFTEN | {"catalogs": 2, "machines": 2, "restlessness": 0.15}
@@ -20,7 +20,7 @@ class Hunt:
     schedules: int
 
 
-def _story(slant: Mapping[str, object], *todo: str, schedules: int = 1000) -> Hunt:
+def _story(slant: dict[str, object], *todo: str, schedules: int = 1000) -> Hunt:
     return Hunt(slant | {"todo": todo}, schedules)
 
 

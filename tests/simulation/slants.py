@@ -32,8 +32,8 @@ STORIES_OF_COPIES: Sequence[Sequence[str]] = (
 class Slant:
     """`trouble`, `death`: shares of calls that go wrong, or kill. `catalogs`: of the one store. `todo`: jobs
     in the order in which they begin. `disasters`: catalogs are copied, lost and restored. `slow`: leases
-    lapse. `restlessness`: how often another machine goes on than the one that did the last step. `stalls`: how often
-    a process stops for long before a call that others may see, and `nostalgia`: see `SimulatedWorld`."""
+    lapse. `restlessness`: how often another machine goes on than the one that did the last step. `stalls`:
+    how often a process stops for long before a call that others may see. `nostalgia`: see SimulatedWorld."""
 
     trouble: float
     death: float
