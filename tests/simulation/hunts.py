@@ -40,10 +40,8 @@ HUNTS: Mapping[str, Hunt] = {
     "no second mark": _story(_OFTEN, SNAPSHOT, COLLECT, COLLECT),
     "sessions are not waited for": _story(_OFTEN, SNAPSHOT, COLLECT),
     "readers are not waited for": _story(_OFTEN, READ, COLLECT, COLLECT),
-    "packs on their way are strangers": _story(_OFTEN, SNAPSHOT, COLLECT, COLLECT),
-    "journaled packs live again": _story(_DISASTERS, COLLECT, REBUILD, SNAPSHOT),
+    "journaled packs live again": _story(_DISASTERS, COLLECT, SNAPSHOT, SNAPSHOT),
     "copies in condemned packs count": _story(_OFTEN, SNAPSHOT, COLLECT, COLLECT),
     "that a version goes is not said": _story(_DISASTERS, FORGET, PROTECT, FORGET, COLLECT),
     "nobody is heard before it is decided": _story(_DISASTERS, FORGET, PROTECT, PROTECT),
-    "the collector's lease is nothing": _story(_SLOW, COLLECT, SNAPSHOT, COLLECT, COLLECT),
 }

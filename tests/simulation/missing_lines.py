@@ -9,13 +9,8 @@ from cas import rebuild
 from cas.catalog import keeping_rules
 from cas.catalog.collecting_memory import MemoryCollecting
 from cas.catalog.keeping_memory import MemoryKeeping
-from cas.catalog.model import NewPack
 from cas.engine.chunk_index import View
 from cas.engine.holders import holders
-from cas.engine.putting import put_once
-from cas.engine.write_session import WriteSession
-from cas.format.document import PackRef
-from cas.format.names import pack_key
 from cas.format.notes import Notes
 from cas.garbage import collecting, marking
 
@@ -71,22 +66,6 @@ def _readers_are_not_waited_for(stack: ExitStack) -> None:
     stack.enter_context(patch.object(MemoryCollecting, "_ripe", without))
 
 
-def _packs_on_their_way_are_strangers(stack: ExitStack) -> None:
-    """Nobody registers a pack before it is put."""
-
-    def deliver(self: WriteSession, pack: Any) -> None:
-        put_once(self._repository.store, pack_key(pack.name), pack.stored)
-        new = NewPack(pack.name, len(pack.stored), pack.trailer.chunks, pack.holds_nodes)
-        rows = self._catalog._find()._rows  # type: ignore[attr-defined]
-        rows.packs.pop(pack.name, None)
-        self._catalog.register_pack(self.handle.id, new)
-        self._repository.index.add(pack.name, pack.trailer)
-        self._own.delivered(pack.name, pack.trailer.short_ids, holds_nodes=pack.holds_nodes)
-        self._packs.append(PackRef(pack.name, len(pack.stored), pack.trailer.chunks, pack.holds_nodes))
-
-    stack.enter_context(patch.object(WriteSession, "_deliver", deliver))
-
-
 def _journaled_packs_live_again(stack: ExitStack) -> None:
     """Whoever takes a store in believes in packs that somebody is deleting."""
     stack.enter_context(patch.object(rebuild, "journaled", lambda *_: frozenset()))
@@ -123,20 +102,13 @@ def _nobody_is_heard(stack: ExitStack) -> None:
     stack.enter_context(patch.object(keeping_rules, "keeps", lambda _: False))
 
 
-def _the_collectors_lease_is_nothing(stack: ExitStack) -> None:
-    """A collector that was replaced goes on."""
-    stack.enter_context(patch.object(MemoryCollecting, "_demand", lambda *_: None))
-
-
 MISSING: dict[str, Fault] = {
     "no second look at documents": _no_second_look,
     "no second mark": _no_second_mark,
     "sessions are not waited for": _sessions_are_not_waited_for,
     "readers are not waited for": _readers_are_not_waited_for,
-    "packs on their way are strangers": _packs_on_their_way_are_strangers,
     "journaled packs live again": _journaled_packs_live_again,
     "copies in condemned packs count": _copies_in_condemned_packs_count,
     "that a version goes is not said": _that_it_goes_is_not_said,
     "nobody is heard before it is decided": _nobody_is_heard,
-    "the collector's lease is nothing": _the_collectors_lease_is_nothing,
 }

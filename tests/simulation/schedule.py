@@ -143,11 +143,13 @@ class _Schedule:
                 at = rng.choice(awake)
             waiting = places[at].machine.waiting
             assert waiting is not None
-            if rng.random() < (slant.stalls if waiting.is_telling else slant.stalls / 30):
+            if rng.random() < (slant.stalls if waiting.is_telling else slant.stalls / 10):
                 self._trace(f"{places[at].machine.name} stalls before {waiting.name} {waiting.what}")
                 stalled.add(at)
                 if slant.slow and rng.random() < 0.3:
                     self._let_time_pass(SESSION_LEASE_SECONDS + 1.0)
+                if slant.disasters and rng.random() < 0.2:
+                    self._disaster(rng.choice(self._boxes))
                 continue
             fate = fates.draw(waiting.name, of_store=waiting.of_store)
             places[at].machine.go_on(fate)
