@@ -67,7 +67,8 @@ ORDER BY name
 
 _AWAITED = """
 WITH until AS (
-    SELECT coalesce(max(condemned_epoch), 0) AS epoch FROM cas.packs WHERE state = 'condemned' AND NOT announced)
+    SELECT coalesce(max(condemned_epoch), 0) AS epoch FROM cas.packs
+    WHERE state = 'condemned' AND NOT announced)
 SELECT (SELECT count(*) FROM cas.sessions s WHERE s.state = 'open' AND s.epoch < until.epoch),
        (SELECT count(*) FROM cas.pins p WHERE p.epoch < until.epoch)
 FROM until

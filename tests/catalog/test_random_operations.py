@@ -391,7 +391,8 @@ def seen(run: Run, asked: list[VersionFilter]) -> list[object]:
         for one in copies.replicas()
     ]
     away = [dict(copies.packs()), copies.may_live(), held]
-    rest = [kept, packs, checked, walked, checking.versions(numbers), needing, away, cleaned, collecting.awaited()]
+    rest = [kept, packs, checked, walked, checking.versions(numbers), needing, away]
+    rest += [cleaned, collecting.awaited()]
     return [numbers, whole, listed, newest, pasts, catalog.live_packs(), catalog.journal(), *rest]
 
 
