@@ -18,12 +18,13 @@ RETURNING run
 """
 
 _END = """
+WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS now)
 UPDATE cas.cleanups
-SET ended_at = clock_timestamp(),
-    succeeded_at = CASE WHEN %(outcome)s = 'complete' THEN clock_timestamp() ELSE succeeded_at END,
+SET ended_at = moment.now,
+    succeeded_at = CASE WHEN %(outcome)s = 'complete' THEN moment.now ELSE succeeded_at END,
     outcome = %(outcome)s, outcome_text = %(text)s, removed = %(removed)s, waiting = %(waiting)s,
     freed_bytes = %(freed)s
-WHERE run = %(run)s AND ended_at IS NULL
+FROM moment WHERE run = %(run)s AND ended_at IS NULL
 """
 
 _LAST = """
