@@ -67,6 +67,8 @@ def carry_out(
     with watching(cas.terminal, "forget") as counters:
         report = work(cas.repository, cas.catalog, {one.number: why for one in going}, heard, counters)
     cas.terminal.result(ForgetResult(going, len(found.staying), report), human=Group(*done(report, found)))
+    if report.gone:
+        cas.terminal.show(Text("  `cas gc` gives back the room that nothing else needs", style="dim"))
     return ExitCode.OK
 
 
@@ -86,7 +88,6 @@ def done(report: ForgetReport, found: RetentionPlan) -> list[RenderableType]:
     lines: list[RenderableType] = []
     if report.gone:
         lines.append(Text(f"{counted(len(report.gone), 'version')} removed", style="bold green"))
-        lines.append(Text("  `cas gc` gives back the room that nothing else needs", style="dim"))
     elif not report.waiting and not report.kept:
         lines += _told(found, "went")
     lines += [Text(f"  version {one} stays: {plain(why)}") for one, why in report.kept.items()]

@@ -16,7 +16,9 @@ _THINGS = {CleanupKind.FORGET: "version", CleanupKind.GC: "pack"}
 def cleanups(last: Mapping[CleanupKind, Cleanup], *, is_automatic: bool) -> Iterator[RenderableType]:
     """Whether scheduled runs clean up, and what the last ones did."""
     if is_automatic:
-        yield Text.assemble(("Automatic cleanup is on", "bold"), (": `cas cleanup` removes and frees", "dim"))
+        yield Text.assemble(
+            ("Automatic cleanup is on", "bold"), (": `cas cleanup` does it, for a scheduler", "dim")
+        )
     else:
         yield Text.assemble(
             ("Automatic cleanup is off", "bold yellow"), (": `cas retention on` turns it on", "dim")

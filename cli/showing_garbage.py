@@ -21,7 +21,7 @@ def planned(plan: GarbageSummary, max_share: float) -> Iterator[RenderableType]:
         ("no version needs them", plan.dead.packs, plan.dead.bytes),
         ("left by sessions that ended, or known to nobody", plan.strangers.packs, plan.strangers.bytes),
         ("condemned by an earlier run, and waiting", plan.condemned.packs, plan.condemned.bytes),
-        ("hardly needed: the rest is written again", plan.rewritten.packs, plan.rewritten.bytes),
+        ("mostly dead: what is needed is written again", plan.rewritten.packs, plan.rewritten.bytes),
     ]
     if not any(packs for _, packs, _ in rows):
         yield Text(f"Nothing would go: {_needed(plan)}", style="bold green")

@@ -178,6 +178,7 @@ def test_cleanup_removes_by_the_rules_and_gives_back_the_room(many: Place) -> No
     assert "Nothing goes: all 2 versions stay" in ran.out
     assert "Nothing to collect" in ran.out
     assert "2 versions removed" not in ran.out
+    assert "`cas gc`" not in ran.out, "that was done, too"
 
 
 def test_cleanup_does_nothing_where_it_is_turned_off(many: Place) -> None:
