@@ -8,6 +8,7 @@ from cas.catalog.paging import every_version
 from cas.catalog.restore_model import RestoreFilter, RestoreState
 from cas.catalog.restores import Restores
 from cas.catalog.rules import COMMITTED
+from cas.errors import InvalidInput
 from cas.format.notes import Setting
 from cas.retention.candidates import candidates
 from cas.retention.model import DEFAULT_RULES, Candidate, RetentionPlan, RetentionRule
@@ -16,6 +17,9 @@ from cas.retention.words import parse_rule, rule_text
 
 RULES = "retention.rules"
 """Name of the setting."""
+
+AUTOMATIC = "retention.automatic"
+"""Name of the setting that says whether scheduled runs clean up: on, which is the default, or off."""
 
 UNDO_KEPT = timedelta(days=30)
 """So long a restore can be undone at least, where nothing says until when."""
@@ -35,6 +39,24 @@ def rules_of(catalog: Catalog) -> tuple[RetentionRule, ...]:
 def rules_setting(rules: Sequence[RetentionRule] | None) -> Setting:
     """What to say so that these rules hold; None: the default."""
     return Setting(RULES, None if rules is None else tuple(map(rule_text, rules)))
+
+
+def is_automatic(catalog: Catalog) -> bool:
+    """Whether scheduled runs clean up. InvalidInput where a later release has set what this one does not
+    know."""
+    given = catalog.keeping.setting(AUTOMATIC)
+    if given not in (None, ("on",), ("off",)):
+        raise InvalidInput(
+            f"cleaning up is set to {', '.join(given)!r}",
+            where=AUTOMATIC,
+            hint="Upgrade this program, or say `cas retention on` or `cas retention off`",
+        )
+    return given != ("off",)
+
+
+def automatic_setting(*, on: bool) -> Setting:
+    """What to say so that scheduled runs clean up, or do not."""
+    return Setting(AUTOMATIC, ("on" if on else "off",))
 
 
 def known(catalog: Catalog, restores: Restores) -> list[Candidate]:

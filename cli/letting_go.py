@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cas.catalog.keeping import Heard
+from cas.cleaning_up import let_go
 from cas.errors import InvalidInput
 from cas.forgetting import ForgetReport, forget
 from cas.retention.model import Candidate, RetentionPlan
@@ -39,8 +40,16 @@ def require_somebody(cas: Session, *, yes: bool, dry_run: bool) -> None:
 
 
 def carry_out(
-    cas: Session, found: RetentionPlan, heard: Heard, why: str, *, yes: bool, dry_run: bool
+    cas: Session,
+    found: RetentionPlan,
+    heard: Heard,
+    why: str,
+    *,
+    yes: bool,
+    dry_run: bool,
+    by_rules: bool = False,
 ) -> ExitCode:
+    """by_rules: the catalog remembers that it was cleaned up."""
     going = found.going
     if dry_run:
         cas.terminal.result(
@@ -54,9 +63,12 @@ def carry_out(
             cas.terminal.note("Nothing was done")
             return ExitCode.DECLINED
     cas.if_stopped = "Run it again: it goes on where it was"
+    work = let_go if by_rules else forget
     with watching(cas.terminal, "forget") as counters:
-        report = forget(cas.repository, cas.catalog, {one.number: why for one in going}, heard, counters)
-    cas.terminal.result(ForgetResult(going, len(found.staying), report), human=Group(*_done(report, found)))
+        report = work(cas.repository, cas.catalog, {one.number: why for one in going}, heard, counters)
+    cas.terminal.result(ForgetResult(going, len(found.staying), report), human=Group(*done(report, found)))
+    if report.gone:
+        cas.terminal.show(Text("  `cas gc` gives back the room that nothing else needs", style="dim"))
     return ExitCode.OK
 
 
@@ -72,7 +84,7 @@ def _told(found: RetentionPlan, verb: str) -> list[RenderableType]:
     return [Text(head, style="bold"), indented(rows), *more]
 
 
-def _done(report: ForgetReport, found: RetentionPlan) -> list[RenderableType]:
+def done(report: ForgetReport, found: RetentionPlan) -> list[RenderableType]:
     lines: list[RenderableType] = []
     if report.gone:
         lines.append(Text(f"{counted(len(report.gone), 'version')} removed", style="bold green"))

@@ -20,6 +20,9 @@ PLAIN_SECONDS = 5.0
 
 JSON_SECONDS = 1.0
 
+PACKS = "packs"
+"""What long work calls its packs, where it counts these and not the records of an entity."""
+
 FRAMES_PER_SECOND = 8
 
 
@@ -81,7 +84,8 @@ def _figures(reading: Reading) -> list[str]:
     """What is known, in words: counts, rates, percentage, remaining time."""
     figures = []
     if reading.records:
-        figures.append(f"{counted(reading.records, 'record')}, {size(reading.payload_bytes)}")
+        what = "pack" if reading.entity == PACKS else "record"
+        figures.append(f"{counted(reading.records, what)}, {size(reading.payload_bytes)}")
     if reading.records_per_second:
         rates = f"{number(round(reading.records_per_second))}/s, {size(round(reading.bytes_per_second))}/s"
         figures.append(rates)

@@ -37,6 +37,15 @@ class Announced:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """Open sessions, and readers, that began before a pack was condemned which is not announced yet: such
+    packs are deleted when they are over."""
+
+    writers: int = 0
+    readers: int = 0
+
+
 class Collecting(Protocol):
     """Of one catalog. Methods may be called from several threads at once."""
 
@@ -65,6 +74,9 @@ class Collecting(Protocol):
 
     def condemned(self) -> Sequence[PackName]:
         """Those that are condemned and not announced, ascending."""
+
+    def awaited(self) -> Awaited:
+        """Whom condemned packs wait for now."""
 
     def spare(self, collector: UUID, packs: Sequence[PackName]) -> None:
         """Condemned packs live again, also those that were announced."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from cas.catalog import collecting_rules
-from cas.catalog.collecting import Announced
+from cas.catalog.collecting import Announced, Awaited
 from cas.catalog.memory_rows import MemoryPack, MemoryRows
 from cas.catalog.model import NewPack, PackState
 from cas.catalog.rules import LEASE, check_pack, known_pack
@@ -145,6 +145,14 @@ class MemoryCollecting:
             if not pack.announced and all(pack.condemned_epoch <= epoch for epoch in epochs):
                 found.append(name)
         return found
+
+    def awaited(self) -> Awaited:
+        with self._rows.lock:
+            packs = [self._rows.packs[name] for name in self._in(PackState.CONDEMNED)]
+            until = max((pack.condemned_epoch or 0 for pack in packs if not pack.announced), default=0)
+            sessions = [one.epoch for one in self._rows.sessions.values() if one.state == "open"]
+            pins = [pin.epoch for pin in self._rows.pins.values()]
+            return Awaited(*(sum(epoch < until for epoch in epochs) for epochs in (sessions, pins)))
 
     def announce(self, collector: UUID, packs: Sequence[PackName], token: str) -> Announced | None:
         with self._rows.lock:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 from cas.catalog import collecting_rules
-from cas.catalog.collecting import Announced
+from cas.catalog.collecting import Announced, Awaited
 from cas.catalog.connecting import Connection, Connections
 from cas.catalog.model import NewPack
 from cas.catalog.rules import LEASE, check_pack, known_pack
@@ -63,6 +63,15 @@ WHERE state = 'condemned' AND NOT announced
                               SELECT epoch FROM cas.sessions WHERE state = 'open'
                               UNION ALL SELECT epoch FROM cas.pins) AS at_work)
 ORDER BY name
+"""
+
+_AWAITED = """
+WITH until AS (
+    SELECT coalesce(max(condemned_epoch), 0) AS epoch FROM cas.packs
+    WHERE state = 'condemned' AND NOT announced)
+SELECT (SELECT count(*) FROM cas.sessions s WHERE s.state = 'open' AND s.epoch < until.epoch),
+       (SELECT count(*) FROM cas.pins p WHERE p.epoch < until.epoch)
+FROM until
 """
 
 
@@ -161,6 +170,12 @@ class PostgresCollecting:
 
     def condemned(self) -> Sequence[PackName]:
         return self._names("SELECT name FROM cas.packs WHERE state = 'condemned' AND NOT announced")
+
+    def awaited(self) -> Awaited:
+        with self._connections.transaction() as connection:
+            row = connection.execute(_AWAITED).fetchone()
+        assert row is not None, "it counts"
+        return Awaited(*row)
 
     def spare(self, collector: UUID, packs: Sequence[PackName]) -> None:
         with self._connections.transaction() as connection:

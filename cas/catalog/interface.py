@@ -21,6 +21,7 @@ from typing import Protocol
 from uuid import UUID
 
 from cas.catalog.checking import Checking
+from cas.catalog.cleaning import Cleaning
 from cas.catalog.collecting import Collecting
 from cas.catalog.keeping import Keeping
 from cas.catalog.model import (
@@ -64,6 +65,10 @@ class Catalog(Protocol):
     @property
     def replicating(self) -> Replicating:
         """Copies in other stores."""
+
+    @property
+    def cleaning(self) -> Cleaning:
+        """When it was cleaned up last."""
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         """Check that this catalog belongs to the repository; with `create`, claim an unclaimed one.

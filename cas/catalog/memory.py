@@ -15,6 +15,8 @@ from cas.catalog.auto_saving import AutoSaving
 from cas.catalog.auto_saving_memory import MemoryAutoSaving
 from cas.catalog.checking import Checking
 from cas.catalog.checking_memory import MemoryChecking
+from cas.catalog.cleaning import Cleaning
+from cas.catalog.cleaning_memory import MemoryCleaning
 from cas.catalog.collecting import Collecting
 from cas.catalog.collecting_memory import MemoryCollecting
 from cas.catalog.keeping import Keeping
@@ -69,6 +71,7 @@ class MemoryCatalog:
         self._restores = MemoryRestores(self.now, self._rows.lock, self._demand_attached, self._state_of)
         self._auto_saving = MemoryAutoSaving(self.now, self._rows.lock)
         self._collecting = MemoryCollecting(self._rows, self._demand_attached)
+        self._cleaning = MemoryCleaning(self._rows, self._demand_attached)
         self._checking = MemoryChecking(self._rows, self._demand_attached)
         self._replicating = MemoryReplicating(self._rows, self._demand_attached)
         self._keeping = MemoryKeeping(
@@ -103,6 +106,11 @@ class MemoryCatalog:
     def replicating(self) -> Replicating:
         """Copies in other stores."""
         return self._replicating
+
+    @property
+    def cleaning(self) -> Cleaning:
+        """When it was cleaned up last."""
+        return self._cleaning
 
     @property
     def keeping(self) -> Keeping:

@@ -15,6 +15,8 @@ from cas.catalog.auto_saving import AutoSaving
 from cas.catalog.auto_saving_postgres import PostgresAutoSaving
 from cas.catalog.checking import Checking
 from cas.catalog.checking_postgres import PostgresChecking
+from cas.catalog.cleaning import Cleaning
+from cas.catalog.cleaning_postgres import PostgresCleaning
 from cas.catalog.collecting import Collecting
 from cas.catalog.collecting_postgres import PostgresCollecting
 from cas.catalog.connecting import Connection, Connections
@@ -59,6 +61,7 @@ class PostgresCatalog:
         self._replicating = PostgresReplicating(self._connections, self._share_epoch)
         self._keeping = PostgresKeeping(self._connections, self._share_epoch)
         self._collecting = PostgresCollecting(self._connections, self._share_epoch, self._take_epoch)
+        self._cleaning = PostgresCleaning(self._connections, self._share_epoch)
         self._checking = PostgresChecking(self._connections, self._share_epoch)
 
     @property
@@ -89,6 +92,11 @@ class PostgresCatalog:
     def replicating(self) -> Replicating:
         """Copies in other stores."""
         return self._replicating
+
+    @property
+    def cleaning(self) -> Cleaning:
+        """When it was cleaned up last."""
+        return self._cleaning
 
     @property
     def keeping(self) -> Keeping:

@@ -1,12 +1,14 @@
 """Which live packs are worth writing again: those that are mostly dead, and those that are tiny."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from cas.engine.chunk_index import View
 from cas.engine.holders import among, highs_of
 from cas.engine.segment import U64
+from cas.garbage.bases import with_bases
 from cas.garbage.marking import Marked
 from cas.ids import PackName
 from cas.limits import MIB, PACK_TARGET_BYTES
@@ -38,12 +40,30 @@ class Filling:
 
 
 def fillings(marked: Marked, sizes: Mapping[PackName, int], live: Collection[PackName]) -> list[Filling]:
-    """Of the live packs that hold something needed, or what a frame of such a pack is decoded from: of dead
-    frames, too. Any copy of a needed chunk counts."""
+    """Of the live packs that hold something needed. Any copy of a needed chunk counts; of packs that are
+    mostly dead otherwise, also what others stand upon."""
+    there = marked.readable.intersection(live).intersection(sizes)
+    reached = highs_of(marked.packs.index, marked.rows)
+    found = _counted(marked, sizes, there, reached)
+    doubtful = [pack.name for pack in found if _is_mostly_dead(pack)]
+    while doubtful:
+        wanted = with_bases(marked.packs, reached, doubtful, View(there.difference(doubtful)))
+        found = _counted(marked, sizes, there, wanted)
+        dead = {pack.name for pack in found if _is_mostly_dead(pack)}
+        still = [name for name in doubtful if name in dead]
+        if still == doubtful:
+            break
+        # One that stays after all counts as a whole, and more may be needed of the others for it.
+        doubtful = still
+    return [pack for pack in found if pack.needed_chunks]
+
+
+def _counted(
+    marked: Marked, sizes: Mapping[PackName, int], there: frozenset[PackName], wanted: U64
+) -> list[Filling]:
+    """What these packs hold of these chunks; by name."""
     found: dict[PackName, Filling] = {}
-    segments = marked.packs.index.segments
-    wanted = np.unique(np.concatenate((highs_of(marked.packs.index, marked.rows), *_bases(marked))))
-    for segment in segments:
+    for segment in marked.packs.index.segments:
         flags = among(segment.rows.high, wanted)
         count = len(segment.packs)
         whole = np.bincount(segment.rows.pack, segment.rows.share, count)
@@ -51,21 +71,19 @@ def fillings(marked: Marked, sizes: Mapping[PackName, int], live: Collection[Pac
         chunks = np.bincount(segment.rows.pack[flags], minlength=count)
         parts = (needed / np.maximum(whole, 1)).tolist()
         for name, part, some in zip(segment.packs, parts, chunks.tolist(), strict=True):
-            if some and name in live and name in sizes and name in marked.readable:
+            if name in there and name in marked.needed:
                 found[name] = Filling(name, sizes[name], int(sizes[name] * part), some)
     return [found[name] for name in sorted(found)]
 
 
-def _bases(marked: Marked) -> Iterator[U64]:
-    for segment in marked.packs.index.segments:
-        needed = np.array([name in marked.needed for name in segment.packs], dtype=np.bool_)
-        yield segment.needs.high[needed[segment.needs.pack]]
+def _is_mostly_dead(pack: Filling) -> bool:
+    return pack.needed_bytes < MOSTLY_DEAD * pack.stored_bytes
 
 
 def worth_rewriting(packs: Sequence[Filling]) -> list[Filling]:
     """By name. Mostly dead ones come first where there is more to do than one collection does; one alone that
     is tiny, or a few, wait for others."""
-    dead = [pack for pack in packs if pack.needed_bytes < MOSTLY_DEAD * pack.stored_bytes]
+    dead = [pack for pack in packs if _is_mostly_dead(pack)]
     chosen = {pack.name for pack in dead}
     tiny = [pack for pack in packs if pack.stored_bytes < TINY_BYTES and pack.name not in chosen]
     if len(tiny) >= MANY_TINY or sum(pack.stored_bytes for pack in tiny) >= TINY_TOGETHER_BYTES:

@@ -17,9 +17,8 @@ The packs that are live are asked for before documents are listed, and these bef
 pack live is among the documents that are looked at.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from uuid import UUID
 
 from cas.catalog.collecting import Announced
@@ -37,7 +36,8 @@ from cas.format.malformed import mismatch
 from cas.format.names import journal_key, pack_key
 from cas.garbage.choosing import Filling, fillings, worth_rewriting
 from cas.garbage.marking import Marked, mark, stopped
-from cas.garbage.rewriting import Rewritten, rewrite
+from cas.garbage.model import GarbagePlan, GarbageReport, GarbageSummary, Heap
+from cas.garbage.rewriting import PACKS, Rewritten, rewrite
 from cas.ids import PackName
 from cas.limits import SESSION_RENEW_SECONDS
 from cas.progress import Progress, Silent
@@ -52,44 +52,6 @@ DELETED_AT_ONCE = 500
 """Packs whose rows go in one transaction."""
 
 
-@dataclass(frozen=True, slots=True)
-class GarbagePlan:
-    """What a collection would condemn now. `dead`: live packs that nothing needs. `strangers`: objects that
-    no row of the catalog knows, or whose session is over. `condemned`: those that earlier runs condemned.
-    `rewritten`: live packs of which what is needed is written again. `unclaimed`: documents whose session
-    did not come to its end; they keep what they need until somebody takes them in, by a rebuild of the
-    catalog."""
-
-    dead: tuple[PackName, ...]
-    strangers: tuple[PackName, ...]
-    condemned: tuple[PackName, ...]
-    rewritten: tuple[Filling, ...]
-    unclaimed: tuple[int, ...]
-    bytes: int
-    """That go: of all these, less what is written again."""
-    of_bytes: int
-    """Of all packs in the store."""
-
-    @property
-    def share(self) -> float:
-        return self.bytes / self.of_bytes if self.of_bytes else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class GarbageReport:
-    """What was done. `waiting`: packs that are condemned and go in a later run, since somebody at work may
-    know them. `spared`: condemned before, and needed after all. `rewritten`: packs for which `fresh` others
-    were written."""
-
-    condemned: int
-    rewritten: int
-    fresh: int
-    spared: int
-    waiting: int
-    deleted: int
-    deleted_bytes: int
-
-
 def plan_garbage(repository: Repository, catalog: Catalog, progress: Progress | None = None) -> GarbagePlan:
     """Look, and change nothing. CorruptData where a version lacks something."""
     require_same_history(repository, catalog)
@@ -102,10 +64,13 @@ def collect_garbage(
     *,
     max_share: float = MOST_SHARE,
     progress: Progress | None = None,
+    begun: Callable[[], object] = lambda: None,
+    planned: Callable[[GarbagePlan], object] = lambda plan: None,
 ) -> GarbageReport:
     """Collect what can be collected now; what an earlier run has left is done first. Conflict where somebody
     else collects, or where more than `max_share` of all bytes would go; CorruptData where a version lacks
-    something."""
+    something. begun: called once nobody else collects. planned: is given the plan before it is carried out
+    or refused; what it raises ends the run."""
     if not 0 < max_share <= 1:
         raise InvalidInput(f"{max_share} is no share", hint="Give more than 0, and 1 at most")
     require_same_history(repository, catalog)
@@ -114,7 +79,9 @@ def collect_garbage(
         lambda: catalog.collecting.renew(collector), SESSION_RENEW_SECONDS
     )
     try:
-        return _Collection(repository, catalog, collector, max_share, progress or Silent()).run()
+        begun()
+        run = _Collection(repository, catalog, collector, max_share, progress or Silent())
+        return run.run(planned)
     finally:
         beat.stop()
         with suppress(CasError):  # its lease ends by itself
@@ -127,7 +94,7 @@ def _look(
     """The plan, what it rests upon, and all packs with their sizes."""
     progress.phase("list")
     live, at_work = catalog.live_packs(), catalog.collecting.at_work()
-    condemned = catalog.collecting.condemned()
+    condemned = _condemned(catalog)
     committed = _committed(catalog)
     numbers = repository.numbers()
     sizes = repository.packs()
@@ -138,15 +105,17 @@ def _look(
     dead = sorted(live & gone)
     strangers = sorted(sizes.keys() - live - at_work - set(condemned) - marked.needed)
     rewritten = worth_rewriting(fillings(marked, sizes, live))
-    taken = [name for name in (*dead, *strangers, *condemned) if name in sizes]
+    unclaimed = _unclaimed(catalog, marked.numbers - committed)
+    summary = _summary(dead, strangers, condemned, rewritten, sizes, unclaimed)
     plan = GarbagePlan(
         tuple(dead),
         tuple(strangers),
         tuple(condemned),
         tuple(rewritten),
-        _unclaimed(catalog, marked.numbers - committed),
-        sum(sizes[name] for name in taken) + sum(pack.stored_bytes - pack.needed_bytes for pack in rewritten),
-        sum(sizes.values()),
+        unclaimed,
+        summary.bytes,
+        summary.all.bytes,
+        summary,
     )
     return plan, marked, sizes
 
@@ -159,6 +128,35 @@ def _unclaimed(catalog: Catalog, numbers: Iterable[int]) -> tuple[int, ...]:
         for one in sorted(numbers)
         if one not in known or catalog.version(one).state is VersionState.FAILED
     )
+
+
+def _condemned(catalog: Catalog) -> list[PackName]:
+    """Those of earlier runs, however far they came."""
+    announced = catalog.collecting.announced()
+    names = {*catalog.collecting.condemned(), *catalog.collecting.doomed()}
+    return sorted(names.union(announced.packs if announced else ()))
+
+
+def _summary(
+    dead: Collection[PackName],
+    strangers: Collection[PackName],
+    condemned: Collection[PackName],
+    rewritten: Sequence[Filling],
+    sizes: Mapping[PackName, int],
+    unclaimed: Sequence[int],
+) -> GarbageSummary:
+    """Of the packs that are there."""
+
+    def heap(names: Iterable[PackName]) -> Heap:
+        there = [sizes[name] for name in names if name in sizes]
+        return Heap(len(there), sum(there))
+
+    again = heap(pack.name for pack in rewritten)
+    gone, unknown, earlier, everything = heap(dead), heap(strangers), heap(condemned), heap(sizes)
+    needed = sum(pack.needed_bytes for pack in rewritten)
+    going = gone.bytes + unknown.bytes + earlier.bytes + again.bytes - needed
+    share = going / everything.bytes if everything.bytes else 0.0
+    return GarbageSummary(gone, unknown, earlier, again, needed, going, share, everything, len(unclaimed))
 
 
 def _require_gone(catalog: Catalog, numbers: Iterable[int]) -> None:
@@ -190,35 +188,41 @@ class _Collection:
         self._max_share = max_share
         self._progress = progress
         self._sizes: dict[PackName, int] = {}
-        self._spared = self._deleted = self._deleted_bytes = 0
+        self._spared = self._deleted = self._deleted_bytes = self._fresh_bytes = 0
 
-    def run(self) -> GarbageReport:
+    def run(self, planned: Callable[[GarbagePlan], object]) -> GarbageReport:
         announced = self._collecting.announced()
         if announced is not None:
             self._sizes = self._repository.packs()
             self._finish(announced, frozenset())
-        self._delete(self._collecting.doomed())
+        doomed = self._collecting.doomed()
+        if doomed:
+            self._sizes = self._repository.packs()
+            self._delete(doomed)
         plan, marked, self._sizes = _look(self._repository, self._catalog, self._progress)
+        planned(plan)
         if plan.share > self._max_share:
             raise Conflict(
                 f"{plan.share:.0%} of all bytes would go ({plan.bytes:,} of {plan.of_bytes:,})",
                 where=self._repository.store.url,
-                hint="If that is meant, allow it with --max-share",
+                hint="`cas gc --dry-run` tells which; if that is meant, allow it with --max-share",
             )
         self._progress.phase("condemn")
         strangers = {name: self._sizes[name] for name in plan.strangers}
         condemned = self._collecting.condemn(self._collector, plan.dead, strangers)
         written = self._rewrite(plan, marked)
         self._sweep()
-        waiting = len(self._collecting.condemned())
+        waiting = self._collecting.condemned()
         return GarbageReport(
             condemned,
             len(written.old),
             len(written.fresh),
             self._spared,
-            waiting,
+            len(waiting),
             self._deleted,
             self._deleted_bytes,
+            self._fresh_bytes,
+            sum(self._sizes.get(name, 0) for name in waiting),
         )
 
     def _rewrite(self, plan: GarbagePlan, marked: Marked) -> Rewritten:
@@ -240,6 +244,7 @@ class _Collection:
         if store.get(key) != pack.stored:
             raise mismatch("a pack is not what was put", key)
         self._repository.index.add(pack.name, pack.trailer)
+        self._fresh_bytes += len(pack.stored)
 
     def _sweep(self) -> None:
         """What is ripe, and is still needed by nothing."""
@@ -263,7 +268,6 @@ class _Collection:
         fresh = [number for number in self._repository.numbers() if number not in seen]
         if fresh:
             self._spare(announced.packs, self._mark(fresh, live))
-        self._progress.phase("delete")
         self._delete(self._collecting.doom(self._collector, announced.journal))
 
     def _mark(self, numbers: Sequence[int], live: frozenset[PackName]) -> Marked:
@@ -296,10 +300,14 @@ class _Collection:
                 ) from error
 
     def _delete(self, packs: Sequence[PackName]) -> None:
+        self._progress.phase("delete")
+        self._progress.entity(PACKS, len(packs), sum(self._sizes.get(name, 0) for name in packs))
         for begin in range(0, len(packs), DELETED_AT_ONCE):
             some = packs[begin : begin + DELETED_AT_ONCE]
             for name in some:
                 self._repository.store.delete(pack_key(name))
                 self._deleted += 1
-                self._deleted_bytes += self._sizes.get(name, 0)
+                size = self._sizes.get(name, 0)
+                self._deleted_bytes += size
+                self._progress.advance(PACKS, 1, size)
             self._collecting.deleted(self._collector, some)

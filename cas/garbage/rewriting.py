@@ -1,14 +1,14 @@
 """Writing again what is needed of some packs, so that these can go.
 
-What is needed of them: chunks that versions reach, and the bases of those that are deltas, as far as bases
-lie in these packs themselves. Every copy comes again at its depth or above it: so whatever was decoded with
-the help of one of these packs is decoded with the new ones.
+What is needed of them: chunks that versions reach, and what such chunks are decoded from, wherever these lie
+themselves (cas/garbage/bases.py). Every copy comes again at its depth or above it: so whatever was decoded
+with the help of one of these packs is decoded with the new ones.
 
 A chunk of which a pack that stays has a copy, at this depth or above, is left out. A pack that cannot be read
 to its end stays as it is.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from cas.engine.chunk_index import View
 from cas.engine.compression import DEFAULT_LEVEL, Compressor
 from cas.engine.decodable import Decodable
-from cas.engine.holders import among, highs_of
+from cas.engine.holders import highs_of
 from cas.engine.packer import ClosedPack, Packer
 from cas.engine.repository import Repository
 from cas.engine.segment import U64, halves
@@ -26,6 +26,7 @@ from cas.format.frame import Encoding, Frame
 from cas.format.malformed import mismatch
 from cas.format.names import pack_key
 from cas.format.pack import HEADER_BYTES, Trailer
+from cas.garbage.bases import frames_of, short_ids_of, with_bases
 from cas.garbage.marking import Marked
 from cas.ids import SHORT_ID_BYTES, ChunkId, ChunkKind, PackName, pack_name
 from cas.progress import Progress
@@ -94,6 +95,7 @@ class _Rewriting:
         progress: Progress,
     ) -> None:
         self._repository = repository
+        self._packs = marked.packs
         self._trailers = marked.packs.trailers
         self._reader = marked.packs.reader
         self._old = sorted(old)
@@ -102,7 +104,8 @@ class _Rewriting:
         others = View(marked.readable.intersection(staying).difference(old))
         self._others = Decodable(marked.packs.index, marked.packs.trailers, others)
         self._hashers = {kind: repository.config.id_key.batch_hasher(kind) for kind in ChunkKind}
-        self._wanted = self._with_bases(highs_of(marked.packs.index, marked.rows))
+        reached = highs_of(marked.packs.index, marked.rows)
+        self._wanted = with_bases(marked.packs, reached, self._old, others)
         self._written: dict[int, int] = {}
         """Depths of chunks that came again, by the first half of their short ids."""
 
@@ -122,36 +125,11 @@ class _Rewriting:
             self._progress.advance(PACKS, 1, len(data))
         return done
 
-    def _with_bases(self, wanted: U64) -> U64:
-        """Also what these are decoded from, base after base."""
-        while True:
-            bases = [wanted]
-            for name in self._old:
-                for frame, mine in self._frames_of(name, wanted):
-                    if frame.bases and mine.any():
-                        bases.append(halves(_short_ids(frame.bases))[0])
-            more = np.unique(np.concatenate(bases))
-            if len(more) == len(wanted):
-                return wanted
-            wanted = more
-
-    def _frames_of(self, name: PackName, wanted: U64) -> Iterator[tuple[Frame, npt.NDArray[np.bool_]]]:
-        """The frames of a pack, and which of their chunks are wanted; none where the pack cannot be read."""
-        try:
-            trailer = self._trailers.layout(name).trailer
-        except (CorruptData, Unsupported):
-            return
-        mine = among(halves(trailer.short_ids)[0], wanted)
-        first = 0
-        for frame in trailer.frames:
-            yield frame, mine[first : first + frame.chunks]
-            first += frame.chunks
-
     def _pack(self, name: PackName, data: bytes, trailer: Trailer) -> None:
         lengths = np.frombuffer(trailer.lengths, dtype="<u4")
         high, low = halves(trailer.short_ids)
         offset, first = HEADER_BYTES, 0
-        for frame, mine in self._frames_of(name, self._wanted):
+        for frame, mine in frames_of(self._packs, name, self._wanted):
             end = first + frame.chunks
             at = np.flatnonzero(mine & ~self._elsewhere(high[first:end], low[first:end], frame.depth))
             if len(at):
@@ -174,7 +152,7 @@ class _Rewriting:
         """The ids of a frame's chunks, which fit what its pack says of them."""
         ids = self._hashers[kind](plains)
         begin = first * SHORT_ID_BYTES
-        if _short_ids(ids) != short_ids[begin : begin + len(ids) * SHORT_ID_BYTES]:
+        if short_ids_of(ids) != short_ids[begin : begin + len(ids) * SHORT_ID_BYTES]:
             raise mismatch("chunks do not fit their ids", "a pack that is to be written again")
         return ids
 
@@ -191,10 +169,6 @@ class _Rewriting:
         if frame.encoding is Encoding.ZSTD_DICTIONARY:
             dictionary = self._reader.dictionary(frame.bases[0])
         self._packer.put(frame.kind, ids, plains, dictionary)
-
-
-def _short_ids(ids: Sequence[ChunkId]) -> bytes:
-    return b"".join(one[:SHORT_ID_BYTES] for one in ids)
 
 
 def _cut(plain: bytes, lengths: npt.NDArray[np.uint32]) -> list[bytes]:

@@ -32,6 +32,8 @@ NAMES = (
     "retention",
     "forget",
     "delete",
+    "gc",
+    "cleanup",
     "replica",
     "replicate",
     "check",

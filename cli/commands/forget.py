@@ -33,11 +33,11 @@ def forget(
 ) -> ExitCode:
     """Remove the versions that no rule of retention wants: `cas retention` shows and changes the rules.
 
-    Protected and held versions never go, nor the last good one. The room that they took in the store is not
-    given back yet.
+    Protected and held versions never go, nor the last good one. `cas gc` then gives back the room that they
+    took and no other version needs; `cas cleanup` does both, for scheduled jobs.
     """
     require_somebody(cas, yes=yes, dry_run=dry_run)
     heard = catch_up(cas.repository, cas.catalog)
     rules = [parse_rule(text, "--keep") for text in keep] if keep else rules_of(cas.catalog)
     found = plan_now(cas.catalog, cas.restores, rules)
-    return carry_out(cas, found, heard, why_it_goes(rules), yes=yes, dry_run=dry_run)
+    return carry_out(cas, found, heard, why_it_goes(rules), yes=yes, dry_run=dry_run, by_rules=True)

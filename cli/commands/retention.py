@@ -1,4 +1,4 @@
-"""`cas retention show | set | default | simulate`: how long versions are kept."""
+"""`cas retention show | set | default | on | off | simulate`: how long versions are kept."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,15 +10,24 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from cas.catalog.cleaning import Cleanup, CleanupKind
 from cas.errors import InvalidInput
 from cas.noting import catch_up, say
-from cas.retaining import known, plan_now, rules_of, rules_setting
+from cas.retaining import (
+    automatic_setting,
+    is_automatic,
+    known,
+    plan_now,
+    rules_of,
+    rules_setting,
+)
 from cas.retention.model import RetentionPlan, RetentionRule
 from cas.retention.simulating import Week, simulate
 from cas.retention.words import parse_rule, rule_text
 from cli.commanding import command
 from cli.exit_codes import ExitCode
 from cli.session import Session, whoami
+from cli.showing_cleanups import cleanups
 from cli.tables import cells, indented, table
 from cli.words import counted, moment, number, plain
 
@@ -37,11 +46,15 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class RetentionShown:
-    """The rules as they are written, whether these are the default ones, and what becomes of each version."""
+    """The rules as they are written, whether these are the default ones, and what becomes of each version;
+    whether scheduled runs clean up, and the last runs that removed versions and freed their room."""
 
     rules: tuple[str, ...]
     is_default: bool
     versions: tuple[Kept, ...]
+    automatic: bool
+    last_forget: Cleanup | None
+    last_gc: Cleanup | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,8 @@ def add_retention(app: typer.Typer) -> None:
     examples = ["cas retention set 'last 50' 'daily 30' 'monthly 12'", "cas retention set 'size 100GB'"]
     command(group, "set", examples=[*examples, "cas retention set 'last 100 of scheduled' 'last 20'"])(put)
     command(group, "default", examples=["cas retention default"])(default)
+    command(group, "on", examples=["cas retention on"])(turn_on)
+    command(group, "off", examples=["cas retention off"])(turn_off)
     examples = ["cas retention simulate --weeks 15", "cas retention simulate --keep 'last 10'"]
     command(group, "simulate", examples=examples)(look_ahead)
     app.add_typer(
@@ -66,7 +81,7 @@ def add_retention(app: typer.Typer) -> None:
 
 
 def show(cas: Session) -> ExitCode:
-    """List the rules, and for each version why it stays, or that it goes."""
+    """List the rules, and for each version why it stays, or that it goes; and when it was cleaned up last."""
     catch_up(cas.repository, cas.catalog)
     rules = rules_of(cas.catalog)
     found = plan_now(cas.catalog, cas.restores, rules)
@@ -75,8 +90,17 @@ def show(cas: Session) -> ExitCode:
         Kept(one.candidate.number, tuple(reason.words for reason in one.reasons), one.until)
         for one in found.verdicts
     )
-    shown = RetentionShown(tuple(map(rule_text, rules)), is_default, versions)
-    cas.terminal.result(shown, human=Group(*_told(rules, found, is_default=is_default)))
+    last, automatic = cas.catalog.cleaning.last(), is_automatic(cas.catalog)
+    shown = RetentionShown(
+        tuple(map(rule_text, rules)),
+        is_default,
+        versions,
+        automatic,
+        last.get(CleanupKind.FORGET),
+        last.get(CleanupKind.GC),
+    )
+    told = _told(rules, found, is_default=is_default)
+    cas.terminal.result(shown, human=Group(*told, *cleanups(last, is_automatic=automatic)))
     return ExitCode.OK
 
 
@@ -102,6 +126,18 @@ def put(
 def default(cas: Session) -> ExitCode:
     """Let the rules be as usual again."""
     say(cas.repository, cas.catalog, whoami(), [rules_setting(None)])
+    return show(cas)
+
+
+def turn_on(cas: Session) -> ExitCode:
+    """Let scheduled runs clean up, as usual: `cas cleanup` removes what no rule wants, and frees its room."""
+    say(cas.repository, cas.catalog, whoami(), [automatic_setting(on=True)])
+    return show(cas)
+
+
+def turn_off(cas: Session) -> ExitCode:
+    """Let nothing go by itself: `cas cleanup` does nothing. `cas forget` and `cas gc` still work by hand."""
+    say(cas.repository, cas.catalog, whoami(), [automatic_setting(on=False)])
     return show(cas)
 
 

@@ -13,6 +13,7 @@ import psycopg
 
 from cas.catalog.auto_saving import AutoSaving
 from cas.catalog.checking import Checking
+from cas.catalog.cleaning import Cleaning
 from cas.catalog.collecting import Collecting
 from cas.catalog.interface import Catalog
 from cas.catalog.keeping import Keeping
@@ -78,6 +79,9 @@ class Stage(Protocol):
     @property
     def replicating(self) -> Replicating: ...
 
+    @property
+    def cleaning(self) -> Cleaning: ...
+
     def lapse(self) -> None:
         """Time passes until the leases of all open sessions, restores, readers, watchers, collectors
         and replications have lapsed."""
@@ -124,6 +128,7 @@ class MemoryStage:
         self.collecting = self.catalog.collecting
         self.checking = self.catalog.checking
         self.replicating = self.catalog.replicating
+        self.cleaning = self.catalog.cleaning
 
     def lapse(self) -> None:
         self.clock.moment += timedelta(seconds=SESSION_LEASE_SECONDS)
@@ -152,6 +157,7 @@ class PostgresStage:
         self.collecting = self.catalog.collecting
         self.checking = self.catalog.checking
         self.replicating = self.catalog.replicating
+        self.cleaning = self.catalog.cleaning
         self.other = psycopg.connect(url, autocommit=True)
         """Somebody else's connection."""
 
@@ -175,7 +181,7 @@ class PostgresStage:
             DELETE FROM cas.replicas; DELETE FROM cas.restore_keys; DELETE FROM cas.restore_steps;
             DELETE FROM cas.restore_entities; DELETE FROM cas.restores;
             SELECT setval('cas.restores_number_seq', 1, false);
-            DELETE FROM cas.policies; DELETE FROM cas.watches;
+            DELETE FROM cas.policies; DELETE FROM cas.watches; DELETE FROM cas.cleanups;
             DELETE FROM cas.version_checks; DELETE FROM cas.version_marks;
             DELETE FROM cas.incidents; DELETE FROM cas.anomalies;
             SELECT setval('cas.incidents_number_seq', 1, false);

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from cas.catalog.collecting import Announced
+from cas.catalog.collecting import Announced, Awaited
 from cas.catalog.model import SessionHandle, VersionState
 from cas.errors import Conflict, Fenced
 from cas.ids import PackName
@@ -236,6 +236,21 @@ def test_readers_from_before_are_waited_for(stage: Stage) -> None:
     assert stage.collecting.announce(collector, [A], TOKEN) is None
     stage.keeping.unpin(early)
     assert stage.collecting.ripe(collector) == [A]
+
+
+def test_whom_it_waits_for(stage: Stage) -> None:
+    number = take(stage, 1, 2)
+    begun(stage)
+    reader = stage.keeping.pin(number, "a reader")
+    assert stage.collecting.awaited() == Awaited(), "nothing is condemned"
+    collector = condemned(stage, A)
+    begun(stage)
+    stage.keeping.pin(number, "a later reader")
+    assert stage.collecting.awaited() == Awaited(writers=1, readers=1)
+    stage.keeping.unpin(reader)
+    assert stage.collecting.awaited() == Awaited(writers=1)
+    stage.collecting.spare(collector, [A])
+    assert stage.collecting.awaited() == Awaited()
 
 
 def test_readers_that_are_silent_are_waited_for_no_longer(stage: Stage) -> None:

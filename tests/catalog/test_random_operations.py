@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cas.catalog.checking import CheckLevel, PackFound, VersionFound
+from cas.catalog.cleaning import Cleanup, CleanupKind, CleanupOutcome, CleanupResult
 from cas.catalog.model import (
     Anomaly,
     CountKind,
@@ -48,6 +49,7 @@ class Run:
     pins: list[UUID] = field(default_factory=list)
     collectors: list[UUID] = field(default_factory=list)
     copiers: list[UUID] = field(default_factory=list)
+    cleaners: list[UUID] = field(default_factory=list)
 
     def session(self, turn: int) -> UUID:
         return self.sessions[turn % len(self.sessions)].id if self.sessions else UUID(int=2**127 + turn)
@@ -67,6 +69,12 @@ class Run:
         """The last one more often than others."""
         ours = self.copiers
         return ours[turn % len(ours) if turn > 2 else -1] if ours else UUID(int=2**127 + turn)
+
+    def clean(self, kind: CleanupKind) -> None:
+        self.cleaners.append(self.stage.cleaning.begin(kind))
+
+    def cleaner(self, turn: int) -> UUID:
+        return self.cleaners[-1 - turn % len(self.cleaners)] if self.cleaners else UUID(int=2**127 + turn)
 
     def pin(self, version: int) -> None:
         self.pins.append(self.stage.keeping.pin(version, "a reader"))
@@ -278,6 +286,23 @@ def replicating(draw: st.DrawFn) -> Operation:
     return draw(st.sampled_from(choices))
 
 
+@st.composite
+def cleaning(draw: st.DrawFn) -> Operation:
+    """Runs of both kinds, perhaps of one that is over."""
+    turn, kind = draw(st.integers(0, 2)), draw(st.sampled_from(CleanupKind))
+    texts = st.sampled_from(["", "so", "a \x00 sign"])
+    result = CleanupResult(draw(st.sampled_from(CleanupOutcome)), draw(texts), turn, 2, draw(small) - 2)
+    choices: list[Operation] = [
+        lambda run: run.clean(kind),
+        lambda run: run.stage.cleaning.end(run.cleaner(turn), result),
+    ]
+    return draw(st.sampled_from(choices))
+
+
+def cleanup_without_times(one: Cleanup) -> object:
+    return one.ended_at is not None, one.succeeded_at is not None, one.result
+
+
 def replica_without_times(replica: Replica) -> object:
     moments = (replica.started_at, replica.ended_at, replica.succeeded_at, replica.locked_at)
     verified = replica.verified
@@ -352,6 +377,7 @@ def seen(run: Run, asked: list[VersionFilter]) -> list[object]:
     kept = [keeping.heard(), keeping.setting("rules"), keeping.forgotten(), keeping.gone(), catalog.bases()]
     collecting = run.stage.collecting
     packs = [list(collecting.condemned()), collecting.announced(), list(collecting.doomed())]
+    cleaned = {kind: cleanup_without_times(one) for kind, one in run.stage.cleaning.last().items()}
     checking = run.stage.checking
     checked = [replace(check, made_at=SOME_TIME) for check in checking.packs()]
     needing = [list(checking.needing([check.name])) for check in checked]
@@ -366,6 +392,7 @@ def seen(run: Run, asked: list[VersionFilter]) -> list[object]:
     ]
     away = [dict(copies.packs()), copies.may_live(), held]
     rest = [kept, packs, checked, walked, checking.versions(numbers), needing, away]
+    rest += [cleaned, collecting.awaited()]
     return [numbers, whole, listed, newest, pasts, catalog.live_packs(), catalog.journal(), *rest]
 
 
@@ -388,7 +415,9 @@ def lasting_stage(cluster: Cluster) -> Iterator[PostgresStage]:
         | collecting()
         | checking()
         | replicating()
-        | replicating(),
+        | replicating()
+        | cleaning()
+        | cleaning(),
         min_size=3,
         max_size=24,
     ),

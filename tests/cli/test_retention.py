@@ -50,7 +50,8 @@ def test_rules_are_set_shown_and_followed(three: Place) -> None:
 
 
 def test_what_is_gone_says_so(three: Place) -> None:
-    assert three("delete", "1", "--reason", "wrong tags", "--yes").out.strip() == "1 version removed"
+    removed = three("delete", "1", "--reason", "wrong tags", "--yes").out.splitlines()
+    assert removed == ["1 version removed", "  `cas gc` gives back the room that nothing else needs"]
     ran = three("get", "1", "products", "1")
     assert ran.code == ExitCode.CONFLICT
     assert "version 1 is gone: deleted by" in ran.error

@@ -55,7 +55,11 @@ def test_the_tour_runs_from_top_to_bottom_in_an_empty_home(tmp_path: Path) -> No
     assert "Version 1 is held: case 4711" in keeping
     simulated, forgotten = keeping.split("$ cas retention simulate", 1)[1].split("$ cas forget --dry-run", 1)
     assert len(re.findall(r"^  20\d\d-", simulated, re.MULTILINE)) == 15
-    assert re.search(r"Nothing goes: all \d+ versions stay", forgotten)
+    previewed, cleaned = forgotten.split("$ cas gc --dry-run", 1)[1].split("$ cas cleanup", 1)
+    assert re.search(r"Nothing goes: all \d+ versions stay", forgotten.split("$ cas gc", 1)[0])
+    assert "are needed" in previewed or "would go" in previewed
+    assert re.search(r"Nothing goes: all \d+ versions stay", cleaned)
+    assert re.search(r"last gc +20\d\d-", cleaned.split("$ cas retention show", 1)[1])
     checked, listed = shown.split("$ cas check --budget 10m", 1)[1].split("$ cas versions", 1)
     assert "a full round takes 1 run like this one" in checked
     numbers = re.findall(r"^ *\d+  20\d\d-.*$", listed.split("\n$ ", 1)[0], re.MULTILINE)

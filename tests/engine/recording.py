@@ -7,6 +7,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from cas.catalog.checking import Checking
+from cas.catalog.cleaning import Cleaning
 from cas.catalog.collecting import Collecting
 from cas.catalog.interface import Catalog
 from cas.catalog.keeping import Keeping
@@ -151,6 +152,10 @@ class GatedCatalog:
     @property
     def replicating(self) -> Replicating:
         return cast(Replicating, _GatedPort(self.inner.replicating, self._gate))
+
+    @property
+    def cleaning(self) -> Cleaning:
+        return cast(Cleaning, _GatedPort(self.inner.cleaning, self._gate))
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         self._gate.before("attach")

@@ -7,7 +7,8 @@ from cas.check import CheckLevel, CheckReport, check_repository
 from cas.check_turns import Budget, Turn
 from cas.forgetting import forget
 from cas.format.names import pack_key
-from cas.garbage.collecting import GarbageReport, collect_garbage
+from cas.garbage.collecting import collect_garbage
+from cas.garbage.model import GarbageReport
 from cas.ids import PackName
 from cas.noting import catch_up
 from tests.engine.recording import Gate, GatedCatalog, GatedStore

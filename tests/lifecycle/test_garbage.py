@@ -12,7 +12,8 @@ from cas.errors import Conflict, CorruptData, Fenced, InvalidInput
 from cas.forgetting import forget
 from cas.format.journal import parse_journal
 from cas.format.names import journal_key, pack_key, version_key
-from cas.garbage.collecting import GarbageReport, collect_garbage, plan_garbage
+from cas.garbage.collecting import collect_garbage, plan_garbage
+from cas.garbage.model import GarbageReport
 from cas.ids import PackName
 from cas.limits import SESSION_LEASE_SECONDS
 from cas.noting import catch_up

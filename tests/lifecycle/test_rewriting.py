@@ -11,7 +11,8 @@ from cas.forgetting import forget
 from cas.format.names import PACKS, journal_key, pack_key, version_key
 from cas.garbage import choosing
 from cas.garbage.choosing import Filling, worth_rewriting
-from cas.garbage.collecting import GarbageReport, collect_garbage, plan_garbage
+from cas.garbage.collecting import collect_garbage, plan_garbage
+from cas.garbage.model import GarbageReport
 from cas.ids import PackName, split_short_ids
 from cas.limits import MIB
 from cas.noting import catch_up

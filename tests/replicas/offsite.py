@@ -8,7 +8,8 @@ from cas.catalog.replica_model import NewReplica
 from cas.check import CheckLevel, check_repository
 from cas.engine.repository import Repository
 from cas.forgetting import forget
-from cas.garbage.collecting import GarbageReport, collect_garbage
+from cas.garbage.collecting import collect_garbage
+from cas.garbage.model import GarbageReport
 from cas.noting import catch_up
 from cas.rebuild import rebuild_catalog
 from cas.replicas.model import ReplicationReport

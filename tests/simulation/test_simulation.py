@@ -22,7 +22,6 @@ def simulate(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         cwd=ROOT,
-        env=os.environ,
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,
