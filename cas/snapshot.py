@@ -6,6 +6,7 @@ from functools import partial
 
 from cas.anomalies import AnomalyRules
 from cas.bases import Bases
+from cas.catalog.checking import CheckState
 from cas.catalog.interface import Catalog
 from cas.catalog.model import (
     Anomaly,
@@ -118,10 +119,18 @@ def take_version(
     try:
         still = {base.version for base in catalog.bases()}
         known = [base for base in known if base.version in still]
+        known = _undamaged(catalog, known)
         return _Taking(repository, session, request, parent, known, watcher).run(catalog, source)
     except BaseException as error:
         session.abandon(error)
         raise
+
+
+def _undamaged(catalog: Catalog, bases: Sequence[Base]) -> list[Base]:
+    """Those of which nothing is known to be lost: what a version inherits it does not look at."""
+    checks = catalog.checking.versions([base.version for base in bases])
+    damaged = {number for number, check in checks.items() if check.state is CheckState.DAMAGED}
+    return [base for base in bases if base.version not in damaged]
 
 
 def _new_version(request: SnapshotRequest, source_url: str, parent: int | None) -> NewVersion:
