@@ -35,6 +35,7 @@ NAMES = (
     "replica",
     "replicate",
     "check",
+    "repair",
     "drill",
     "auto-save",
     "watch",
