@@ -34,6 +34,7 @@ from cas.format.schema import encode_schema
 from cas.ids import ChunkKind
 from cas.limits import DEFAULT_DELTA_DEPTH, MIB
 from cas.progress import Progress, Silent
+from cas.quota import QuotaGuard
 from cas.records.marks import Mark
 from cas.records.model import Entity, EntityKind
 from cas.records.source import Selection, Source, SourceSnapshot
@@ -108,19 +109,26 @@ def take_version(
         raise InvalidInput("neither schema nor data were asked for", hint="Drop one of the two options")
     watcher = progress or Silent()
     watcher.phase("begin")
+    guard = QuotaGuard.of(catalog, repository.store.url)
+    guard.require()
     parent, known = catalog.latest(), catalog.bases()
+
+    def stored(stored_bytes: int) -> None:
+        watcher.stored(stored_bytes)
+        guard.stored(stored_bytes)
+
     session = WriteSession(
         repository,
         catalog,
         _new_version(request, source.url, parent.number if parent else None),
         WriteSettings(request.level, request.threads, request.delta_depth),
-        on_stored=watcher.stored,
+        on_stored=stored,
     )
     try:
         still = {base.version for base in catalog.bases()}
         known = [base for base in known if base.version in still]
         known = _undamaged(catalog, known)
-        return _Taking(repository, session, request, parent, known, watcher).run(catalog, source)
+        return _Taking(repository, session, request, parent, known, guard, watcher).run(catalog, source)
     except BaseException as error:
         session.abandon(error)
         raise
@@ -162,6 +170,7 @@ class _Taking:
         request: SnapshotRequest,
         parent: Version | None,
         known: Sequence[Base],
+        guard: QuotaGuard,
         progress: Progress,
     ) -> None:
         """`known`: what the version may be built upon, found before the session began, and there since then:
@@ -172,6 +181,7 @@ class _Taking:
         self._progress = progress
         self._parent = parent
         self._known = known
+        self._guard = guard
         self._source_url = ""
         self._previous: bytes | None = None
         self._before: dict[tuple[str, str, str], EntityEntry] = {}
@@ -195,6 +205,8 @@ class _Taking:
                 f"{len(self._session.lost_packs)} packs are missing or unreadable in the store; records of"
                 " this version were stored anew. Run `cas check` for the older versions"
             )
+        if self._guard.warning:
+            self._warnings.append(self._guard.warning)
         return SnapshotReceipt(version, tuple(self._warnings))
 
     def _look_back(self, parent: int, catalog: Catalog) -> None:
@@ -257,13 +269,15 @@ class _Taking:
 
     def _require_space(self, snapshot: SourceSnapshot) -> None:
         """Say before the start what would fail in the middle."""
+        expected = 0
+        if self._parent is None and self._request.with_data:
+            tables = sum(snapshot.estimate(entity).bytes for entity in snapshot.entities)
+            expected = int(tables * FIRST_VERSION_RATIO)
+        self._guard.require(expected)
         free = self._repository.store.free_bytes()
         if free is None:
             return
-        expected = SPARE_BYTES
-        if self._parent is None and self._request.with_data:
-            tables = sum(snapshot.estimate(entity).bytes for entity in snapshot.entities)
-            expected += int(tables * FIRST_VERSION_RATIO)
+        expected += SPARE_BYTES
         if free < expected:
             raise InsufficientSpace(
                 f"about {expected // MIB} MiB are needed and {free // MIB} MiB are free",

@@ -30,6 +30,7 @@ NAMES = (
     "release",
     "expire",
     "retention",
+    "quota",
     "forget",
     "delete",
     "replica",

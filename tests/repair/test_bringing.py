@@ -12,9 +12,11 @@ from cas.format.names import CONFIG, NOTES, PACKS, VERSIONS, notes_key, pack_key
 from cas.format.notes import Note, NoteField, encode_notes, parse_notes
 from cas.garbage.collecting import collect_garbage
 from cas.noting import catch_up, say
+from cas.progress import Silent
 from cas.rebuild import rebuild_catalog
 from cas.repair.model import Holder
 from cas.repair.running import plan_repair
+from cas.repair.surveying import damaged_packs
 from cas.store.memory import MemoryStore
 from tests.engine.recording import GatedStore
 from tests.engine.scenes import World, expected
@@ -182,6 +184,7 @@ def test_a_pack_that_is_being_deleted_is_left(world: Offsite) -> None:
     report = mended(world)
     assert report.plan.wanted == ()
     assert doomed[0] not in world.packs()
+    assert damaged_packs(world.open(), world.catalog, doomed, Silent()) == {}
 
 
 def test_a_document_that_no_catalog_knows_is_proven_by_its_child(world: Offsite) -> None:

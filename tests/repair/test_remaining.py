@@ -1,17 +1,22 @@
 """What is left of a version that lacks something can be restored, and what is lost can be let go."""
 
+from dataclasses import replace
+
 import pytest
 
 from cas.catalog.model import VersionState
 from cas.errors import Conflict, NotFound
 from cas.forgetting import forget
+from cas.format.config import encode_config, parse_config
 from cas.format.names import CONFIG, pack_key
 from cas.format.pack import HEADER_BYTES
 from cas.garbage.collecting import collect_garbage
+from cas.ids import ID_KEY_BYTES, IdKey
 from cas.noting import catch_up
 from cas.repair.config import bring_config, needs_config
 from cas.repair.model import Holder
 from cas.repair.remaining import take_rest
+from cas.store.memory import MemoryStore
 from tests.engine.memory_source import integer_key
 from tests.engine.scenes import World, expected
 from tests.repair.mending import flip, holders, mended, nothing_is_wrong
@@ -71,6 +76,7 @@ def test_a_lost_config_comes_back(world: Offsite, how: str) -> None:
     else:
         flip(world.store, CONFIG)
     assert needs_config(world.store)
+
     assert bring_config(world.store, holders(world), world.environment).holder == "offsite"
     assert world.store.get(CONFIG) == whole
     assert mended(world).is_whole
@@ -83,3 +89,15 @@ def test_a_config_of_another_repository_is_not_believed(world: Offsite) -> None:
     with pytest.raises(NotFound, match="whose key made"):
         bring_config(world.store, [Holder("wrong", other.store)], world.environment)
     assert needs_config(world.store)
+
+
+def test_a_config_with_another_key_is_not_believed(world: Offsite) -> None:
+    """Whoever forges one knows the repository's id from any document."""
+    true = parse_config(world.store.get(CONFIG))
+    forger = MemoryStore("forger")
+    forger.put(CONFIG, encode_config(replace(true, id_key=IdKey(bytes(ID_KEY_BYTES)))))
+    world.store.delete(CONFIG)
+    with pytest.raises(NotFound, match="whose key made"):
+        bring_config(world.store, [Holder("forger", forger)], world.environment)
+    among = [Holder("forger", forger), *holders(world)]
+    assert bring_config(world.store, among, world.environment).holder == "offsite"

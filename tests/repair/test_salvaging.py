@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from cas.catalog.checking import CheckState
+from cas.catalog.checking import CheckLevel, CheckState
 from cas.check import check_repository
 from cas.contents import open_contents
 from cas.errors import CorruptData
@@ -17,7 +17,7 @@ from cas.noting import catch_up
 from cas.repair.model import RepairReport
 from cas.tree.reading import lookup
 from tests.engine.memory_source import integer_key
-from tests.engine.scenes import PRODUCTS, expected, rows_of
+from tests.engine.scenes import PRODUCTS, Platform, expected, product, rows_of
 from tests.lifecycle.dying import Process, at_any_call
 from tests.repair.conftest import copied
 from tests.repair.mending import BYTES, all_is_well, flip, mended, states
@@ -164,29 +164,42 @@ def test_a_pack_that_nobody_needs_and_nobody_has_is_let_go() -> None:
     assert name not in world.catalog.live_packs()
 
 
-def lossy() -> tuple[Offsite, RepairReport]:
-    """A repair that could not bring back all."""
+def lossy(how: str) -> tuple[Offsite, RepairReport]:
+    """A repair that could not bring back all that the newest version needs."""
     world = alone()
-    world.store.delete(pack_key(needed_by_the_newest(world)))
+    key = pack_key(needed_by_the_newest(world))
+    if how == "missing":
+        world.store.delete(key)
+    else:
+        flip(world.store, key, HEADER_BYTES + 3)  # its trailer still tells of all that it held
     return world, mended(world, [])
 
 
 def needed_by_the_newest(world: Offsite) -> PackName:
-    """A pack of records that the newest version needs."""
+    """A pack of records."""
     check_repository(world.open(), catalog=world.catalog, level=BYTES)
     records = record_packs(world)
     return next(name for name in records if 3 in world.catalog.checking.needing([name]))
 
 
-def test_after_a_loss_work_goes_on() -> None:
-    world, report = lossy()
+@pytest.mark.parametrize("how", ["missing", "flipped"])
+def test_after_a_loss_work_goes_on(how: str) -> None:
+    world, report = lossy(how)
     lost = {one.version for one in report.lost}
     assert 3 in lost
     with pytest.raises(CorruptData, match="lacks something"):
         collect_garbage(world.open(), world.catalog, max_share=1.0)
     # The next version reads all rows, and builds upon nothing that lacks any.
-    following = world.take_next()
-    assert world.records(following) == expected(EDITIONS[following])
+    platform: Platform = {PRODUCTS: {**rows_of(EDITIONS[3], PRODUCTS), 0: product(0, 99)}}
+    following = world.take(platform).number
+    world.editions[following] = platform
+    assert world.records(following) == expected(platform)
+    # What was lost of the third version and is live still was stored anew, and that version is whole again.
+    is_back = readable_keys(world, 3) == set(range(EACH))
+    assert is_back == (0 not in named(report, 3))
+    if is_back:
+        assert mended(world, []).is_whole
+        return
     with pytest.raises(CorruptData, match="lacks something"):
         collect_garbage(world.open(), world.catalog, max_share=1.0)
     heard = catch_up(world.open(), world.catalog)
@@ -198,9 +211,22 @@ def test_after_a_loss_work_goes_on() -> None:
     all_is_well(world, *kept)
 
 
+def test_a_pack_that_others_stand_in_for_is_no_damage_any_more() -> None:
+    world = alone()
+    flip(world.store, pack_key(needed_by_the_newest(world)), HEADER_BYTES + 3)
+    report = mended(world, [], live=EDITIONS[3])
+    assert report.is_whole
+    assert report.chunks["live"]
+    for level in CheckLevel:
+        assert check_repository(world.open(), catalog=world.catalog, level=level).is_clean
+        assert set(states(world).values()) == {CheckState.VALID}
+    assert collect_garbage(world.open(), world.catalog, max_share=1.0).deleted == 1
+    all_is_well(world, 1, 2, 3)
+
+
 def test_records_that_the_platform_still_has_make_older_versions_whole_again() -> None:
     """The next version stores them anew."""
-    world, report = lossy()
+    world, report = lossy("missing")
     assert 3 in {one.version for one in report.lost}
     assert world.take(EDITIONS[3]).number == 4
     world.editions[4] = EDITIONS[3]
