@@ -31,6 +31,7 @@ NAMES = (
     "expire",
     "retention",
     "quota",
+    "stats",
     "forget",
     "delete",
     "replica",
