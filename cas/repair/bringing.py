@@ -120,7 +120,7 @@ class Bringer:
                     pin = pinned(self.repository.environment, self.catalog, number, "a repair")
                     stack.enter_context(pin)
                 except (NotFound, Conflict):
-                    if self._was_version(number):
+                    if self.was_version(number):
                         return False  # it goes, or is gone
             try:
                 store.put(key, data, create_only=True)
@@ -135,7 +135,8 @@ class Bringer:
         )
         return False
 
-    def _was_version(self, number: int) -> bool:
+    def was_version(self, number: int) -> bool:
+        """Whether the catalog has ever had such a version, whatever became of it."""
         try:
             return self.catalog.version(number).document_hash is not None
         except NotFound:

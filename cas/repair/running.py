@@ -159,6 +159,8 @@ class _Repair:
                 left[name] = what
             self._progress.advance(PACKS, 1, 0)
         for number, (digest, what) in sorted(found.documents.items()):
+            if self._bringer.was_version(number) and not self._is_committed(number):
+                continue  # it was let go since it was found
             self._bring(version_key(number), what, digest)
         if not (left or found.lacking):
             return None

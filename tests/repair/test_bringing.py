@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from blake3 import blake3
 
 from cas.catalog.checking import CheckLevel, CheckState
 from cas.catalog.memory import MemoryCatalog
@@ -14,8 +15,9 @@ from cas.garbage.collecting import collect_garbage
 from cas.noting import catch_up, say
 from cas.progress import Silent
 from cas.rebuild import rebuild_catalog
+from cas.repair.bringing import Bringer
 from cas.repair.model import Holder
-from cas.repair.running import plan_repair
+from cas.repair.running import plan_repair, repair
 from cas.repair.surveying import damaged_packs
 from cas.store.memory import MemoryStore
 from tests.engine.recording import GatedStore
@@ -161,6 +163,25 @@ def test_a_forgotten_version_does_not_come_back(world: Offsite) -> None:
     assert not [info for info in world.store.objects(VERSIONS) if info.key == version_key(1)]
     report = mended(world)
     assert report.plan.wanted == ()
+    assert 1 not in world.open().numbers()
+
+
+@pytest.mark.parametrize("asks_first", [True, False])
+def test_a_version_that_goes_meanwhile_stays_gone(asks_first: bool) -> None:
+    """Between the look and the put somebody forgets it; the pin tells that, too."""
+    world = copied()
+    whole = world.store.get(version_key(1))
+    world.store.delete(version_key(1))
+    found = plan_repair(world.open(), world.catalog, holders(world))
+    assert [one.object for one in found.plan.wanted] == [version_key(1)]
+    heard = catch_up(world.open(), world.catalog)
+    forget(world.open(), world.catalog, {1: "a rule"}, heard)
+    if asks_first:
+        report = repair(world.open(), world.catalog, holders(world), found)
+        assert report.is_whole
+    else:
+        bringer = Bringer(world.open(), world.catalog, holders(world), Silent())
+        assert not bringer.bring(version_key(1), blake3(whole).digest())
     assert 1 not in world.open().numbers()
 
 

@@ -14,9 +14,11 @@ from cas.format.pack import HEADER_BYTES
 from cas.garbage.collecting import collect_garbage
 from cas.ids import ChunkKind, PackName
 from cas.noting import catch_up
+from cas.progress import Silent
 from cas.repair.model import RepairReport
+from cas.repair.sources import LiveChunks
 from cas.tree.reading import lookup
-from tests.engine.memory_source import integer_key
+from tests.engine.memory_source import MemorySource, integer_key
 from tests.engine.scenes import PRODUCTS, Platform, expected, product, rows_of
 from tests.lifecycle.dying import Process, at_any_call
 from tests.repair.conftest import copied
@@ -131,6 +133,25 @@ def test_nodes_and_definitions_are_made_again_from_live_rows() -> None:
         for loss in report.lost:
             assert loss.what or loss.entities
     assert from_live
+
+
+def test_every_node_of_a_table_is_made_again_from_its_rows() -> None:
+    world = alone()
+    contents = open_contents(world.open(), 3)
+    root = contents.entry("products").root
+    assert root is not None
+    nodes, waiting = {root: ChunkKind.NODE}, [root]
+    while waiting:
+        above = contents.reader.nodes(waiting)
+        waiting = [below for node in above if node.level for below in node.ids]
+        nodes |= dict.fromkeys(waiting, ChunkKind.NODE)
+    assert len(nodes) > 3
+    source = MemorySource(EDITIONS[3], history=world.history)
+    live = LiveChunks(world.open(), source, Silent())
+    found = {chunk_id: plain for _, chunk_id, plain in live.find(nodes, frozenset())}
+    assert found.keys() == nodes.keys()
+    hasher = world.open().config.id_key.hasher(ChunkKind.NODE)
+    assert all(hasher(plain) == chunk_id for chunk_id, plain in found.items())
 
 
 def test_a_holder_is_asked_by_chunk_and_not_only_by_pack() -> None:
