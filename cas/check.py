@@ -29,7 +29,7 @@ from cas.check_packs import Bodies, ProvenGround, packs_of_store
 from cas.check_turns import Budget, Turn, Turns, batches
 from cas.closure.bases import Bases, with_bases
 from cas.closure.ground import Ground
-from cas.closure.listing import Listing, list_store, listed_ground, note_lost, suspicious
+from cas.closure.listing import Listing, list_store, listed_ground, note_lost, suspicious, without
 from cas.closure.needs import Needs
 from cas.closure.versions import Reached, VersionWalk
 from cas.damage import Finding, Ledger
@@ -165,14 +165,16 @@ class _Check:
         catalog = self._catalog
         keeper = Keeper(catalog, self._ledger, must=budget is not None)
         live: frozenset[PackName] = frozenset()
+        written_off: frozenset[PackName] = frozenset()
         if catalog is not None:
             # Before the store is listed: whatever is committed by now must be there.
             expected = [version.number for version in every_version(catalog, COMMITTED)]
             noted = catalog.keeping.heard().number
             live = catalog.live_packs()
+            written_off = catalog.checking.written_off()
         objects = Objects(self._repository, self._ledger, frozenset(expected), noted)
         objects.config()
-        listing = self._list(frozenset(expected))
+        listing = without(self._list(frozenset(expected)), written_off)
         if is_rewritten:
             listing = replace(listing, journal=max(listing.journal, 1))
         if self._version is None:

@@ -6,6 +6,7 @@ from functools import partial
 
 from cas.anomalies import AnomalyRules
 from cas.bases import Bases
+from cas.catalog.checking import CheckState
 from cas.catalog.interface import Catalog
 from cas.catalog.model import (
     Anomaly,
@@ -33,6 +34,7 @@ from cas.format.schema import encode_schema
 from cas.ids import ChunkKind
 from cas.limits import DEFAULT_DELTA_DEPTH, MIB
 from cas.progress import Progress, Silent
+from cas.quota import QuotaGuard
 from cas.records.marks import Mark
 from cas.records.model import Entity, EntityKind
 from cas.records.source import Selection, Source, SourceSnapshot
@@ -107,21 +109,36 @@ def take_version(
         raise InvalidInput("neither schema nor data were asked for", hint="Drop one of the two options")
     watcher = progress or Silent()
     watcher.phase("begin")
+    guard = QuotaGuard.of(catalog, repository.store.url)
+    guard.require()
     parent, known = catalog.latest(), catalog.bases()
+
+    def stored(stored_bytes: int) -> None:
+        watcher.stored(stored_bytes)
+        guard.stored(stored_bytes)
+
     session = WriteSession(
         repository,
         catalog,
         _new_version(request, source.url, parent.number if parent else None),
         WriteSettings(request.level, request.threads, request.delta_depth),
-        on_stored=watcher.stored,
+        on_stored=stored,
     )
     try:
         still = {base.version for base in catalog.bases()}
         known = [base for base in known if base.version in still]
-        return _Taking(repository, session, request, parent, known, watcher).run(catalog, source)
+        known = _undamaged(catalog, known)
+        return _Taking(repository, session, request, parent, known, guard, watcher).run(catalog, source)
     except BaseException as error:
         session.abandon(error)
         raise
+
+
+def _undamaged(catalog: Catalog, bases: Sequence[Base]) -> list[Base]:
+    """Those of which nothing is known to be lost: what a version inherits it does not look at."""
+    checks = catalog.checking.versions([base.version for base in bases])
+    damaged = {number for number, check in checks.items() if check.state is CheckState.DAMAGED}
+    return [base for base in bases if base.version not in damaged]
 
 
 def _new_version(request: SnapshotRequest, source_url: str, parent: int | None) -> NewVersion:
@@ -153,6 +170,7 @@ class _Taking:
         request: SnapshotRequest,
         parent: Version | None,
         known: Sequence[Base],
+        guard: QuotaGuard,
         progress: Progress,
     ) -> None:
         """`known`: what the version may be built upon, found before the session began, and there since then:
@@ -163,6 +181,7 @@ class _Taking:
         self._progress = progress
         self._parent = parent
         self._known = known
+        self._guard = guard
         self._source_url = ""
         self._previous: bytes | None = None
         self._before: dict[tuple[str, str, str], EntityEntry] = {}
@@ -186,6 +205,8 @@ class _Taking:
                 f"{len(self._session.lost_packs)} packs are missing or unreadable in the store; records of"
                 " this version were stored anew. Run `cas check` for the older versions"
             )
+        if self._guard.warning:
+            self._warnings.append(self._guard.warning)
         return SnapshotReceipt(version, tuple(self._warnings))
 
     def _look_back(self, parent: int, catalog: Catalog) -> None:
@@ -248,13 +269,15 @@ class _Taking:
 
     def _require_space(self, snapshot: SourceSnapshot) -> None:
         """Say before the start what would fail in the middle."""
+        expected = 0
+        if self._parent is None and self._request.with_data:
+            tables = sum(snapshot.estimate(entity).bytes for entity in snapshot.entities)
+            expected = int(tables * FIRST_VERSION_RATIO)
+        self._guard.require(expected)
         free = self._repository.store.free_bytes()
         if free is None:
             return
-        expected = SPARE_BYTES
-        if self._parent is None and self._request.with_data:
-            tables = sum(snapshot.estimate(entity).bytes for entity in snapshot.entities)
-            expected += int(tables * FIRST_VERSION_RATIO)
+        expected += SPARE_BYTES
         if free < expected:
             raise InsufficientSpace(
                 f"about {expected // MIB} MiB are needed and {free // MIB} MiB are free",

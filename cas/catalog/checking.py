@@ -125,5 +125,9 @@ class Checking(Protocol):
     def versions(self, numbers: Collection[int]) -> Mapping[int, VersionCheck]:
         """Of those among these that are complete or incomplete."""
 
+    def written_off(self) -> frozenset[PackName]:
+        """Packs that are condemned and known to be damaged: others stand in for what was left of them, and
+        what only they would hold is lost. Whatever their trailers say, they hold nothing."""
+
     def needing(self, packs: Collection[PackName]) -> Sequence[int]:
         """Complete and incomplete versions that are known to need one of these packs, ascending."""

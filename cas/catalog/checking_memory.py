@@ -62,6 +62,14 @@ class MemoryChecking:
                 for number in self._committed().intersection(numbers)
             }
 
+    def written_off(self) -> frozenset[PackName]:
+        with self._rows.lock:
+            return frozenset(
+                name
+                for name, pack in self._rows.packs.items()
+                if pack.state is PackState.CONDEMNED and _check(name, pack).damage
+            )
+
     def needing(self, packs: Collection[PackName]) -> Sequence[int]:
         with self._rows.lock:
             wanted = {pack.number for name, pack in self._rows.packs.items() if name in packs}

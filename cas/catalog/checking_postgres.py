@@ -55,6 +55,11 @@ FROM cas.versions v LEFT JOIN cas.version_checks c ON c.version = v.number
 WHERE v.number = ANY (%s) AND v.state = ANY (%s)
 """
 
+_WRITTEN_OFF = """
+SELECT p.name FROM cas.packs p JOIN cas.pack_checks k ON k.pack = p.number
+WHERE p.state = 'condemned' AND k.damage <> ''
+"""
+
 _NEEDING = """
 SELECT c.version FROM cas.version_checks c JOIN cas.versions v ON v.number = c.version
 WHERE v.state = ANY (%s)
@@ -150,6 +155,10 @@ class PostgresChecking:
                 for row in _dicts(connection, _PACKS + " WHERE p.number = ANY (%s)", [wanted])
             }
         return {number: checking_rules.judged(number, row, packs) for number, row in rows.items()}
+
+    def written_off(self) -> frozenset[PackName]:
+        with self._connections.transaction() as connection:
+            return frozenset(PackName(name) for (name,) in connection.execute(_WRITTEN_OFF))
 
     def needing(self, packs: Collection[PackName]) -> Sequence[int]:
         with self._connections.transaction() as connection:

@@ -22,8 +22,8 @@ from cas.format.names import PACKS, dictionary_key, pack_key
 from cas.ids import ChunkId, ChunkKind, PackName
 
 COPY_HINT = (
-    "Bring the object back from a copy of the store. Without one: move it aside, take a version (what the"
-    " platform still has is then stored anew) and put it back"
+    "`cas repair` brings it back from replicas, from copies named with --from, and with --from-live from"
+    " what the platform still has"
 )
 
 Faults = Mapping[int, Fault]

@@ -1,7 +1,7 @@
 """What lies in the store, by one listing, and the ground that it makes with the local cache."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from cas.closure.ground import COPY_HINT, Ground, Packs
@@ -62,6 +62,14 @@ def list_store(repository: Repository) -> Listing:
             strangers += 1
     journal = max(journals, default=0)
     return Listing(numbers, packs, frozenset(dictionaries), journal, strangers, notes, journals)
+
+
+def without(listing: Listing, written_off: frozenset[PackName]) -> Listing:
+    """The listing without packs that hold nothing any more, as if gc had taken them already."""
+    if not written_off:
+        return listing
+    packs = {name: size for name, size in listing.packs.items() if name not in written_off}
+    return replace(listing, packs=packs, journal=max(listing.journal, 1))
 
 
 def listed_ground(repository: Repository, listing: Listing, ledger: Ledger) -> Ground:

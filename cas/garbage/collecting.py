@@ -99,7 +99,8 @@ def _look(
     numbers = repository.numbers()
     sizes = repository.packs()
     progress.phase("trees")
-    marked = mark(repository, numbers, committed, sizes, live, progress)
+    holding = sizes.keys() - catalog.checking.written_off()
+    marked = mark(repository, numbers, committed, holding, live, progress)
     _require_gone(catalog, (committed - set(numbers)) | (committed & marked.vanished))
     gone = marked.readable - marked.needed
     dead = sorted(live & gone)
@@ -272,7 +273,8 @@ class _Collection:
 
     def _mark(self, numbers: Sequence[int], live: frozenset[PackName]) -> Marked:
         committed = _committed(self._catalog).intersection(numbers)
-        marked = mark(self._repository, numbers, committed, self._repository.packs(), live, self._progress)
+        holding = self._repository.packs().keys() - self._catalog.checking.written_off()
+        marked = mark(self._repository, numbers, committed, holding, live, self._progress)
         _require_gone(self._catalog, committed & marked.vanished)
         return marked
 

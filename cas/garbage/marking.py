@@ -26,7 +26,7 @@ from cas.format.names import version_key
 from cas.ids import ChunkId, ChunkKind, PackName
 from cas.progress import Progress
 
-STOPPED = "Nothing was deleted. `cas check` tells what is wrong; bring that in order first"
+STOPPED = "Nothing was deleted. `cas check` tells what is wrong; bring that in order with `cas repair` first"
 
 
 @dataclass(frozen=True, slots=True)

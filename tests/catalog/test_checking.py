@@ -63,6 +63,17 @@ def test_of_what_nobody_looked_at_nothing_is_known(stage: Stage) -> None:
     assert stage.checking.needing([A]) == []
 
 
+def test_a_pack_is_written_off_while_it_is_condemned_and_damaged(stage: Stage) -> None:
+    take(stage, 1, 2)
+    read(stage, 5, A, damage="a bit is another one")
+    assert stage.checking.written_off() == frozenset()
+    collector = stage.collecting.begin()
+    stage.collecting.condemn(collector, [A, B], {})
+    assert stage.checking.written_off() == {A}
+    read(stage, 6, A)
+    assert stage.checking.written_off() == frozenset()
+
+
 def test_a_version_is_valid_once_its_trees_and_all_its_packs_were_looked_at(stage: Stage) -> None:
     take(stage, 1, 2, 3)
     walked(stage, 2)

@@ -74,6 +74,10 @@ def test_the_tour_runs_from_top_to_bottom_in_an_empty_home(tmp_path: Path) -> No
     assert f"{versions} versions taken in" in worst_day
     assert "held: case 4711" in worst_day
     assert (tmp_path / "worst-day").is_dir()
+    room, mended = worst_day.split("$ cas stats\n", 1)[1].split("$ cas repair --dry-run", 1)
+    assert f"hold {versions} versions" in room
+    assert "of the quota are taken" in room
+    assert mended.count("Nothing is missing or damaged") == 2
 
 
 def test_the_story_of_the_category_takes_six_commands() -> None:
