@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("--fault", default="", choices=["", *KNOWN, *MISSING], help="put back a known fault")
     asked = parser.parse_args()
     if asked.seeds is None:
-        asked.seeds = HUNTS[asked.fault].schedules if asked.fault else 100_000
+        asked.seeds = HUNTS[asked.fault].schedules if asked.fault in HUNTS else 100_000
     if asked.seed is None:
         losses = play_all(
             asked.first, asked.seeds, asked.processes, asked.fault, is_one_enough=asked.until_loss
@@ -35,7 +35,7 @@ def main() -> int:
     with tiny():
         begin(asked.seed)
         with put_back(asked.fault):
-            slant = HUNTS[asked.fault].slant if asked.fault else None
+            slant = HUNTS[asked.fault].slant if asked.fault in HUNTS else None
             played = play(asked.seed, slant, keep_trace=True)
     print("\n".join(played.trace))
     print(f"{played.steps} calls; {played.loss or 'nothing was lost'}")

@@ -20,7 +20,7 @@ from cas.engine.repository import Repository
 from cas.engine.write_session import WriteSession
 from cas.errors import Fenced
 from cas.format.names import pack_key
-from cas.garbage import collecting, marking, rewriting
+from cas.garbage import choosing, collecting, marking, rewriting
 from tests.simulation.missing_lines import MISSING
 
 Fault = Callable[[ExitStack], None]
@@ -139,7 +139,8 @@ def _marking_without_bases(stack: ExitStack) -> None:
 
     stack.enter_context(patch.object(marking, "holders", holders))
     stack.enter_context(patch.object(ChunkIndex, "unmet_needs", lambda *_: {}))
-    stack.enter_context(patch.object(rewriting._Rewriting, "_with_bases", lambda _, wanted: wanted))
+    for module in (choosing, rewriting):
+        stack.enter_context(patch.object(module, "with_bases", lambda _packs, wanted, *_: wanted))
 
 
 def _marking_from_the_catalog_only(stack: ExitStack) -> None:

@@ -42,7 +42,7 @@ def _play_some(work: tuple[int, int, str]) -> Batch:
     gc.set_threshold(200_000, 50, 50)  # a schedule makes many cycles, and few of them are large
     steps, losses = 0, []
     seeds = range(first, first + count)
-    slant = HUNTS[fault].slant if fault else None
+    slant = HUNTS[fault].slant if fault in HUNTS else None
     with tiny():
         for seed in seeds:
             begin(seed)
