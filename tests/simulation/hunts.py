@@ -38,11 +38,14 @@ HUNTS: Mapping[str, Hunt] = {
     "no second look at documents": _story(_TWO, SNAPSHOT, COLLECT, SNAPSHOT, COLLECT),
     "no second mark": _story(_OFTEN, SNAPSHOT, COLLECT, COLLECT),
     "sessions are not waited for": _story(_OFTEN, SNAPSHOT, COLLECT),
-    "readers are not waited for": _story(_OFTEN, READ, COLLECT, COLLECT),
+    "readers are not waited for": _story(_OFTEN, READ, COLLECT, COLLECT, schedules=4000),
     "copies in condemned packs count": _story(_OFTEN, SNAPSHOT, COLLECT, COLLECT),
-    "that a version goes is not said": _story(_DISASTERS, FORGET, PROTECT, FORGET, COLLECT),
+    "that a version goes is not said": _story(_DISASTERS, FORGET, PROTECT, FORGET, COLLECT, schedules=6000),
     "nobody is heard before it is decided": _story(_DISASTERS, FORGET, PROTECT, PROTECT),
 }
+
+SLOWLY = ("readers are not waited for", "that a version goes is not said", "content-named packs")
+"""These take a minute."""
 
 SELDOM = (
     "committing after the lease expired",
@@ -50,4 +53,5 @@ SELDOM = (
     "a catalog restored from an older backup",
     "journaled packs live again",
 )
-"""These take more schedules than anybody waits for in a test: other lines stand in for what they take away."""
+"""These take more schedules than anybody waits for in a test: other lines stand in for what they take
+away."""

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.hunts import HUNTS, SELDOM
+from tests.simulation.hunts import HUNTS, SELDOM, SLOWLY
 from tests.simulation.known_faults import KNOWN
 from tests.simulation.missing_lines import MISSING
 
 ROOT = Path(__file__).parents[2]
 SCHEDULES = 200
 PATIENCE_SECONDS = 280
+
+HUNTED = [pytest.param(fault, marks=pytest.mark.thorough if fault in SLOWLY else ()) for fault in HUNTS]
 
 
 def simulate(*words: str) -> subprocess.CompletedProcess[str]:
@@ -58,7 +60,7 @@ def test_every_fault_is_hunted() -> None:
     assert {*HUNTS, *SELDOM} == {*KNOWN, *MISSING}
 
 
-@pytest.mark.parametrize("fault", HUNTS)
+@pytest.mark.parametrize("fault", HUNTED)
 def test_a_fault_that_is_put_back_shows(fault: str) -> None:
     done = simulate("--fault", fault, "--until-loss")
     assert done.returncode == 1, done.stdout + done.stderr
