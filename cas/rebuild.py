@@ -84,19 +84,29 @@ def rebuild_catalog(
     watcher = progress or Silent()
     catalog.attach(repository.id, repository.store.url, create=True)
     watcher.phase("list")
+    # Before the listing: what is doomed, or announced by a later journal, may be in it and go meanwhile.
+    journal, doomed = catalog.journal(), catalog.collecting.doomed()
     listing = list_store(repository)
-    return _Rebuild(repository, catalog, listing, watcher).run()
+    return _Rebuild(repository, catalog, listing, journal, doomed, watcher).run()
 
 
 class _Rebuild:
     """One run."""
 
     def __init__(
-        self, repository: Repository, catalog: Catalog, listing: Listing, progress: Progress
+        self,
+        repository: Repository,
+        catalog: Catalog,
+        listing: Listing,
+        journal: int,
+        doomed: Sequence[PackName],
+        progress: Progress,
     ) -> None:
         self._repository = repository
         self._catalog = catalog
         self._listing = listing
+        self._journal = journal
+        self._doomed = doomed
         self._progress = progress
         self._ledger = Ledger()
         self._live: set[PackName] = set()
@@ -131,7 +141,7 @@ class _Rebuild:
     def _leave_what_may_go(self, wanted: Sequence[int]) -> None:
         """Packs of journals that the catalog does not know are taken for gone, when what is needed of them is
         in others."""
-        self._journaled = sorted(journaled(self._repository, self._catalog.journal()))
+        self._journaled = sorted(journaled(self._repository, self._journal).union(self._doomed))
         if not self._journaled:
             return
         self._progress.phase("copy out")

@@ -129,5 +129,8 @@ class Checking(Protocol):
         """Packs that are condemned and known to be damaged: others stand in for what was left of them, and
         what only they would hold is lost. Whatever their trailers say, they hold nothing."""
 
+    def damaged(self) -> frozenset[PackName]:
+        """Packs that are known to be damaged, in whatever state."""
+
     def needing(self, packs: Collection[PackName]) -> Sequence[int]:
         """Complete and incomplete versions that are known to need one of these packs, ascending."""

@@ -70,6 +70,10 @@ class MemoryChecking:
                 if pack.state is PackState.CONDEMNED and _check(name, pack).damage
             )
 
+    def damaged(self) -> frozenset[PackName]:
+        with self._rows.lock:
+            return frozenset(name for name, pack in self._rows.packs.items() if _check(name, pack).damage)
+
     def needing(self, packs: Collection[PackName]) -> Sequence[int]:
         with self._rows.lock:
             wanted = {pack.number for name, pack in self._rows.packs.items() if name in packs}

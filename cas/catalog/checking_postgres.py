@@ -55,6 +55,8 @@ FROM cas.versions v LEFT JOIN cas.version_checks c ON c.version = v.number
 WHERE v.number = ANY (%s) AND v.state = ANY (%s)
 """
 
+_DAMAGED = "SELECT p.name FROM cas.pack_checks c JOIN cas.packs p ON p.number = c.pack WHERE c.damage <> ''"
+
 _WRITTEN_OFF = """
 SELECT p.name FROM cas.packs p JOIN cas.pack_checks k ON k.pack = p.number
 WHERE p.state = 'condemned' AND k.damage <> ''
@@ -159,6 +161,10 @@ class PostgresChecking:
     def written_off(self) -> frozenset[PackName]:
         with self._connections.transaction() as connection:
             return frozenset(PackName(name) for (name,) in connection.execute(_WRITTEN_OFF))
+
+    def damaged(self) -> frozenset[PackName]:
+        with self._connections.transaction() as connection:
+            return frozenset(PackName(name) for (name,) in connection.execute(_DAMAGED))
 
     def needing(self, packs: Collection[PackName]) -> Sequence[int]:
         with self._connections.transaction() as connection:

@@ -109,9 +109,10 @@ class WriteSession:
         self._parent = new.parent
         listed = set(self._repository.packs())
         reusable = set(self.handle.view) & listed
-        lost = self._repository.learn(reusable)
+        lost = self._repository.learn(reusable) | (reusable & self._catalog.checking.damaged())
         self.lost_packs = (set(self.handle.view) - listed) | lost
-        """Live packs that the store no longer has: their chunks are stored anew where they recur."""
+        """Live packs that the store no longer has, or that are known to be damaged: their chunks are stored
+        anew where they recur."""
         self._view = View(reusable - lost)
         self._base = self._repository.index.frozen()
         self._reusable = Decodable(self._base, self._repository.trailers, self._view)

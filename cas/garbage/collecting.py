@@ -46,6 +46,11 @@ from cas.store.interface import ObjectExists
 MOST_SHARE = 0.5
 """Of the stored bytes of all packs: a collection that would take more wants to be told so."""
 
+ANNOUNCED_AT_ONCE = 100_000
+"""Packs that one journal names; others are in the next one. An object has 32 MiB at most."""
+
+_LET_GO = (VersionState.FORGOTTEN, VersionState.GONE)
+
 TOKEN_BYTES = 16
 
 DELETED_AT_ONCE = 500
@@ -100,11 +105,14 @@ def _look(
     sizes = repository.packs()
     progress.phase("trees")
     holding = sizes.keys() - catalog.checking.written_off()
-    marked = mark(repository, numbers, committed, holding, live, progress)
+    sound = live - catalog.checking.damaged()
+    marked = mark(repository, numbers, committed, holding, sound, progress)
     _require_gone(catalog, (committed - set(numbers)) | (committed & marked.vanished))
     gone = marked.readable - marked.needed
     dead = sorted(live & gone)
     strangers = sorted(sizes.keys() - live - at_work - set(condemned) - marked.needed)
+    if not all(_is_let_go(catalog, one) for one in marked.unclear):
+        strangers = []  # what a document needs that cannot be understood may be among them
     rewritten = worth_rewriting(fillings(marked, sizes, live))
     unclaimed = _unclaimed(catalog, marked.numbers - committed)
     summary = _summary(dead, strangers, condemned, rewritten, sizes, unclaimed)
@@ -119,6 +127,10 @@ def _look(
         summary,
     )
     return plan, marked, sizes
+
+
+def _is_let_go(catalog: Catalog, number: int) -> bool:
+    return number in catalog.known_numbers() and catalog.version(number).state in _LET_GO
 
 
 def _unclaimed(catalog: Catalog, numbers: Iterable[int]) -> tuple[int, ...]:
@@ -231,7 +243,7 @@ class _Collection:
             return Rewritten((), ())
         self._progress.phase("rewrite")
         old = [pack.name for pack in plan.rewritten]
-        staying = self._catalog.live_packs()
+        staying = self._catalog.live_packs() - self._catalog.checking.damaged()
         written = rewrite(self._repository, marked, old, staying, self._deliver, self._progress)
         self._collecting.replace(self._collector, written.fresh, written.old)
         return written
@@ -253,23 +265,27 @@ class _Collection:
         if not ripe:
             return
         self._progress.phase("mark again")
-        live = self._catalog.live_packs()
+        live = self._sound()
         marked = self._mark(self._repository.numbers(), live)
         self._spare(ripe, marked)
         going = [name for name in ripe if name not in marked.needed]
         token = self._repository.environment.entropy(TOKEN_BYTES).hex()
-        announced = self._collecting.announce(self._collector, going, token)
+        announced = self._collecting.announce(self._collector, going[:ANNOUNCED_AT_ONCE], token)
         if announced is not None:
             self._finish(announced, marked.numbers)
 
     def _finish(self, announced: Announced, seen: frozenset[int]) -> None:
         """From the journal on. `seen`: documents that were marked since the packs were ripe."""
         self._put_journal(announced)
-        live = self._catalog.live_packs()
+        live = self._sound()
         fresh = [number for number in self._repository.numbers() if number not in seen]
         if fresh:
             self._spare(announced.packs, self._mark(fresh, live))
         self._delete(self._collecting.doom(self._collector, announced.journal))
+
+    def _sound(self) -> frozenset[PackName]:
+        """Live packs, less those that are known to be damaged: these are no copies of what they hold."""
+        return self._catalog.live_packs() - self._catalog.checking.damaged()
 
     def _mark(self, numbers: Sequence[int], live: frozenset[PackName]) -> Marked:
         committed = _committed(self._catalog).intersection(numbers)

@@ -33,13 +33,15 @@ STOPPED = "Nothing was deleted. `cas check` tells what is wrong; bring that in o
 class Marked:
     """`needed`: packs that must stay. `packs`: those of which it is known what they hold; of the others
     nothing is known, so they stay as well. `rows`: the needed chunks, by their rows in the index of `packs`.
-    `numbers`: the documents that were looked at. `vanished`: those that were gone by then."""
+    `numbers`: the documents that were looked at. `vanished`: those that were gone by then. `unclear`: those,
+    of no committed version, that cannot be read, or lack something: it may be brought back."""
 
     needed: frozenset[PackName]
     packs: Packs
     rows: npt.NDArray[np.bool_]
     numbers: frozenset[int]
     vanished: frozenset[int]
+    unclear: frozenset[int]
 
     @property
     def readable(self) -> frozenset[PackName]:
@@ -76,6 +78,7 @@ def mark(
     walk = VersionWalk(ground, repository.boundary, progress)
     seen: set[int] = set()
     vanished: set[int] = set()
+    unclear: set[int] = set()
     for number in sorted(numbers):
         try:
             document = repository.document(number)
@@ -85,14 +88,18 @@ def mark(
         except (CorruptData, Unsupported, Conflict) as error:
             if number in committed:
                 raise stopped(number, error.what) from error
+            unclear.add(number)
             continue
         seen.add(number)
         reached = walk.version(document)
+        if not reached.is_whole and number not in committed:
+            unclear.add(number)
         if not reached.is_whole and number in committed:
             loss = next(fault for fault in sorted(reached.faults) if fault.is_loss)
             raise stopped(number, ground.ledger.finding(loss.finding).what)
     needed = _needed(ground.packs, ground.rows, View(view.packs.intersection(live)))
-    return Marked(needed & view.packs, ground.packs, ground.rows, frozenset(seen), frozenset(vanished))
+    found = frozenset(seen), frozenset(vanished), frozenset(unclear)
+    return Marked(needed & view.packs, ground.packs, ground.rows, *found)
 
 
 def _needed(packs: Packs, rows: npt.NDArray[np.bool_], live: View) -> frozenset[PackName]:

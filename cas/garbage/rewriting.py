@@ -157,18 +157,20 @@ class _Rewriting:
         return ids
 
     def _put(self, frame: Frame, ids: list[ChunkId], plains: list[bytes]) -> None:
+        if not self._put_delta(frame, ids, plains):
+            dictionary = None
+            if frame.encoding is Encoding.ZSTD_DICTIONARY:
+                dictionary = self._reader.dictionary(frame.bases[0])
+            self._packer.put(frame.kind, ids, plains, dictionary)
         for chunk_id in ids:
             half = int(halves(chunk_id[:SHORT_ID_BYTES])[0][0])
             self._written[half] = min(frame.depth, self._written.get(half, frame.depth))
-        if frame.encoding is Encoding.ZSTD_DELTA and len(ids) == 1 and len(frame.bases) == 1:
-            (chunk_id,), (plain,), (base_id,) = ids, plains, frame.bases
-            base = self._reader.base(frame)
-            if self._packer.put_delta(frame.kind, chunk_id, plain, base, base_id, frame.depth):
-                return
-        dictionary = None
-        if frame.encoding is Encoding.ZSTD_DICTIONARY:
-            dictionary = self._reader.dictionary(frame.bases[0])
-        self._packer.put(frame.kind, ids, plains, dictionary)
+
+    def _put_delta(self, frame: Frame, ids: list[ChunkId], plains: list[bytes]) -> bool:
+        if frame.encoding is not Encoding.ZSTD_DELTA or len(ids) != 1 or len(frame.bases) != 1:
+            return False
+        base = self._reader.base(frame)
+        return self._packer.put_delta(frame.kind, ids[0], plains[0], base, frame.bases[0], frame.depth)
 
 
 def _cut(plain: bytes, lengths: npt.NDArray[np.uint32]) -> list[bytes]:

@@ -39,7 +39,9 @@ def _no_second_mark(stack: ExitStack) -> None:
 
     def nothing(self: Any, numbers: Any, live: Any) -> Any:
         found = mark(self, numbers, live)
-        return marking.Marked(frozenset(), found.packs, found.rows, found.numbers, found.vanished)
+        return marking.Marked(
+            frozenset(), found.packs, found.rows, found.numbers, found.vanished, found.unclear
+        )
 
     stack.enter_context(patch.object(collecting._Collection, "_mark", nothing))
 
