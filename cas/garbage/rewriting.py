@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cas.engine.chunk_index import View
-from cas.engine.compression import DEFAULT_LEVEL, Compressor
 from cas.engine.decodable import Decodable
 from cas.engine.holders import highs_of
 from cas.engine.packer import ClosedPack, Packer
+from cas.engine.packing import packing
 from cas.engine.repository import Repository
 from cas.engine.segment import U64, halves
 from cas.errors import CorruptData, Unsupported
@@ -60,25 +60,8 @@ def rewrite(
         deliver(pack)
         fresh.append(pack.name)
 
-    environment = repository.environment
-    workers, uploads = environment.executor(1, "cas-pack"), environment.executor(1, "cas-put")
-    packer = Packer(
-        repository.config.id_key,
-        Compressor(DEFAULT_LEVEL),
-        delivered,
-        workers=workers,
-        uploads=uploads,
-        entropy=environment.entropy,
-    )
-    try:
+    with packing(repository, delivered) as packer:
         done = _Rewriting(repository, marked, old, staying, packer, progress).run()
-        packer.flush()
-    except BaseException:
-        packer.abandon()
-        raise
-    finally:
-        workers.shutdown()
-        uploads.shutdown()
     return Rewritten(tuple(sorted(fresh)), tuple(done))
 
 

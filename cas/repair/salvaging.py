@@ -23,8 +23,8 @@ from uuid import UUID
 from cas.catalog.checking import CheckLevel, PackFound
 from cas.catalog.interface import Catalog
 from cas.catalog.model import NewPack
-from cas.engine.compression import DEFAULT_LEVEL, Compressor
 from cas.engine.packer import ClosedPack, Packer
+from cas.engine.packing import packing
 from cas.engine.putting import put_once
 from cas.engine.repository import Repository
 from cas.format.malformed import mismatch
@@ -60,7 +60,6 @@ def salvage(
     progress: Progress,
 ) -> Salvaged:
     """As the stores and the platform raise; Fenced where the lease is lost. Then nothing was replaced."""
-    environment = repository.environment
     fresh: list[PackName] = []
 
     def deliver(pack: ClosedPack) -> None:
@@ -74,24 +73,9 @@ def salvage(
         fresh.append(pack.name)
         progress.stored(len(pack.stored))
 
-    workers, uploads = environment.executor(1, "cas-pack"), environment.executor(1, "cas-put")
-    packer = Packer(
-        repository.config.id_key,
-        Compressor(DEFAULT_LEVEL),
-        deliver,
-        workers=workers,
-        uploads=uploads,
-        entropy=environment.entropy,
-    )
-    try:
+    with packing(repository, deliver) as packer:
         run = _Salvage(repository, catalog, dict(damaged), sources, packer, progress)
         left = run.run()
-    except BaseException:
-        packer.abandon()
-        raise
-    finally:
-        workers.shutdown()
-        uploads.shutdown()
     progress.phase("replace")
     found = [PackFound(name, CheckLevel.BYTES, what) for name, what in sorted(run.damaged.items())]
     catalog.checking.keep_packs(catalog.now(), found)
