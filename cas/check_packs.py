@@ -11,7 +11,8 @@ from blake3 import blake3
 from cas.closure.ground import COPY_HINT, Ground, Packs
 from cas.damage import DamageKind, Fault, Ledger
 from cas.engine.ahead import ahead
-from cas.engine.chunk_index import ChunkIndex, Places, View
+from cas.engine.chunk_index import ChunkIndex
+from cas.engine.places import Places, View
 from cas.engine.repository import Repository
 from cas.engine.trailers import Trailers
 from cas.errors import CasError, CorruptData, Unsupported

@@ -16,7 +16,7 @@ from cas.check_keeping import Keeper
 from cas.check_packs import Bodies
 from cas.closure.ground import COPY_HINT, Ground, Packs
 from cas.damage import DamageKind, Fault, Finding, Ledger
-from cas.engine.chunk_index import View
+from cas.engine.places import View
 from cas.engine.repository import Repository
 from cas.errors import Conflict, CorruptData, NotFound, Unsupported
 from cas.format.document import VersionDocument

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cas.damage import DamageKind, Fault, Ledger
-from cas.engine.chunk_index import ChunkIndex, Places, View
+from cas.engine.chunk_index import ChunkIndex
 from cas.engine.chunk_reader import ChunkReader
+from cas.engine.places import Places, View
 from cas.engine.repository import Repository
 from cas.engine.trailers import Trailers
 from cas.errors import CasError, CorruptData, Unsupported

@@ -6,7 +6,7 @@ from functools import partial
 
 from cas.closure.ground import COPY_HINT, Ground, Packs
 from cas.damage import DamageKind, Ledger
-from cas.engine.chunk_index import View
+from cas.engine.places import View
 from cas.engine.repository import Repository
 from cas.errors import Conflict, CorruptData, NotFound, Unsupported
 from cas.format.names import (

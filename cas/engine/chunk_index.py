@@ -6,27 +6,16 @@ decides alone what exists: a caller asks within a view, the set of packs that co
 
 import secrets
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
-from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
-from cas.engine.segment import (
-    U8,
-    U64,
-    Segment,
-    find,
-    halves,
-    merge,
-    segment_of_pack,
-    short_ids_of,
-)
+from cas.engine.places import PackNames, Places, View, search
+from cas.engine.segment import U8, U64, Segment, halves, merge, segment_of_pack, short_ids_of
 from cas.engine.segment_files import open_segment, write_merged, write_segment
 from cas.errors import CorruptData, Unsupported
 from cas.format.pack import Trailer
@@ -46,67 +35,6 @@ LEFT_OVER_SECONDS = 3600
 """Temporary files that are older were left by a process that died; writing one takes seconds."""
 
 FetchTrailer = Callable[[PackName], Trailer]
-
-
-class PackNames(Sequence[PackName]):
-    """The packs of several segments, one after another, without copying them: there may be a million."""
-
-    def __init__(self, runs: Sequence[tuple[PackName, ...]]) -> None:
-        self._runs = runs
-        self._ends: list[int] = []
-        end = 0
-        for run in runs:
-            end += len(run)
-            self._ends.append(end)
-
-    def __len__(self) -> int:
-        return self._ends[-1] if self._ends else 0
-
-    @overload
-    def __getitem__(self, number: int) -> PackName: ...
-    @overload
-    def __getitem__(self, number: slice) -> Sequence[PackName]: ...
-    def __getitem__(self, number: int | slice) -> PackName | Sequence[PackName]:
-        if isinstance(number, slice):
-            return [self[at] for at in range(*number.indices(len(self)))]
-        run = bisect_right(self._ends, number)
-        return self._runs[run][number - (self._ends[run - 1] if run else 0)]
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where the asked chunks lie. `pack[i]` indexes `packs` and is -1 where the i-th was not found."""
-
-    packs: PackNames
-    pack: npt.NDArray[np.int64]
-    ordinal: npt.NDArray[np.int64]
-    share: npt.NDArray[np.int64]
-    """Stored bytes that belong to each found chunk."""
-    length: npt.NDArray[np.int64]
-    """Its plain bytes."""
-    row: npt.NDArray[np.int64]
-    """A number below the index's length that no other place has, and -1. It holds as long as nothing
-    is added to the index: see `ChunkIndex.frozen`."""
-    depth: npt.NDArray[np.uint8]
-    """Length of the chain of deltas that leads to each found chunk."""
-
-
-class View:
-    """A set of packs that count. Remembers per segment which of its packs are meant."""
-
-    def __init__(self, packs: Iterable[PackName]) -> None:
-        self.packs = frozenset(packs)
-        self._allowed: dict[int, tuple[tuple[PackName, ...], npt.NDArray[np.bool_]]] = {}
-
-    def allowed(self, segment: Segment) -> npt.NDArray[np.bool_]:
-        """For each pack of the segment whether it counts."""
-        # By identity: the hash of a million names costs more than the search. The names are kept and
-        # not the segment, whose file may have been merged away meanwhile.
-        known = self._allowed.get(id(segment.packs))
-        if known is None or known[0] is not segment.packs:
-            flags = np.array([name in self.packs for name in segment.packs], dtype=np.bool_)
-            known = self._allowed[id(segment.packs)] = (segment.packs, flags)
-        return known[1]
 
 
 class ChunkIndex:
@@ -255,7 +183,7 @@ class ChunkIndex:
         with self._lock:
             segments = tuple(self._segments)
         high, low = halves(short_ids_of(ids)) if ids else _NOTHING
-        return _search(segments, high, low, view, None, bad)
+        return search(segments, high, low, view, None, bad)
 
     def search(
         self, high: U64, low: U64, view: View, below: U8 | None, bad: npt.NDArray[np.bool_] | None = None
@@ -263,7 +191,7 @@ class ChunkIndex:
         """As `locate`, by the halves of short ids, and of places of lesser depth only."""
         with self._lock:
             segments = tuple(self._segments)
-        return _search(segments, high, low, view, below, bad)
+        return search(segments, high, low, view, below, bad)
 
     def unmet_needs(
         self, view: View, bad: npt.NDArray[np.bool_] | None = None
@@ -279,7 +207,7 @@ class ChunkIndex:
             for begin in range(0, len(wanted), NEEDS_AT_ONCE):
                 some = wanted[begin : begin + NEEDS_AT_ONCE]
                 high, low, below = needs.high[some], needs.low[some], needs.below[some]
-                missing = np.flatnonzero(_search(segments, high, low, view, below, bad).pack < 0)
+                missing = np.flatnonzero(search(segments, high, low, view, below, bad).pack < 0)
                 pairs = np.column_stack((high[missing], low[missing])).astype("<u8")
                 owners = needs.pack[some[missing]].tolist()
                 for owner, pair, depth in zip(owners, pairs, below[missing].tolist(), strict=True):
@@ -294,50 +222,6 @@ class ChunkIndex:
             for path in paths:
                 with suppress(OSError):
                     path.unlink()
-
-
-def _search(
-    segments: Sequence[Segment],
-    high: U64,
-    low: U64,
-    view: View,
-    below: U8 | None,
-    bad: npt.NDArray[np.bool_] | None,
-) -> Places:
-    """The places of chunks by the halves of their short ids: as `find`, over all segments."""
-    packs = PackNames([segment.packs for segment in segments])
-    first_pack = first_row = 0
-    pack = np.full(len(high), -1, dtype=np.int64)
-    ordinal = np.zeros(len(high), dtype=np.int64)
-    share = np.zeros(len(high), dtype=np.int64)
-    length = np.zeros(len(high), dtype=np.int64)
-    row = np.full(len(high), -1, dtype=np.int64)
-    depth = np.zeros(len(high), dtype=np.uint8)
-    for segment in segments:
-        left = np.flatnonzero(pack < 0)
-        if not len(left):
-            break
-        allowed = view.allowed(segment)
-        if allowed.any():
-            rows = find(
-                segment,
-                high[left],
-                low[left],
-                allowed,
-                None if below is None else below[left],
-                None if bad is None else bad[first_row : first_row + len(segment.rows)],
-            )
-            hit = rows >= 0
-            found, queries = rows[hit], left[hit]
-            pack[queries] = segment.rows.pack[found].astype(np.int64) + first_pack
-            ordinal[queries] = segment.rows.ordinal[found]
-            share[queries] = segment.rows.share[found]
-            length[queries] = segment.rows.length[found]
-            row[queries] = found + first_row
-            depth[queries] = segment.rows.depth[found]
-        first_pack += len(segment.packs)
-        first_row += len(segment.rows)
-    return Places(packs, pack, ordinal, share, length, row, depth)
 
 
 def _remove_left_over(directory: Path) -> None:

@@ -11,11 +11,12 @@ from contextlib import suppress
 from threading import Lock
 from typing import TypeAlias
 
-from cas.engine.chunk_index import ChunkIndex, View
+from cas.engine.chunk_index import ChunkIndex
 from cas.engine.compression import Decompressor, Dictionary
 from cas.engine.fetching import Fetched, fetched
 from cas.engine.frame_ranges import FrameKey, Wanted, bounded
 from cas.engine.locating import Locator
+from cas.engine.places import View
 from cas.engine.trailers import Trailers
 from cas.errors import CorruptData, Unsupported
 from cas.format.document import ValueRef

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cas.engine.chunk_index import ChunkIndex, Places, View
+from cas.engine.chunk_index import ChunkIndex
+from cas.engine.places import Places, View
 from cas.engine.segment import U64, needs_of
 from cas.engine.trailers import Trailers
 from cas.errors import CorruptData, Unsupported

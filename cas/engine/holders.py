@@ -7,7 +7,8 @@ chance cost a pack that stays, and never one that goes.
 import numpy as np
 import numpy.typing as npt
 
-from cas.engine.chunk_index import ChunkIndex, View
+from cas.engine.chunk_index import ChunkIndex
+from cas.engine.places import View
 from cas.engine.segment import U64, Segment
 from cas.ids import PackName
 

@@ -6,8 +6,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from cas.engine.chunk_index import ChunkIndex, View
+from cas.engine.chunk_index import ChunkIndex
 from cas.engine.frame_ranges import FrameKey, Spans, gathered, spans_in
+from cas.engine.places import View
 from cas.engine.segment import halves, short_ids_of
 from cas.engine.trailers import Trailers
 from cas.errors import CorruptData, Unsupported

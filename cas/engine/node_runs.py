@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from cas.engine.chunk_index import View
 from cas.engine.compression import Decompressor
 from cas.engine.fetching import FETCH_THREADS, fetched
 from cas.engine.frame_ranges import GAP_BYTES, FrameKey, Wanted
 from cas.engine.locating import Locator
+from cas.engine.places import View
 from cas.engine.repository import Repository
 from cas.errors import CorruptData, Unsupported
 from cas.format.frame import Encoding, Frame

@@ -13,7 +13,8 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 
-from cas.engine.chunk_index import ChunkIndex, View
+from cas.engine.chunk_index import ChunkIndex
+from cas.engine.places import View
 from cas.engine.segment import U64, halves, short_ids_of
 from cas.ids import SHORT_ID_BYTES, ChunkId, PackName, split_short_ids
 

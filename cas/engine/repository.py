@@ -13,11 +13,12 @@ from pathlib import Path
 from blake3 import blake3
 
 from cas.engine.ahead import ahead
-from cas.engine.chunk_index import ChunkIndex, View
+from cas.engine.chunk_index import ChunkIndex
 from cas.engine.chunk_reader import ChunkReader
 from cas.engine.environment import Environment
 from cas.engine.fetching import FETCH_THREADS
 from cas.engine.node_file import NodeFile
+from cas.engine.places import View
 from cas.engine.trailers import Trailers
 from cas.errors import CasError, Conflict, CorruptData, NotFound, Unsupported
 from cas.format.config import REPOSITORY_ID_BYTES, Config, encode_config, parse_config

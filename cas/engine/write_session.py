@@ -20,7 +20,6 @@ import numpy as np
 
 from cas.catalog.interface import Catalog
 from cas.catalog.model import NewPack, NewVersion, SessionHandle, Version, VersionResult
-from cas.engine.chunk_index import Places, View
 from cas.engine.chunk_reader import ChunkReader
 from cas.engine.compression import DEFAULT_LEVEL, Compressor, Dictionary, train_dictionary
 from cas.engine.decodable import Decodable
@@ -28,6 +27,7 @@ from cas.engine.node_packer import NodePacker, WaitingNode
 from cas.engine.nodes_at_hand import NodesAtHand, RecentNodes
 from cas.engine.own_chunks import OwnChunks
 from cas.engine.packer import DATA_KINDS, ClosedPack, Packer
+from cas.engine.places import Places, View
 from cas.engine.predecessors import Predecessors
 from cas.engine.putting import put_once
 from cas.engine.repository import Repository

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cas.closure.ground import Packs
-from cas.engine.chunk_index import ChunkIndex, View
+from cas.engine.chunk_index import ChunkIndex
 from cas.engine.holders import among
+from cas.engine.places import View
 from cas.engine.segment import U64, halves
 from cas.errors import CorruptData, Unsupported
 from cas.format.frame import Frame

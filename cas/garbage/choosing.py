@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cas.engine.chunk_index import View
 from cas.engine.holders import among, highs_of
+from cas.engine.places import View
 from cas.engine.segment import U64
 from cas.garbage.bases import with_bases
 from cas.garbage.marking import Marked

@@ -17,9 +17,9 @@ import numpy.typing as npt
 from cas.closure.ground import Faults, Ground, Packs
 from cas.closure.versions import VersionWalk
 from cas.damage import Ledger
-from cas.engine.chunk_index import Places, View
 from cas.engine.decodable import Decodable
 from cas.engine.holders import holders
+from cas.engine.places import Places, View
 from cas.engine.repository import Repository
 from cas.errors import CasError, Conflict, CorruptData, NotFound, Unsupported
 from cas.format.names import version_key

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cas.engine.chunk_index import View
 from cas.engine.decodable import Decodable
 from cas.engine.holders import highs_of
 from cas.engine.packer import ClosedPack, Packer
 from cas.engine.packing import packing
+from cas.engine.places import View
 from cas.engine.repository import Repository
 from cas.engine.segment import U64, halves
 from cas.errors import CorruptData, Unsupported

@@ -12,8 +12,8 @@ from typing import cast
 from cas.check_packs import Bodies
 from cas.closure.ground import Ground, Packs
 from cas.damage import Ledger
-from cas.engine.chunk_index import View
 from cas.engine.environment import Environment
+from cas.engine.places import View
 from cas.engine.repository import Repository
 from cas.errors import Conflict, CorruptData, NotFound, Unsupported
 from cas.format.config import parse_config

@@ -12,8 +12,9 @@ from cas.closure.bases import Bases
 from cas.closure.ground import Faults, Ground, Packs
 from cas.closure.versions import VersionWalk
 from cas.damage import Fault, Ledger
-from cas.engine.chunk_index import ChunkIndex, Places, View
+from cas.engine.chunk_index import ChunkIndex
 from cas.engine.decodable import Decodable
+from cas.engine.places import Places, View
 from cas.engine.repository import Repository
 from cas.errors import CasError, Conflict, CorruptData, NotFound, Unsupported
 from cas.format.document import VersionDocument

@@ -21,7 +21,7 @@ from cas.check import check_repository
 from cas.check_packs import Bodies
 from cas.closure.ground import Ground, Packs
 from cas.damage import Ledger
-from cas.engine.chunk_index import View
+from cas.engine.places import View
 from cas.engine.repository import Repository
 from cas.errors import Conflict, CorruptData, NotFound, Unsupported
 from cas.format.document import VersionDocument

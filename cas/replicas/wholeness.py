@@ -10,7 +10,7 @@ from contextlib import suppress
 from cas.closure.ground import Ground, Packs
 from cas.closure.versions import VersionWalk
 from cas.damage import Ledger
-from cas.engine.chunk_index import View
+from cas.engine.places import View
 from cas.engine.repository import Repository
 from cas.errors import Conflict, CorruptData, NotFound, Unsupported
 from cas.ids import PackName

@@ -4,19 +4,20 @@ import re
 
 from cas.store.interface import MAX_KEY_CHARACTERS, MAX_KEY_SEGMENT_CHARACTERS, MAX_OBJECT_BYTES
 
-_SEGMENT = re.compile(rf"[a-z0-9._-]{{1,{MAX_KEY_SEGMENT_CHARACTERS}}}")
+_ONE = rf"(?!\.{{1,2}}(?:/|\Z))[a-z0-9._-]{{1,{MAX_KEY_SEGMENT_CHARACTERS}}}"
+_SEGMENT = re.compile(_ONE)
+_KEY = re.compile(rf"{_ONE}(?:/{_ONE})*")
 _CHARACTERS = re.compile(r"[a-z0-9._/-]*")
-_DOTS = (".", "..")
 
 
 def is_segment(text: str) -> bool:
     """Whether `text` can stand between two slashes of a key."""
-    return _SEGMENT.fullmatch(text) is not None and text not in _DOTS
+    return _SEGMENT.fullmatch(text) is not None
 
 
 def is_key(text: str) -> bool:
     """Whether `text` is a key; listings leave out what is not."""
-    return len(text) <= MAX_KEY_CHARACTERS and all(is_segment(part) for part in text.split("/"))
+    return len(text) <= MAX_KEY_CHARACTERS and _KEY.fullmatch(text) is not None
 
 
 def check_key(key: str) -> None:

@@ -52,10 +52,14 @@ class MemorySource:
         tables: Mapping[Entity, Rows | Sequence[bytes]],
         batch: int = 100,
         history: "History | None" = None,
+        beside: int = 7,
     ) -> None:
+        """beside: every so many-th record counts as written though it was not, 0 for none: as a page that
+        was frozen, or a transaction that was rolled back, makes it."""
         self.tables = dict(tables)
         self.batch = batch
         self.history = history or History()
+        self.beside = beside
         self.fail_after: int | None = None
         """Records after which reading raises OSError, as a lost connection would."""
 
@@ -125,16 +129,17 @@ class MemorySnapshot:
         return Mark(self._number, str(self._number), "7", 5, 1, False, self._source.history.name)
 
     def changed(self, entity: Entity, since: Mark, reader: str) -> Changed | str:
-        """What was written since, and every seventh record beside it."""
+        """What was written since, and some records beside it."""
         if since.started != self._source.history.name:
             return "the server was started again"
         rows, before = self._tables[entity], self._source.history.moments[since.xmin - 1].get(entity)
         if not isinstance(rows, dict) or not isinstance(before, dict):
             return "no primary key"
+        beside = self._source.beside
         written = {
             number: payload
             for number, payload in rows.items()
-            if number % 7 == 0 or before.get(number) != payload
+            if (beside and number % beside == 0) or before.get(number) != payload
         }
         return Changed("xmin", self._batched(written), None)
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-from cas.engine.chunk_index import ChunkIndex, View
+from cas.engine.chunk_index import ChunkIndex
 from cas.engine.chunk_reader import ChunkReader
 from cas.engine.packer import ClosedPack
+from cas.engine.places import View
 from cas.engine.trailers import Trailers
 from cas.ids import IdKey, PackName
 from cas.store.interface import Store

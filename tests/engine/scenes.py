@@ -9,6 +9,7 @@ from cas.catalog.interface import Catalog
 from cas.catalog.memory import MemoryCatalog
 from cas.catalog.model import NewVersion, Trigger, Version, VersionKind
 from cas.contents import open_contents
+from cas.engine.chunk_reader import ChunkReader
 from cas.engine.environment import Environment
 from cas.engine.repository import Repository, create_repository
 from cas.engine.write_session import WriteSession
@@ -84,9 +85,9 @@ class World:
         return set(self.open().packs())
 
 
-def records_of(repository: Repository, number: int) -> Records:
+def records_of(repository: Repository, number: int, reader: ChunkReader | None = None) -> Records:
     """All records of a version: key -> payload, or payload -> count for a bag."""
-    contents = open_contents(repository, number)
+    contents = open_contents(repository, number, reader)
     found: Records = {}
     for entry in contents.entries:
         batches = list(read_records(contents.reader, entry))

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cas.engine import chunk_index
-from cas.engine.chunk_index import LEFT_OVER_SECONDS, ChunkIndex, PackNames, View
+from cas.engine.chunk_index import LEFT_OVER_SECONDS, ChunkIndex
 from cas.engine.packer import ClosedPack
+from cas.engine.places import PackNames, View
 from cas.engine.segment import Rows, merge, segment_of_pack
 from cas.errors import CorruptData, Unsupported
 from cas.format.pack import Trailer

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cas.engine import chunk_reader, trailers
-from cas.engine.chunk_index import View
 from cas.engine.chunk_reader import ChunkReader
 from cas.engine.compression import Dictionary, compress_delta
 from cas.engine.frame_ranges import FrameKey, Spans
 from cas.engine.packer import ClosedPack
+from cas.engine.places import View
 from cas.errors import CorruptData
 from cas.format.document import ValueRef
 from cas.format.frame import Encoding, Frame

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from cas.contents import open_contents
-from cas.engine.chunk_index import View
 from cas.engine.decodable import Decodable
 from cas.engine.nodes_at_hand import NodesAtHand
+from cas.engine.places import View
 from cas.engine.predecessors import Predecessors
 from cas.engine.repository import Repository
 from cas.errors import ConnectionFailed

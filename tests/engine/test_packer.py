@@ -9,10 +9,11 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cas.engine.chunk_index import ChunkIndex, View
+from cas.engine.chunk_index import ChunkIndex
 from cas.engine.chunk_reader import ChunkReader
 from cas.engine.compression import Compressor, Dictionary, compress_delta
 from cas.engine.packer import ClosedPack
+from cas.engine.places import View
 from cas.engine.trailers import Trailers
 from cas.errors import CorruptData
 from cas.format.frame import Encoding

@@ -5,8 +5,8 @@ from threading import Barrier
 
 import pytest
 
-from cas.engine.chunk_index import View
 from cas.engine.fetching import FETCH_THREADS
+from cas.engine.places import View
 from cas.engine.repository import Repository, create_repository
 from cas.errors import Conflict, CorruptData, NotFound, Unsupported
 from cas.format.canonical import encode_json, open_envelope, parse_json, seal_envelope

@@ -4,8 +4,8 @@ import pytest
 
 from cas.catalog.memory import MemoryCatalog
 from cas.check import CheckLevel, check_repository
-from cas.engine.chunk_index import View
 from cas.engine.decodable import Decodable
+from cas.engine.places import View
 from cas.errors import Fenced
 from cas.forgetting import forget
 from cas.format.names import PACKS, journal_key, pack_key, version_key

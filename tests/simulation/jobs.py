@@ -59,7 +59,7 @@ class Workplace:
     def open(self) -> Repository:
         if self.kept is None:
             door = StoreDoor(self.world.store, self.machine, self.watching.later)
-            store = RetryingStore(door, options=_AT_ONCE) if self.world.rng.random() < 0.25 else door
+            store = RetryingStore(door, options=_AT_ONCE) if self.world.rng.random() < 0.1 else door
             self.kept = Repository(store, None, self.environment)
         return self.kept
 
@@ -75,7 +75,8 @@ def snapshot(place: Workplace) -> None:
         platform = next_platform(world.rng, world.platforms[-1], world.platforms[:-1])
     world.platforms.append(platform)
     request = SnapshotRequest(name=str(len(world.platforms) - 1), scan=world.rng.random() < 0.2)
-    take_version(place.open(), place.catalog, MemorySource(platform, history=world.history), request)
+    source = MemorySource(platform, history=world.history, beside=world.rng.choice((0, 0, 7)))
+    take_version(place.open(), place.catalog, source, request)
 
 
 def forget_some(place: Workplace) -> None:

@@ -9,8 +9,8 @@ from cas import rebuild
 from cas.catalog import keeping_rules
 from cas.catalog.collecting_memory import MemoryCollecting
 from cas.catalog.keeping_memory import MemoryKeeping
-from cas.engine.chunk_index import View
 from cas.engine.holders import holders
+from cas.engine.places import View
 from cas.format.notes import Notes
 from cas.garbage import collecting, marking
 

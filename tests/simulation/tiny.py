@@ -9,11 +9,13 @@ from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from unittest.mock import patch
 
-from cas.engine import chunk_index, packer, repository, trailers
+from cas.closure import trees
+from cas.engine import chunk_index, chunk_reader, packer, repository, trailers
 from cas.engine.segment import Segment, segment_of_pack
 from cas.engine.trailers import Layout, layout_of
 from cas.format.document import parse_document
 from cas.format.entities import parse_definition, parse_entities
+from cas.format.node import parse_node
 from cas.format.pack import Trailer, parse_end
 from cas.garbage import choosing
 from cas.ids import PackName
@@ -34,6 +36,8 @@ def tiny() -> Iterator[None]:
             (trailers, "parse_end", lru_cache(REMEMBERED)(parse_end)),
             (trailers, "layout_of", _layout_of),
             (chunk_index, "segment_of_pack", _segment_of_pack),
+            (chunk_reader, "parse_node", lru_cache(REMEMBERED)(parse_node)),
+            (trees, "parse_node", lru_cache(REMEMBERED)(parse_node)),
             (repository, "parse_document", lru_cache(REMEMBERED)(parse_document)),
             (repository, "parse_entities", lru_cache(REMEMBERED)(parse_entities)),
             (repository, "parse_definition", lru_cache(REMEMBERED)(parse_definition)),

@@ -8,17 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from cas.closure.ground import Faults, Ground, Packs
-from cas.closure.versions import VersionWalk
-from cas.damage import Ledger
-from cas.engine.chunk_index import Places, View
+from cas.engine.chunk_reader import ChunkReader
 from cas.engine.environment import Environment
+from cas.engine.places import View
 from cas.engine.repository import Repository
 from cas.errors import CasError
 from cas.format.names import PACKS, version_key
 from cas.format.pack import parse_end
 from cas.ids import ChunkId, ChunkKind, PackName, ShortId, short, split_short_ids
-from cas.progress import Silent
 from tests.engine.scenes import Records, records_of
 from tests.simulation.shared_store import SharedStore
 
@@ -58,16 +55,19 @@ def decodable(packs: Iterable[bytes]) -> set[ShortId]:
     return set(least)
 
 
-class _Walked(Ground):
-    """Remembers what was asked for."""
+class _Listening(ChunkReader):
+    """Remembers what was asked for: its cache of nodes is new, so it is asked for all of a version."""
 
-    def __init__(self, packs: Packs, repository: Repository) -> None:
-        super().__init__(packs, Ledger(), repository.index)
+    def __init__(self, repository: Repository) -> None:
+        listed = set(repository.packs())
+        view = View(listed - repository.learn(listed))
+        key, index, trailers = repository.config.id_key, repository.index, repository.trailers
+        super().__init__(repository.store, key, index, trailers, view, repository.fetchers)
         self.ids: set[ChunkId] = set()
 
-    def locate(self, kind: ChunkKind, ids: Sequence[ChunkId]) -> tuple[Places, Faults]:
+    def read(self, kind: ChunkKind, ids: Sequence[ChunkId]) -> list[bytes]:
         self.ids.update(ids)
-        return super().locate(kind, ids)
+        return super().read(kind, ids)
 
 
 @dataclass(slots=True)
@@ -98,20 +98,25 @@ class Truth:
         """From now on this version counts. What is wrong with it at once, or nothing."""
         repository = self._repository()
         try:
-            found = records_of(repository, number)
+            reader = _Listening(repository)
+            found = records_of(repository, number, reader)
+            needs = self._with_what_is_no_record(repository, number, reader)
         except CasError as error:
             return f"version {number} cannot be read when it comes to be: {error}"
         if found != records:
             return f"version {number} is not what was taken"
-        self.promises[number] = Promise(document, self._needs(repository, number), records)
+        self.promises[number] = Promise(document, needs, records)
         return self.broken()
 
-    def _needs(self, repository: Repository, number: int) -> frozenset[ShortId]:
-        listed = set(repository.packs())
-        view = View(listed - repository.learn(listed))
-        ground = _Walked(Packs.over(repository, repository.index, repository.trailers, view), repository)
-        VersionWalk(ground, repository.boundary, Silent()).version(repository.document(number))
-        return frozenset(map(short, ground.ids))
+    def _with_what_is_no_record(
+        self, repository: Repository, number: int, reader: _Listening
+    ) -> frozenset[ShortId]:
+        """All that a version needs, when its records were read: with its schema, and its dictionaries."""
+        document = repository.document(number)
+        if document.schema is not None:
+            reader.value(document.schema, ChunkKind.DEFINITION)
+        dictionaries = (entry.dictionary for entry in repository.entities(document, reader))
+        return frozenset(map(short, reader.ids | {one for one in dictionaries if one is not None}))
 
     def broken(self) -> str:
         """The first promise that is broken, or nothing."""
