@@ -266,7 +266,7 @@ class _Collection:
             return
         self._progress.phase("mark again")
         live = self._sound()
-        marked = self._mark(self._repository.numbers(), live)
+        marked = self._mark(self._roots(), live)
         self._spare(ripe, marked)
         going = [name for name in ripe if name not in marked.needed]
         token = self._repository.environment.entropy(TOKEN_BYTES).hex()
@@ -278,10 +278,14 @@ class _Collection:
         """From the journal on. `seen`: documents that were marked since the packs were ripe."""
         self._put_journal(announced)
         live = self._sound()
-        fresh = [number for number in self._repository.numbers() if number not in seen]
+        fresh = [number for number in self._roots() if number not in seen]
         if fresh:
             self._spare(announced.packs, self._mark(fresh, live))
         self._delete(self._collecting.doom(self._collector, announced.journal))
+
+    def _roots(self) -> list[int]:
+        """Documents that are listed, and those of versions: a listing may be stale, and a catalog older."""
+        return sorted({*self._repository.numbers(), *_committed(self._catalog)})
 
     def _sound(self) -> frozenset[PackName]:
         """Live packs, less those that are known to be damaged: these are no copies of what they hold."""

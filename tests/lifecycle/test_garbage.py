@@ -1,10 +1,12 @@
 """Garbage collection: what nothing needs goes, in whatever company and wherever it is interrupted."""
 
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
+from cas.catalog.collecting_memory import MemoryCollecting
 from cas.catalog.memory import MemoryCatalog
 from cas.catalog.model import Version, VersionResult
 from cas.check import CheckLevel, check_repository
@@ -19,6 +21,7 @@ from cas.limits import SESSION_LEASE_SECONDS
 from cas.noting import catch_up
 from cas.rebuild import rebuild_catalog
 from cas.snapshot import SnapshotRequest
+from cas.store.interface import ObjectInfo
 from tests.engine.scenes import PRODUCTS, Platform, World, expected, product
 from tests.lifecycle.dying import Process, at_any_call
 
@@ -182,24 +185,25 @@ def test_who_may_use_it_is_waited_for_and_keeps_what_it_uses(world: World) -> No
     everything_is_well(world, 3, 4)
 
 
+class Collecting:
+    """A catalog of which garbage is collected between a version's begin and all that it does then."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.report: GarbageReport | None = None
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._world.catalog, name)
+
+    def describe_source(self, *arguments: str) -> None:
+        self.report = collected(self._world)
+        self._world.catalog.describe_source(*arguments)  # type: ignore[arg-type]
+
+
 def test_what_a_version_took_up_again_meanwhile_is_spared(world: World) -> None:
     """The version is taken by a process that began before the collection and commits after it."""
     gone(world, 1, 2)
-
-    class Collecting:
-        """Collects between a version's begin and all that it does then."""
-
-        def __init__(self) -> None:
-            self.report: GarbageReport | None = None
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(world.catalog, name)
-
-        def describe_source(self, *arguments: str) -> None:
-            self.report = collected(world)
-            world.catalog.describe_source(*arguments)  # type: ignore[arg-type]
-
-    catalog = Collecting()
+    catalog = Collecting(world)
     version = world.take(BY_NUMBER[0], catalog=catalog)  # type: ignore[arg-type]
     assert catalog.report is not None
     assert catalog.report.waiting == catalog.report.condemned + catalog.report.rewritten > 0
@@ -207,6 +211,26 @@ def test_what_a_version_took_up_again_meanwhile_is_spared(world: World) -> None:
     assert report.spared
     assert world.records(version.number) == expected(BY_NUMBER[0])
     everything_is_well(world, 3, 4)
+
+
+def test_a_listing_that_is_stale_gives_no_version_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From when packs are ripe, the document of the version that took them up again is not listed."""
+    gone(world, 1, 2)
+    version = world.take(BY_NUMBER[0], catalog=Collecting(world))  # type: ignore[arg-type]
+    objects, ripe = world.store.objects, MemoryCollecting.ripe
+
+    def stale(prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
+        return (info for info in objects(prefix, after=after) if info.key != version_key(version.number))
+
+    def ripe_and_stale(self: MemoryCollecting, collector: UUID) -> Sequence[PackName]:
+        monkeypatch.setattr(world.store, "objects", stale)
+        return ripe(self, collector)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(MemoryCollecting, "ripe", ripe_and_stale)
+        assert collected(world).spared
+    monkeypatch.undo()
+    assert world.records(version.number) == expected(BY_NUMBER[0])
 
 
 def test_who_begins_later_uses_nothing_that_is_condemned(world: World) -> None:
