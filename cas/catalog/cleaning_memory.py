@@ -17,13 +17,11 @@ class MemoryCleaning:
         self._demand_attached = demand_attached
         self._last: dict[CleanupKind, Cleanup] = {}
         self._runs: dict[CleanupKind, UUID] = {}
-        self._begun = 0
 
     def begin(self, kind: CleanupKind) -> UUID:
         with self._rows.lock:
             self._demand_attached()
-            self._begun += 1
-            self._runs[kind] = UUID(int=self._begun)
+            self._runs[kind] = self._rows.new_id()
             now = self._rows.now()
             known = self._last.get(kind, Cleanup(kind, now))
             self._last[kind] = replace(known, started_at=now, ended_at=None)

@@ -19,7 +19,6 @@ class MemoryCollecting:
     def __init__(self, rows: MemoryRows, demand_attached: Callable[[], None]) -> None:
         self._rows = rows
         self._demand_attached = demand_attached
-        self._collectors = 0
         self._collector: UUID | None = None
         self._lease_until: datetime | None = None
         self._token = ""
@@ -29,8 +28,7 @@ class MemoryCollecting:
             self._demand_attached()
             if self._lease_until is not None and self._lease_until > self._rows.now():
                 raise collecting_rules.somebody_collects("", 0)
-            self._collectors += 1
-            self._collector = UUID(int=self._collectors)
+            self._collector = self._rows.new_id()
             self._lease_until = self._rows.now() + LEASE
             return self._collector
 

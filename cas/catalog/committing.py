@@ -10,10 +10,22 @@ from cas.catalog.model import EntitySummary, Version, VersionResult
 from cas.catalog.pasts import insert_anomalies
 from cas.catalog.readings import insert_reading
 from cas.catalog.sessions import lock_open, share_epoch
+from cas.ids import PackName
+
+_STRANGE = """
+    SELECT given.name FROM unnest(%s::text[]) WITH ORDINALITY AS given (name, ordinal)
+    WHERE NOT EXISTS (SELECT FROM cas.packs AS p WHERE p.name = given.name AND p.owner = %s)
+    ORDER BY given.ordinal LIMIT 1
+"""
 
 
 def commit(
-    connection: Connection, repository_id: str, session: UUID, result: VersionResult, journal: int
+    connection: Connection,
+    repository_id: str,
+    session: UUID,
+    result: VersionResult,
+    journal: int,
+    packs: Sequence[PackName],
 ) -> Version:
     """Packs live, version complete, session ended. Once more for a session that committed just this
     result: the same answer, since a caller whose connection broke cannot know."""
@@ -24,6 +36,9 @@ def commit(
     if before is not None:
         return version(connection, before)
     number = lock_open(connection, session)
+    strange = connection.execute(_STRANGE, [list(packs), session]).fetchone()
+    if strange is not None:
+        raise rules.set_back(strange[0])
     connection.execute(
         "UPDATE cas.packs SET state = 'live' WHERE owner = %s AND state = 'uploading'", [session]
     )

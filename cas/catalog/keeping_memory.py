@@ -32,7 +32,6 @@ class MemoryKeeping:
         self._is_relied_on = is_relied_on
         self._generation = self._noted = 0
         self._settings: dict[str, tuple[str, ...]] = {}
-        self._pinned = 0
         self._forgotten: dict[int, Version] = {}
         """What those were that are forgotten and not let go."""
 
@@ -73,8 +72,7 @@ class MemoryKeeping:
         with self._rows.lock:
             self._demand_attached()
             self._committed(version)
-            self._pinned += 1
-            pin = UUID(int=self._pinned)
+            pin = self._rows.new_id()
             self._rows.pins[pin] = MemoryPin(version, self._rows.epoch, self._rows.now() + LEASE)
             return pin
 

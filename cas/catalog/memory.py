@@ -1,6 +1,6 @@
 """A catalog in memory that keeps the same contract: for fast tests of the engine and simulations.
 
-It is deterministic: the clock is a parameter, ids of sessions are counted. One object is one
+It is deterministic: the clock is a parameter, ids are counted. One object is one
 catalog; several writers share the object. Everything happens under one lock, so each method is a
 transaction of its own.
 """
@@ -139,7 +139,7 @@ class MemoryCatalog:
                 self._demand_parent(new.parent)
             number, now = self._next_number, self.now()
             self._next_number += 1
-            session = UUID(int=len(self._rows.sessions) + 1)
+            session = self._rows.new_id()
             self._rows.sessions[session] = MemorySession(
                 number, self._rows.epoch, new.parent, "open", now, now + rules.LEASE
             )
@@ -180,7 +180,9 @@ class MemoryCatalog:
             self._demand_attached()
             self._rows.open_session(session)
 
-    def commit(self, session: UUID, result: VersionResult, *, journal: int) -> Version:
+    def commit(
+        self, session: UUID, result: VersionResult, *, journal: int, packs: Sequence[PackName] = ()
+    ) -> Version:
         rules.check_result(result)
         with self._rows.lock:
             self._demand_attached()
@@ -190,9 +192,13 @@ class MemoryCatalog:
             if before is not None:
                 return before
             found = self._rows.open_session(session)
-            for pack in self._rows.packs.values():
-                if pack.owner == session and pack.state is PackState.UPLOADING:
-                    pack.state = PackState.LIVE
+            own = {name for name, pack in self._rows.packs.items() if pack.owner == session}
+            for name in packs:
+                if name not in own:
+                    raise rules.set_back(name)
+            for name in own:
+                if self._rows.packs[name].state is PackState.UPLOADING:
+                    self._rows.packs[name].state = PackState.LIVE
             found.state = "ended"
             version = self._rows.versions[found.number]
             done = completed(version, result, finished_at=max(self.now(), version.created_at))

@@ -49,11 +49,25 @@ class MemoryPin:
     lease_until: datetime
 
 
+class CountedIds:
+    """Ids that no two calls get, and the same ones in every run. A catalog that is set back to an older copy
+    of itself goes on with those of the newer one: no two sessions of one database have one id."""
+
+    def __init__(self) -> None:
+        self._given = 0
+
+    def __call__(self) -> UUID:
+        self._given += 1
+        return UUID(int=self._given)
+
+
 @dataclass(slots=True)
 class MemoryRows:
     """Whoever reads or changes them holds the lock, so each method of the catalog is a transaction."""
 
     clock: Callable[[], datetime]
+    new_id: Callable[[], UUID] = field(default_factory=CountedIds)
+    """Of sessions, pins, collectors and runs."""
     lock: RLock = field(default_factory=RLock)
     versions: dict[int, Version] = field(default_factory=dict)
     sessions: dict[UUID, MemorySession] = field(default_factory=dict)

@@ -30,7 +30,6 @@ class MemoryReplicating:
         self._rows = rows
         self._demand_attached = demand_attached
         self._replicas: dict[str, _Row] = {}
-        self._runs = 0
 
     def add(self, new: NewReplica) -> None:
         replicating_rules.check_new(new)
@@ -65,8 +64,7 @@ class MemoryReplicating:
             row = self._row(name)
             if self._is_running(row):
                 raise replicating_rules.somebody_replicates(name, "", 0)
-            self._runs += 1
-            row.run, row.lease_until = UUID(int=self._runs), self._rows.now() + LEASE
+            row.run, row.lease_until = self._rows.new_id(), self._rows.now() + LEASE
             row.replica = replace(row.replica, started_at=self._rows.now(), ended_at=None)
             return row.run
 

@@ -71,6 +71,15 @@ def fenced(number: int | None, why: str) -> Fenced:
     )
 
 
+def set_back(pack: PackName) -> Fenced:
+    """A session announced this pack, and the catalog does not know of it."""
+    return Fenced(
+        "the catalog was set back to an older copy of itself while the version was taken",
+        where=f"pack {pack}",
+        hint="Nothing was committed; `cas catalog rebuild` takes in what the store holds, then run again",
+    )
+
+
 def behind(journal: int, known: int) -> Conflict:
     return Conflict(
         f"the catalog is older than the bucket: it knows gc journal {known}, the bucket has {journal}",

@@ -145,7 +145,9 @@ def test_a_document_that_no_version_claims_is_told(world: World) -> None:
         def __getattr__(self, name: str) -> object:
             return getattr(world.catalog, name)
 
-        def commit(self, session: UUID, result: VersionResult, *, journal: int) -> Version:
+        def commit(
+            self, session: UUID, result: VersionResult, *, journal: int, packs: Sequence[PackName] = ()
+        ) -> Version:
             world.catalog.fence(session)
             return world.catalog.commit(session, result, journal=journal)
 

@@ -1,7 +1,8 @@
 """Stores and catalogs as a machine sees them: every call goes through the machine."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, cast
 
 from cas.catalog.checking import Checking
@@ -10,8 +11,10 @@ from cas.catalog.keeping import Keeping
 from cas.catalog.replicating import Replicating
 from cas.engine.environment import Environment
 from cas.engine.heartbeat import Heartbeat
-from cas.store.interface import ObjectInfo, Store
+from cas.store.interface import ObjectInfo
+from tests.simulation.fates import Fate
 from tests.simulation.machines import Machine
+from tests.simulation.shared_store import SharedStore
 
 Later = Callable[[Callable[[], Any], str], None]
 
@@ -19,7 +22,7 @@ Later = Callable[[Callable[[], Any], str], None]
 class StoreDoor:
     """A store, through a machine."""
 
-    def __init__(self, inner: Store, machine: Machine, later: Later, prefix: str = "") -> None:
+    def __init__(self, inner: SharedStore, machine: Machine, later: Later, prefix: str = "") -> None:
         """prefix: how traces tell it from other stores."""
         self._inner = inner
         self._prefix = prefix
@@ -32,22 +35,28 @@ class StoreDoor:
 
     def put(self, key: str, data: bytes | memoryview, *, create_only: bool = False) -> None:
         data = bytes(data)
-        self._call("put", key, lambda: self._inner.put(key, data, create_only=create_only))
+        half = data[: len(data) // 2]
+        torn = {Fate.KILLED_TORN: lambda: self._inner.put(key, half, create_only=create_only)}
+        self._call("put", key, lambda: self._inner.put(key, data, create_only=create_only), torn)
 
     def get(self, key: str) -> bytes:
-        return cast(bytes, self._call("get", key, lambda: self._inner.get(key)))
+        return self._read("get", key, lambda: self._inner.get(key))
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
-        return cast(bytes, self._call("get_range", key, lambda: self._inner.get_range(key, start, length)))
+        return self._read("get_range", key, lambda: self._inner.get_range(key, start, length))
 
     def get_tail(self, key: str, length: int) -> bytes:
-        return cast(bytes, self._call("get_tail", key, lambda: self._inner.get_tail(key, length)))
+        return self._read("get_tail", key, lambda: self._inner.get_tail(key, length))
+
+    def _read(self, name: str, key: str, act: Callable[[], bytes]) -> bytes:
+        return cast(bytes, self._call(name, key, act, {Fate.GARBLED: lambda: _garbled(act())}))
 
     def size(self, key: str) -> int:
         return cast(int, self._call("size", key, lambda: self._inner.size(key)))
 
     def objects(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
-        rows = self._call("objects", prefix, lambda: list(self._inner.objects(prefix, after=after)))
+        stale = {Fate.STALE: lambda: self._inner.objects_before(self._changes(), prefix, after)}
+        rows = self._call("objects", prefix, lambda: list(self._inner.objects(prefix, after=after)), stale)
         return iter(cast(list[ObjectInfo], rows))
 
     def delete(self, key: str) -> None:
@@ -59,8 +68,24 @@ class StoreDoor:
     def close(self) -> None:
         pass
 
-    def _call(self, name: str, key: str, act: Callable[[], Any]) -> Any:
-        return self._machine.call(True, name, f"{self._prefix}{key}", act, self._later)
+    def _changes(self) -> int:
+        """By how many changes a listing is stale."""
+        return 1 + self._inner.changes % 5
+
+    def _call(
+        self,
+        name: str,
+        key: str,
+        act: Callable[[], Any],
+        instead: Mapping[Fate, Callable[[], Any]] = MappingProxyType({}),
+    ) -> Any:
+        return self._machine.call(True, name, f"{self._prefix}{key}", act, self._later, instead)
+
+
+def _garbled(data: bytes) -> bytes:
+    """One bit of it is another one."""
+    at = len(data) // 2
+    return data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :] if data else data
 
 
 class PortDoor:

@@ -1,6 +1,7 @@
 """What becomes of a call, drawn when it is made."""
 
 import random
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 
 
@@ -16,23 +17,41 @@ class Fate(Enum):
     """The caller sees a failure; it is done at some time after."""
     TWICE = auto()
     """Done, and done again at some time after."""
+    STALE = auto()
+    """A listing tells what was there some changes ago."""
+    GARBLED = auto()
+    """What is read comes with a byte that is another one, this time."""
     KILLED_BEFORE = auto()
     KILLED_AFTER = auto()
     KILLED_LATE = auto()
     """The process dies of it, and it is done at some time after."""
+    KILLED_TORN = auto()
+    """The process dies of it, and half of the object is there."""
 
     @property
     def is_deadly(self) -> bool:
-        return self in (Fate.KILLED_BEFORE, Fate.KILLED_AFTER, Fate.KILLED_LATE)
+        return self in _DEADLY
 
 
-CHANGING = ("put", "delete")
-"""Calls of a store that can be under way while their caller is gone."""
+_ASKING = (Fate.REFUSED, Fate.UNANSWERED)
+_READING = (*_ASKING, Fate.GARBLED)
+_WRITING = (*_ASKING, Fate.LATE, Fate.TWICE)
+_TROUBLES: Mapping[str, Sequence[Fate]] = {
+    "put": _WRITING,
+    "delete": _WRITING,
+    "objects": (*_ASKING, Fate.STALE, Fate.STALE),
+    "get": _READING,
+    "get_range": _READING,
+    "get_tail": _READING,
+}
+"""By the call of a store: what is written can be under way while its caller is gone."""
 
-_READING = (Fate.REFUSED, Fate.UNANSWERED)
-_WRITING = (Fate.REFUSED, Fate.UNANSWERED, Fate.LATE, Fate.TWICE)
 _DYING = (Fate.KILLED_BEFORE, Fate.KILLED_AFTER)
-_DYING_WRITING = (Fate.KILLED_BEFORE, Fate.KILLED_AFTER, Fate.KILLED_LATE)
+_DEATHS: Mapping[str, Sequence[Fate]] = {
+    "put": (*_DYING, Fate.KILLED_LATE, Fate.KILLED_TORN),
+    "delete": (*_DYING, Fate.KILLED_LATE),
+}
+_DEADLY = frozenset((*_DYING, Fate.KILLED_LATE, Fate.KILLED_TORN))
 
 
 class Fates:
@@ -47,7 +66,5 @@ class Fates:
         chance = self._rng.random()
         if chance >= self._trouble + self._death:
             return Fate.DONE
-        is_writing = of_store and call in CHANGING
-        if chance < self._trouble:
-            return self._rng.choice(_WRITING if is_writing else _READING)
-        return self._rng.choice(_DYING_WRITING if is_writing else _DYING)
+        among, otherwise = (_TROUBLES, _ASKING) if chance < self._trouble else (_DEATHS, _DYING)
+        return self._rng.choice(among.get(call, otherwise) if of_store else otherwise)

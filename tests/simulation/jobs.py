@@ -115,7 +115,7 @@ def read(place: Workplace) -> None:
         try:
             found = records_of(repository, number)
         except (CorruptData, NotFound) as error:
-            if held():
+            if held() and not place.machine.was_deceived:
                 world.loss = world.loss or f"a reader of version {number} found: {error}"
             raise
         if promise is not None and found != promise.records:
@@ -125,7 +125,7 @@ def read(place: Workplace) -> None:
 def rebuild(place: Workplace) -> None:
     report = rebuild_catalog(place.open(), place.catalog)
     for one in report.quarantined:
-        if one.number in place.world.truth.promises:
+        if one.number in place.world.truth.promises and not place.machine.was_deceived:
             place.world.loss = place.world.loss or f"version {one.number} was not taken in: {one.what}"
 
 
@@ -135,7 +135,7 @@ def check(place: Workplace) -> None:
     level = world.rng.choice((CheckLevel.STRUCTURE, CheckLevel.BYTES))
     report = check_repository(place.open(), catalog=place.catalog, level=level)
     lost = sorted(set(report.lost_versions) & world.truth.promises.keys())
-    if lost:
+    if lost and not place.machine.was_deceived:
         world.loss = world.loss or f"a check says that versions {lost} are lost: {report.findings[0].what}"
 
 

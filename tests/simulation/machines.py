@@ -5,8 +5,9 @@ is, and what becomes of the call. A process that dies raises at this call, and a
 clean-up still tries. The next job of the machine is a new process, with nothing in memory.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -51,6 +52,8 @@ class Machine:
         self.waiting: Call | None = None
         self.failed = ""
         """What the last job ended with, where that was an error."""
+        self.was_deceived = False
+        """Whether the process was told of what is not so, or is so no more."""
         self.beats: list[Callable[[], None]] = []
         """Renewals of the leases that the process holds."""
         self._trace = trace
@@ -66,6 +69,7 @@ class Machine:
         self._trace(f"{self.name}: begins to {title}")
         self._is_dead = False
         self.failed = ""
+        self.was_deceived = False
         self.beats.clear()
         self._process = greenlet(lambda: self._run(job, title))
         self._process.switch()
@@ -102,8 +106,10 @@ class Machine:
         what: str,
         act: Callable[[], Any],
         later: Callable[[Callable[[], Any], str], None],
+        instead: Mapping[Fate, Callable[[], Any]] = MappingProxyType({}),
     ) -> Any:
-        """One call to the outside. `later`: takes what is done at some time after."""
+        """One call to the outside. `later`: takes what is done at some time after. `instead`: what is done
+        where the call has one of these fates."""
         if getcurrent() is not self._process:  # a heartbeat, which has a thread of its own
             return act()
         if self._is_dead:
@@ -119,10 +125,14 @@ class Machine:
             self._trace(f"{self.name}: {name} {what}")
         if fate in (Fate.LATE, Fate.KILLED_LATE, Fate.TWICE):
             later(act, f"{self.name}: {name} {what}")
-        answer = act() if fate in _DONE_NOW else None
+        self.was_deceived |= fate in (Fate.STALE, Fate.GARBLED)
         if fate.is_deadly:
             self._is_dead = True
-            raise Died
+        try:
+            answer = instead.get(fate, act)() if fate in _DONE_NOW else None
+        finally:
+            if fate.is_deadly:
+                raise Died
         if fate in _FAILING:
             if of_store:
                 raise StoreFault("it failed", fault=FaultKind.TRANSIENT, where=what)
@@ -130,5 +140,10 @@ class Machine:
         return answer
 
 
-_DONE_NOW = (Fate.DONE, Fate.UNANSWERED, Fate.TWICE, Fate.KILLED_AFTER)
+_DONE_NOW = frozenset(
+    (
+        *(Fate.DONE, Fate.UNANSWERED, Fate.TWICE, Fate.STALE, Fate.GARBLED),
+        *(Fate.KILLED_AFTER, Fate.KILLED_TORN),
+    )
+)
 _FAILING = (Fate.REFUSED, Fate.UNANSWERED, Fate.LATE)

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from traceback import format_exc
 
 from tests.simulation.hunts import HUNTS
 from tests.simulation.known_faults import put_back
@@ -48,7 +49,11 @@ def _play_some(work: tuple[int, int, str]) -> Batch:
             begin(seed)
         with put_back(fault):
             for seed in seeds:
-                played = play(seed, slant)
+                try:
+                    played = play(seed, slant)
+                except Exception:  # few errors survive the way to another process
+                    losses.append((seed, f"it broke: {format_exc()}"))
+                    continue
                 steps += played.steps
                 if played.loss:
                     losses.append((seed, played.loss))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from cas.store.interface import ObjectInfo
 from cas.store.memory import MemoryStore
 
 
@@ -10,17 +11,40 @@ class SharedStore(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
+        self._before: list[tuple[str, tuple[bytes, float] | None]] = []
         self.watch: Callable[[str, bool], None] = lambda _key, _is_put: None
 
     def put(self, key: str, data: bytes | memoryview, *, create_only: bool = False) -> None:
+        before = self._objects.get(key)
         super().put(key, data, create_only=create_only)
+        self._before.append((key, before))
         self.watch(key, True)
 
     def delete(self, key: str) -> None:
-        was_there = key in self._objects
+        before = self._objects.get(key)
         super().delete(key)
-        if was_there:
+        if before is not None:
+            self._before.append((key, before))
             self.watch(key, False)
+
+    @property
+    def changes(self) -> int:
+        """How many there were."""
+        return len(self._before)
+
+    def objects_before(self, changes: int, prefix: str, after: str) -> list[ObjectInfo]:
+        """A listing that is stale by so many changes."""
+        now = self._objects
+        self._objects = dict(now)
+        try:
+            for key, before in reversed(self._before[-changes:]):
+                if before is None:
+                    self._objects.pop(key, None)
+                else:
+                    self._objects[key] = before
+            return list(self.objects(prefix, after=after))
+        finally:
+            self._objects = now
 
     def contents(self) -> dict[str, bytes]:
         """All objects."""

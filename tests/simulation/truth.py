@@ -12,7 +12,7 @@ from cas.engine.chunk_reader import ChunkReader
 from cas.engine.environment import Environment
 from cas.engine.places import View
 from cas.engine.repository import Repository
-from cas.errors import CasError
+from cas.errors import CasError, CorruptData
 from cas.format.names import PACKS, version_key
 from cas.format.pack import parse_end
 from cas.ids import ChunkId, ChunkKind, PackName, ShortId, short, split_short_ids
@@ -32,7 +32,10 @@ class Copies:
 @lru_cache(maxsize=20_000)
 def frames_of(stored: bytes) -> tuple[Copies, ...]:
     """What a pack says of itself."""
-    trailer = parse_end(stored, PackName("the truth"))
+    try:
+        trailer = parse_end(stored, PackName("the truth"))
+    except CorruptData:  # half of it, since whoever put it died
+        return ()
     ids = split_short_ids(trailer.short_ids)
     found: list[Copies] = []
     at = 0

@@ -8,6 +8,7 @@ from datetime import timedelta
 from threading import Lock, RLock
 
 from cas.catalog.memory import MemoryCatalog
+from cas.catalog.memory_rows import CountedIds
 from cas.catalog.replica_model import NewReplica
 from cas.engine.environment import Environment
 from cas.engine.repository import create_repository
@@ -34,9 +35,10 @@ class CatalogBox:
 
 @dataclass(slots=True)
 class SimulatedWorld:
-    """`gone`: what versions held that somebody was allowed to forget. `nostalgia`: how often a platform is
-    again as it was in one of these, or in another one before: so what went is needed again. `protected`:
-    versions of which somebody was told that they are protected."""
+    """`new_id`: ids of all catalogs, of which no two are alike, as in databases. `gone`: what versions held
+    that somebody was allowed to forget. `nostalgia`: how often a platform is again as it was in one of these,
+    or in another one before: so what went is needed again. `protected`: versions of which somebody was told
+    that they are protected."""
 
     rng: random.Random
     clock: TickingClock
@@ -46,6 +48,7 @@ class SimulatedWorld:
     platforms: list[Platform]
     truth: Truth
     box: CatalogBox
+    new_id: CountedIds
     gone: list[Platform] = field(default_factory=list)
     nostalgia: float = 0.4
     replica: Truth | None = None
@@ -54,7 +57,9 @@ class SimulatedWorld:
     loss: str = ""
 
     def new_catalog(self) -> MemoryCatalog:
-        return MemoryCatalog(self.clock)
+        catalog = MemoryCatalog(self.clock)
+        catalog._rows.new_id = self.new_id
+        return catalog
 
     def add_replica(self) -> None:
         self.replica = Truth(SharedStore(), self.truth.environment)
@@ -78,6 +83,7 @@ class SimulatedWorld:
         now = self.clock.moment
         clock.moment = now
         catalog._rows.clock = self.clock  # the time does not go back
+        catalog._rows.new_id = self.new_id
         box.catalog = catalog
 
     def pass_time(self, seconds: float) -> None:
@@ -90,7 +96,8 @@ def empty_world(seed: int, node_bits: int) -> SimulatedWorld:
     clock, store = TickingClock(), SharedStore()
     environment = Environment(now=clock, entropy=random.Random(seed + 1).randbytes, threads=False)
     config = create_repository(store, environment, node_bits=node_bits)
-    catalog = MemoryCatalog(clock)
+    catalog, new_id = MemoryCatalog(clock), CountedIds()
+    catalog._rows.new_id = new_id
     catalog.attach(config.repository_id, store.url, create=True)
     history = History()
     history.name = "a server that nobody starts again"
@@ -103,4 +110,5 @@ def empty_world(seed: int, node_bits: int) -> SimulatedWorld:
         platforms=[first_platform(rng)],
         truth=Truth(store, environment),
         box=CatalogBox(catalog),
+        new_id=new_id,
     )
