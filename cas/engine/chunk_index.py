@@ -313,8 +313,8 @@ def _search(
     length = np.zeros(len(high), dtype=np.int64)
     row = np.full(len(high), -1, dtype=np.int64)
     depth = np.zeros(len(high), dtype=np.uint8)
+    left = np.argsort(high)  # what is near each other is found quickly
     for segment in segments:
-        left = np.flatnonzero(pack < 0)
         if not len(left):
             break
         allowed = view.allowed(segment)
@@ -335,6 +335,7 @@ def _search(
             length[queries] = segment.rows.length[found]
             row[queries] = found + first_row
             depth[queries] = segment.rows.depth[found]
+            left = left[~hit]
         first_pack += len(segment.packs)
         first_row += len(segment.rows)
     return Places(packs, pack, ordinal, share, length, row, depth)
