@@ -4,6 +4,8 @@ Copies are told by the first eight bytes of their ids, which are keyed hashes: t
 chance cost a pack that stays, and never one that goes.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -23,11 +25,11 @@ def holders(index: ChunkIndex, rows: npt.NDArray[np.bool_], view: View) -> set[P
         following: list[U64] = []
         for segment, flags in zip(segments, held, strict=True):
             found = np.zeros(len(segment.packs), dtype=np.bool_)
-            found[np.unique(segment.rows.pack[among(segment.rows.high, wanted)])] = True
+            found[segment.rows.pack[among(segment.rows.high, wanted)]] = True
             fresh = found & ~flags & view.allowed(segment)
             flags |= fresh
             following.append(segment.needs.high[fresh[segment.needs.pack]])
-        wanted = np.unique(np.concatenate(following))
+        wanted = each_once(following)
     return {
         name
         for segment, flags in zip(segments, held, strict=True)
@@ -38,10 +40,17 @@ def holders(index: ChunkIndex, rows: npt.NDArray[np.bool_], view: View) -> set[P
 
 def highs_of(index: ChunkIndex, rows: npt.NDArray[np.bool_]) -> U64:
     """The first halves of the short ids of these rows, each once, ascending."""
-    parts = [np.zeros(0, dtype=np.uint64)]
-    for segment, flags in with_flags(index, rows):
-        parts.append(segment.rows.high[flags])
-    return np.unique(np.concatenate(parts))
+    return each_once([segment.rows.high[flags] for segment, flags in with_flags(index, rows)])
+
+
+def each_once(parts: Sequence[U64]) -> U64:
+    """The numbers of all parts, ascending. np.unique counts them in a hash table: a million take most of a
+    second instead of a hundredth, and 50 MB more."""
+    every = np.concatenate([np.zeros(0, dtype=np.uint64), *parts])
+    every.sort()
+    is_first = np.ones(len(every), dtype=np.bool_)
+    np.not_equal(every[1:], every[:-1], out=is_first[1:])
+    return every[is_first]
 
 
 def with_flags(index: ChunkIndex, rows: npt.NDArray[np.bool_]) -> list[tuple[Segment, npt.NDArray[np.bool_]]]:

@@ -114,7 +114,7 @@ def search(
     pack = np.full(len(high), -1, dtype=np.int64)
     row = np.full(len(high), -1, dtype=np.int64)
     first_pack = first_row = 0
-    left = np.arange(len(high))
+    left = np.argsort(high)  # what is near each other is found quickly
     for segment in segments:
         allowed = view.allowed(segment)
         if allowed.any():

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from cas.closure.ground import Packs
 from cas.engine.chunk_index import ChunkIndex
-from cas.engine.holders import among
+from cas.engine.holders import among, each_once
 from cas.engine.places import View
 from cas.engine.segment import U64, halves
 from cas.errors import CorruptData, Unsupported
@@ -26,8 +26,8 @@ from cas.ids import SHORT_ID_BYTES, ChunkId, PackName
 def with_bases(packs: Packs, wanted: U64, old: Sequence[PackName], staying: View) -> U64:
     """These chunks, and all that they are decoded from, by the first halves of their short ids, ascending."""
     while True:
-        parts = [wanted, *_of_staying(packs.index, wanted, staying), *_of_old(packs, wanted, old)]
-        more = np.unique(np.concatenate(parts))
+        bases = [*_of_staying(packs.index, wanted, staying), *_of_old(packs, wanted, old)]
+        more = each_once([wanted, *bases])
         if len(more) == len(wanted):
             return wanted
         wanted = more
@@ -36,7 +36,7 @@ def with_bases(packs: Packs, wanted: U64, old: Sequence[PackName], staying: View
 def _of_staying(index: ChunkIndex, wanted: U64, staying: View) -> Iterator[U64]:
     for segment in index.segments:
         holds = np.zeros(len(segment.packs), dtype=np.bool_)
-        holds[np.unique(segment.rows.pack[among(segment.rows.high, wanted)])] = True
+        holds[segment.rows.pack[among(segment.rows.high, wanted)]] = True
         holds &= staying.allowed(segment)
         yield segment.needs.high[holds[segment.needs.pack]]
 

@@ -224,6 +224,7 @@ class _Collection:
         strangers = {name: self._sizes[name] for name in plan.strangers}
         condemned = self._collecting.condemn(self._collector, plan.dead, strangers)
         written = self._rewrite(plan, marked)
+        del marked  # the second mark takes as much memory
         self._sweep()
         waiting = self._collecting.condemned()
         return GarbageReport(

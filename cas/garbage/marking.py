@@ -75,6 +75,20 @@ def mark(
     unreadable = repository.learn(set(listed))
     view = View(set(listed) - unreadable)
     ground = _MarkingGround(repository, Packs.over(repository, repository.index, repository.trailers, view))
+    walked = _walked(repository, ground, numbers, committed, progress)
+    needed = _needed(ground.packs, ground.rows, View(view.packs.intersection(live)))
+    return Marked(needed & view.packs, ground.packs, ground.rows, *walked)
+
+
+def _walked(
+    repository: Repository,
+    ground: Ground,
+    numbers: Iterable[int],
+    committed: Collection[int],
+    progress: Progress,
+) -> tuple[frozenset[int], frozenset[int], frozenset[int]]:
+    """Walk these documents; what the walk remembers of their nodes is gone afterwards. Gives those that were
+    looked at, those that were gone, and those that are unclear."""
     walk = VersionWalk(ground, repository.boundary, progress)
     seen: set[int] = set()
     vanished: set[int] = set()
@@ -97,9 +111,7 @@ def mark(
         if not reached.is_whole and number in committed:
             loss = next(fault for fault in sorted(reached.faults) if fault.is_loss)
             raise stopped(number, ground.ledger.finding(loss.finding).what)
-    needed = _needed(ground.packs, ground.rows, View(view.packs.intersection(live)))
-    found = frozenset(seen), frozenset(vanished), frozenset(unclear)
-    return Marked(needed & view.packs, ground.packs, ground.rows, *found)
+    return frozenset(seen), frozenset(vanished), frozenset(unclear)
 
 
 def _needed(packs: Packs, rows: npt.NDArray[np.bool_], live: View) -> frozenset[PackName]:

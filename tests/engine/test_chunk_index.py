@@ -1,6 +1,7 @@
 """The chunk index is a cache: right or thrown away, and shared by several processes."""
 
 import os
+import random
 import time
 from dataclasses import fields
 from pathlib import Path
@@ -38,12 +39,16 @@ def fill(index: ChunkIndex, packs: list[ClosedPack]) -> None:
 def found(index: ChunkIndex, packs: list[ClosedPack]) -> None:
     """Every chunk of these packs is found, in its pack and at its place."""
     for pack in packs:
-        short_ids = pack.trailer.short_ids
-        ids = [short_ids[at : at + 16] for at in range(0, len(short_ids), 16)]
+        ids = short_ids(pack)
         places = index.locate(ids, View({pack.name}))
         assert {places.packs[number] for number in places.pack.tolist()} == {pack.name}
         assert places.ordinal.tolist() == list(range(len(ids)))
         assert (places.share > 0).all()
+
+
+def short_ids(pack: ClosedPack) -> list[bytes]:
+    packed = pack.trailer.short_ids
+    return [packed[at : at + 16] for at in range(0, len(packed), 16)]
 
 
 def files(directory: Path) -> int:
@@ -186,6 +191,22 @@ def test_only_packs_of_the_view_count_and_copies_are_told_apart() -> None:
     assert set(nowhere.pack.tolist()) == {-1}
     both = index.locate(ids_of(plains), View(pack.name for pack in copies[:2]))
     assert {both.packs[number] for number in both.pack.tolist()} <= {pack.name for pack in copies[:2]}
+
+
+def test_answers_have_the_order_of_the_questions_wherever_they_were_found(packs: list[ClosedPack]) -> None:
+    index = ChunkIndex(None)
+    fill(index, packs)
+    assert len(index.segments) == len(packs)
+    strangers = [one[:16] for one in ids_of(payloads(3, start=999_000))]
+    asked = [*strangers, *(one for pack in packs for one in short_ids(pack))]
+    random.Random(4).shuffle(asked)
+    asked += asked[:7]
+    together = index.locate(asked, everything(index))
+    assert together.pack.tolist().count(-1) >= 3
+    for at, one in enumerate(asked):
+        alone = index.locate((one,), everything(index))
+        for column in ("pack", "ordinal", "share", "length", "row", "depth"):
+            assert getattr(together, column)[at] == getattr(alone, column)[0]
 
 
 def test_short_ids_that_share_their_first_half_are_told_apart() -> None:
