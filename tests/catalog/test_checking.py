@@ -74,6 +74,30 @@ def test_a_pack_is_written_off_while_it_is_condemned_and_damaged(stage: Stage) -
     assert stage.checking.written_off() == frozenset()
 
 
+def test_a_damaged_pack_is_damaged_in_whatever_state_until_it_is_read_whole(stage: Stage) -> None:
+    """While it is put, live, condemned, announced and about to be deleted."""
+    session = stage.catalog.begin(replace(new_version(), protected=False))
+    stage.catalog.register_pack(session.id, pack(1))
+    stage.catalog.register_pack(session.id, pack(2))
+    read(stage, 5, A, damage="a bit is another one")
+    read(stage, 5, B)
+    assert stage.checking.damaged() == {A}
+    stage.catalog.commit(session.id, result(session.number), journal=0)
+    assert stage.checking.damaged() == {A}
+    collector = stage.collecting.begin()
+    stage.collecting.condemn(collector, [A, B], {})
+    assert stage.checking.damaged() == {A}
+    read(stage, 6, B, damage="a bit is another one")
+    read(stage, 6, A)
+    assert stage.checking.damaged() == {B}
+    announced = stage.collecting.announce(collector, [A, B], "ab" * 16)
+    assert announced is not None
+    stage.collecting.doom(collector, announced.journal)
+    assert stage.checking.damaged() == {B}
+    stage.collecting.deleted(collector, [A, B])
+    assert stage.checking.damaged() == frozenset()
+
+
 def test_a_version_is_valid_once_its_trees_and_all_its_packs_were_looked_at(stage: Stage) -> None:
     take(stage, 1, 2, 3)
     walked(stage, 2)
