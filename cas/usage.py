@@ -3,7 +3,7 @@
 Bytes of packs are exact. What a version added is what its session put; garbage collection gives some of it
 back later, so the sums of what versions added say where it came from, and not what lies there now. Of
 entities the catalog knows how many bytes their records have, and not how many their chunks take: these are
-shared.
+shared, and cas/stored_sizes.py finds that out by walking all trees.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from cas.catalog.paging import every_version
 from cas.catalog.rules import COMMITTED
 from cas.quota import WARNED_SHARE, quota_of
 from cas.retention.candidates import origin_of
+from cas.stored_sizes import StoredSizes
 
 GROWTH_OVER = timedelta(days=30)
 """So far back growth is looked at."""
@@ -76,7 +77,8 @@ class Usage:
     """`original_bytes`: of all records of all versions together, as if each were kept for itself.
     `ratio`: of these to what lies there; None without versions. `first_ratio`: the same of the oldest version
     that is there, so of compression alone; the rest is what versions share. `growth`, `days_left`: None where
-    too little is known, in `why_unknown` in words; days are None also where nothing limits the store."""
+    too little is known, in `why_unknown` in words; days are None also where nothing limits the store.
+    `sizes`: None where the trees were not walked."""
 
     versions: int
     pack_bytes: int
@@ -93,10 +95,12 @@ class Usage:
     days_left: float | None
     why_unknown: str
     recommendations: tuple[str, ...]
+    sizes: StoredSizes | None = None
 
 
-def usage(catalog: Catalog, url: str, free_bytes: int | None) -> Usage:
-    """url, free_bytes: of the primary's store. As the catalog raises."""
+def usage(catalog: Catalog, url: str, free_bytes: int | None, sizes: StoredSizes | None = None) -> Usage:
+    """url, free_bytes: of the primary's store. sizes: what a walk has found, where one was made. As the
+    catalog raises."""
     versions = list(every_version(catalog, COMMITTED))
     packs = catalog.replicating.packs()
     pack_bytes = sum(packs.values())
@@ -138,6 +142,7 @@ def usage(catalog: Catalog, url: str, free_bytes: int | None) -> Usage:
         recommendations=tuple(
             _recommended(pack_bytes, condemned, quota, free_bytes, days_left, has_replicas=bool(replicas))
         ),
+        sizes=sizes,
     )
 
 

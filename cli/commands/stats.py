@@ -1,16 +1,19 @@
 """`cas stats`: what the store takes, how that grows, and when it is full."""
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from cas.stored_sizes import StoredSizes, stored_sizes
 from cas.usage import Added, Usage, usage
 from cli.commanding import command
 from cli.exit_codes import ExitCode
 from cli.session import Session
 from cli.tables import cells, facts, indented, table
+from cli.watching_faces import watching
 from cli.words import counted, number, plain, size
 
 SHOWN = 15
@@ -18,16 +21,28 @@ SHOWN = 15
 
 
 def add_stats(app: typer.Typer) -> None:
-    command(app, "stats", examples=["cas stats", "cas stats --json"])(stats)
+    examples = ["cas stats", "cas stats --by-entity", "cas stats --json"]
+    command(app, "stats", examples=examples)(stats)
 
 
-def stats(cas: Session) -> ExitCode:
+def stats(
+    cas: Session,
+    *,
+    by_entity: Annotated[
+        bool, typer.Option("--by-entity", help="walk the trees of all versions: what each entity takes")
+    ] = False,
+) -> ExitCode:
     """Show what is stored: by origin, kind, entity and store, how much is saved, growth, and what to do.
 
-    From the catalog: nothing is read of the store but how much room it has.
+    From the catalog: nothing is read of the store but how much room it has, unless by entity.
     """
-    store = cas.repository.store
-    found = usage(cas.catalog, store.url, store.free_bytes())
+    repository, catalog = cas.repository, cas.catalog
+    sizes = None
+    if by_entity:
+        cas.if_stopped = "Nothing was changed"
+        with watching(cas.terminal, "stats") as counters:
+            sizes = stored_sizes(repository, catalog, counters)
+    found = usage(catalog, repository.store.url, repository.store.free_bytes(), sizes)
     cas.terminal.result(found, human=Group(*_told(found)))
     return ExitCode.OK
 
@@ -57,6 +72,8 @@ def _told(found: Usage) -> Iterator[RenderableType]:
     for one in found.entities[:SHOWN]:
         rows.add_row(*cells([plain(one.label), number(one.records), size(one.payload_bytes)]))
     yield indented(rows)
+    if found.sizes is not None:
+        yield indented(_sizes(found.sizes))
     places = table("store", "where", ">stored", ">free")
     for place in found.stores:
         places.add_row(
@@ -65,6 +82,17 @@ def _told(found: Usage) -> Iterator[RenderableType]:
     yield indented(places)
     for one_of in found.recommendations:
         yield Text(f"  {one_of}", style="yellow")
+
+
+def _sizes(sizes: StoredSizes) -> RenderableType:
+    rows = table("entity, all versions", ">versions", ">stored", ">for it alone")
+    for one in sizes.entities[:SHOWN]:
+        rows.add_row(
+            *cells([plain(one.label), number(one.versions), size(one.stored_bytes), size(one.alone_bytes)])
+        )
+    rows.add_row(*cells(["schemas and lists", "", size(sizes.rest_bytes), ""]))
+    rows.add_row(*cells(["all that versions need", "", size(sizes.needed_bytes), ""]))
+    return rows
 
 
 def _by(what: str, added: tuple[Added, ...]) -> RenderableType:

@@ -13,6 +13,13 @@ def test_what_is_stored_is_shown(cas: Place) -> None:
         path.stat().st_size for path in (cas.store / "packs").rglob("*") if path.is_file()
     )
     assert found["stores"][0]["free_bytes"] > 0
+    assert found["sizes"] is None
+    sizes = cas("stats", "--by-entity", "--json").json["sizes"]
+    assert 0.5 < sizes["needed_bytes"] / found["pack_bytes"] < 1.1, "each chunk has a share, rounded up"
+    products = next(one for one in sizes["entities"] if one["label"] == "public.products")
+    assert products["versions"] == 1
+    assert 0 < products["alone_bytes"] <= products["stored_bytes"] < sizes["needed_bytes"]
+    assert "all that versions need" in cas("stats", "--by-entity").out
     told = cas("stats").out
     for words in ("hold 1 version", "public.products", "manual", "full", "primary", "cas replica add"):
         assert words in told
