@@ -113,7 +113,7 @@ def _look(
     strangers = sorted(sizes.keys() - live - at_work - set(condemned) - marked.needed)
     if not all(_is_let_go(catalog, one) for one in marked.unclear):
         strangers = []  # what a document needs that cannot be understood may be among them
-    rewritten = worth_rewriting(fillings(marked, sizes, live))
+    rewritten = worth_rewriting(fillings(marked, sizes, sound))
     unclaimed = _unclaimed(catalog, marked.numbers - committed)
     summary = _summary(dead, strangers, condemned, rewritten, sizes, unclaimed)
     plan = GarbagePlan(

@@ -128,6 +128,10 @@ def test_a_pack_that_cannot_be_read_whole_stays(world: World) -> None:
     report = collected(world)
     assert report.rewritten == len(old) - 1
     assert old[0] in world.packs()
+    assert [pack.name for pack in plan_garbage(world.open(), world.catalog).rewritten] == [old[0]]
+    check_repository(world.open(), catalog=world.catalog, level=CheckLevel.BYTES)
+    plan = plan_garbage(world.open(), world.catalog)
+    assert not plan.rewritten, "it is known to be damaged, and would only keep others from their turn"
 
 
 def test_what_a_session_took_of_an_old_pack_meanwhile_brings_it_back(world: World) -> None:
