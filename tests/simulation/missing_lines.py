@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -39,9 +40,7 @@ def _no_second_mark(stack: ExitStack) -> None:
 
     def nothing(self: Any, numbers: Any, live: Any) -> Any:
         found = mark(self, numbers, live)
-        return marking.Marked(
-            frozenset(), found.packs, found.rows, found.numbers, found.vanished, found.unclear
-        )
+        return replace(found, needed=frozenset())
 
     stack.enter_context(patch.object(collecting._Collection, "_mark", nothing))
 
