@@ -15,7 +15,7 @@ from cas.catalog.interface import Catalog
 from cas.catalog.keeping import Heard, NotesMoved
 from cas.catalog.restores import Restores
 from cas.engine.repository import Repository
-from cas.errors import CasError
+from cas.errors import CasError, Conflict
 from cas.forgetting import ForgetReport, forget
 from cas.garbage.collecting import MOST_SHARE, collect_garbage
 from cas.garbage.model import GarbagePlan, GarbageReport
@@ -36,6 +36,19 @@ class Collected:
     awaited: Awaited
 
 
+def require_confirmed(catalog: Catalog) -> None:
+    """Conflict where the catalog was made anew from its store and no person has looked at it since: another
+    catalog may be in use, and what nobody brought back yet would go for want of a rule or a version."""
+    at = catalog.cleaning.rebuilt_at()
+    if at is not None:
+        raise Conflict(
+            f"the catalog was rebuilt at {at:%Y-%m-%d %H:%M} UTC, and nobody has confirmed it since",
+            where=catalog.url,
+            hint="Nothing was let go. Where `cas versions` and `cas retention` are as they should be, and no"
+            " other catalog is used for this store, say `cas catalog confirm`",
+        )
+
+
 def let_go(
     repository: Repository,
     catalog: Catalog,
@@ -43,7 +56,8 @@ def let_go(
     heard: Heard,
     progress: Progress | None = None,
 ) -> ForgetReport:
-    """`forget` by the rules, remembered."""
+    """`forget` by the rules, remembered. Conflict where nobody has confirmed a rebuild of the catalog."""
+    require_confirmed(catalog)
     with _Run(catalog, CleanupKind.FORGET) as run:
         run.begin()
         report = forget(repository, catalog, wanted, heard, progress)
@@ -76,7 +90,9 @@ def collect(
     progress: Progress | None = None,
     planned: Callable[[GarbagePlan], object] = lambda plan: None,
 ) -> Collected:
-    """`collect_garbage`, remembered. Whoever is refused because somebody else collects leaves nothing."""
+    """`collect_garbage`, remembered. Whoever is refused because somebody else collects leaves nothing.
+    Conflict where nobody has confirmed a rebuild of the catalog."""
+    require_confirmed(catalog)
     with _Run(catalog, CleanupKind.GC) as run:
         report = collect_garbage(
             repository, catalog, max_share=max_share, progress=progress, begun=run.begin, planned=planned

@@ -65,7 +65,7 @@ class RebuildReport:
 
     adopted: now versions of the catalog. known: were already. packs: made live or found live.
     journal: the highest gc journal in the store, 0 without one. next_is_above: no version will get a
-    number up to this one.
+    number up to this one. wants_confirmation: nothing is let go until a person has looked.
     """
 
     adopted: tuple[int, ...]
@@ -74,6 +74,7 @@ class RebuildReport:
     packs: int
     journal: int
     next_is_above: int
+    wants_confirmation: bool
 
 
 def rebuild_catalog(
@@ -136,6 +137,7 @@ class _Rebuild:
             packs=len(self._catalog.live_packs()),
             journal=self._listing.journal,
             next_is_above=max(self._catalog.known_numbers(), default=0),
+            wants_confirmation=self._catalog.cleaning.rebuilt_at() is not None,
         )
 
     def _leave_what_may_go(self, wanted: Sequence[int]) -> None:

@@ -20,10 +20,12 @@ CREATE TABLE cas.repository (
     id text NOT NULL CHECK (id <> ''),
     store_url text NOT NULL,
     format integer NOT NULL CHECK (format > 0),
-    attached_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    attached_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    rebuilt_at timestamptz
 );
 COMMENT ON TABLE cas.repository IS 'The one repository that this catalog belongs to; empty until it is claimed';
 COMMENT ON COLUMN cas.repository.store_url IS 'Without credentials; where the repository was last found';
+COMMENT ON COLUMN cas.repository.rebuilt_at IS 'When a rebuild took in what this catalog had never known; null once a person has confirmed that versions and packs may go again';
 
 CREATE TABLE cas.epoch (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),

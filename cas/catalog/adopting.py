@@ -11,6 +11,13 @@ from cas.catalog.sessions import described, take_epoch
 from cas.errors import CasError, Conflict, Fenced
 from cas.ids import PackName
 
+_TELL_OF_NEWS = """
+UPDATE cas.repository SET rebuilt_at = clock_timestamp()
+WHERE %(journal)s > (SELECT coalesce(announced, journal) FROM cas.epoch)
+   OR EXISTS (SELECT FROM unnest(%(numbers)s::bigint[]) AS given (number)
+              WHERE NOT EXISTS (SELECT FROM cas.versions AS v WHERE v.number = given.number))
+"""
+
 
 def adopt(
     connection: Connection,
@@ -31,6 +38,8 @@ def adopt(
     )
     committed = {number for (number,) in rows}
     taken = {version.number: version for version in adopted if version.number not in committed}
+    numbers = [version.number for version in adopted] + [doubtful.number for doubtful in quarantined]
+    connection.execute(_TELL_OF_NEWS, {"journal": journal, "numbers": numbers})
     with connection.pipeline():  # or each version would wait for two or three answers
         for version in taken.values():
             _insert(connection, version)
@@ -38,7 +47,6 @@ def adopt(
             _insert_quarantined(connection, doubtful)
     _condemn_journaled(connection, epoch + 1, journaled)
     _revive(connection, [pack for version in taken.values() for pack in version.packs])
-    numbers = [version.number for version in adopted] + [doubtful.number for doubtful in quarantined]
     connection.execute(
         "UPDATE cas.next_version SET number = greatest(number, %s)", [max(numbers, default=0) + 1]
     )

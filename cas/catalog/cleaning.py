@@ -72,3 +72,10 @@ class Cleaning(Protocol):
 
     def last(self) -> Mapping[CleanupKind, Cleanup]:
         """The last run of each kind that ever ran."""
+
+    def rebuilt_at(self) -> datetime | None:
+        """When versions or journals were taken in of which this catalog had never heard, UTC; None where that
+        never was, or a person has confirmed since that versions and packs may go again."""
+
+    def confirm(self) -> None:
+        """A person has looked."""

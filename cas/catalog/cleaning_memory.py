@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 from cas.catalog.cleaning import Cleanup, CleanupKind, CleanupOutcome, CleanupResult
@@ -40,6 +41,15 @@ class MemoryCleaning:
                         succeeded_at=now if is_complete else known.succeeded_at,
                         result=replace(result, text=clean(result.text)),
                     )
+
+    def rebuilt_at(self) -> datetime | None:
+        with self._rows.lock:
+            return self._rows.rebuilt_at
+
+    def confirm(self) -> None:
+        with self._rows.lock:
+            self._demand_attached()
+            self._rows.rebuilt_at = None
 
     def last(self) -> Mapping[CleanupKind, Cleanup]:
         with self._rows.lock:

@@ -64,6 +64,16 @@ class PostgresCleaning:
                 },
             )
 
+    def rebuilt_at(self) -> datetime | None:
+        with self._connections.transaction() as connection:
+            row = connection.execute("SELECT rebuilt_at FROM cas.repository").fetchone()
+        return None if row is None else _utc(row[0])
+
+    def confirm(self) -> None:
+        with self._connections.transaction() as connection:
+            self._demand_owner(connection)
+            connection.execute("UPDATE cas.repository SET rebuilt_at = NULL WHERE rebuilt_at IS NOT NULL")
+
     def last(self) -> Mapping[CleanupKind, Cleanup]:
         with self._connections.transaction() as connection:
             found = [_cleanup(row) for row in connection.execute(_LAST)]

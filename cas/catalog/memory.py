@@ -333,6 +333,9 @@ class MemoryCatalog:
             for session in self._rows.sessions.values():
                 if session.state == "open":
                     self._rows.end(session, "fenced", Fenced.code, rules.ADOPTED_OVER)
+            given = [*(one.number for one in versions), *(one.number for one in quarantined)]
+            if journal > self._rows.known_journal or not self._rows.versions.keys() >= set(given):
+                self._rows.rebuilt_at = self.now()
             for number, adopted in taken.items():
                 started = begun(number, adopted.begin, adopted.created_at)
                 finished_at = adopted.created_at + timedelta(seconds=adopted.duration_seconds)
@@ -348,9 +351,7 @@ class MemoryCatalog:
                 pack.stored_bytes = sizes[name]
             for doubtful in quarantined:
                 self._rows.versions.setdefault(doubtful.number, quarantined_version(doubtful))
-            numbers = [adopted.number for adopted in versions]
-            highest = max(numbers + [doubtful.number for doubtful in quarantined], default=0)
-            self._next_number = max(self._next_number, highest + 1)
+            self._next_number = max(self._next_number, max(given, default=0) + 1)
             self._rows.journal = max(spent, journal)
             self._keeping.hear_again()
             return len(taken)

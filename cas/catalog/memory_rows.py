@@ -78,6 +78,7 @@ class MemoryRows:
     announced: int | None = None
     """The journal that a collector is about to put, or has put."""
     pins: dict[UUID, "MemoryPin"] = field(default_factory=dict)
+    rebuilt_at: datetime | None = None
 
     @property
     def known_journal(self) -> int:

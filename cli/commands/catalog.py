@@ -1,6 +1,8 @@
-"""`cas catalog rebuild`: the catalog anew, from the store alone."""
+"""`cas catalog rebuild | confirm`: the catalog anew, from the store alone; and that it is as it should be."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 
 import typer
 from rich.console import Group, RenderableType
@@ -18,14 +20,16 @@ from cli.words import counted, plain
 def add_catalog(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
     command(group, "rebuild", examples=["cas catalog rebuild", "cas catalog rebuild --json"])(rebuild)
-    app.add_typer(group, name="catalog", help="The catalog: rebuild it from the store.")
+    command(group, "confirm", examples=["cas catalog confirm"])(confirm)
+    app.add_typer(group, name="catalog", help="The catalog: rebuild it from the store, and confirm that.")
 
 
 def rebuild(cas: Session) -> ExitCode:
     """Take every version that the store holds into the catalog; it is claimed where it is new.
 
-    Run it after the catalog was lost or restored from an older backup. Nothing is deleted. What is
-    damaged is listed as failed with its reason, and taken in by a later run once it was mended.
+    Run it after the catalog was lost or restored from an older backup. Nothing is deleted, also not by
+    cleanup, until `cas catalog confirm`. What is damaged is listed as failed with its reason, and taken in
+    by a later run once it was mended.
     """
     repository = cas.repository
     catalog = cas.unattached(repository)
@@ -36,6 +40,27 @@ def rebuild(cas: Session) -> ExitCode:
     return ExitCode.CORRUPT if report.quarantined else ExitCode.OK
 
 
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """`rebuilt_at`: None where there was nothing to confirm."""
+
+    rebuilt_at: datetime | None
+
+
+def confirm(cas: Session) -> ExitCode:
+    """Say that the catalog is as it should be after a rebuild: `cas cleanup`, `cas forget` and `cas gc` work
+    again.
+
+    Before that look at `cas versions` and `cas retention`, and make sure that no other catalog is used for
+    this store.
+    """
+    at = cas.catalog.cleaning.rebuilt_at()
+    cas.catalog.cleaning.confirm()
+    said = "There was nothing to confirm" if at is None else "Confirmed: what no rule wants may go again"
+    cas.terminal.result(Confirmed(at), human=Text(said, style="bold green"))
+    return ExitCode.OK
+
+
 def _told(report: RebuildReport, catalog: PostgresCatalog) -> Iterator[RenderableType]:
     style = "bold yellow" if report.quarantined else "bold green"
     yield Text(f"{counted(len(report.adopted), 'version')} taken in", style=style)
@@ -43,6 +68,8 @@ def _told(report: RebuildReport, catalog: PostgresCatalog) -> Iterator[Renderabl
         f"  {len(report.known):,} were known already, {counted(report.packs, 'pack')} live", style="dim"
     )
     yield Text(f"  catalog  {plain(catalog.url)}", style="dim")
+    if report.wants_confirmation:
+        yield Text("  nothing is let go until `cas catalog confirm`", style="yellow")
     for document in report.quarantined:
         yield Text.assemble(
             (f"  version {document.number} was not taken in: ", "yellow"),

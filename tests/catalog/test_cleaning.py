@@ -1,9 +1,12 @@
 """The last run of each kind of cleaning up, remembered."""
 
+from collections.abc import Callable
+
 import pytest
 
 from cas.catalog.cleaning import CleanupKind, CleanupOutcome, CleanupResult
 from tests.catalog.stages import PostgresStage, Stage
+from tests.catalog.values import adopted, new_version, quarantined
 
 FORGET, GC = CleanupKind.FORGET, CleanupKind.GC
 DONE = CleanupResult(CleanupOutcome.COMPLETE, "", 3, 1, 4_000)
@@ -74,3 +77,29 @@ def test_the_table_refuses_an_end_without_an_outcome(postgres_stage: PostgresSta
     postgres_stage.cleaning.begin(GC)
     with pytest.raises(Exception, match="cleanups_ended"):
         postgres_stage.other.execute("UPDATE cas.cleanups SET ended_at = clock_timestamp()")
+
+
+def test_what_was_never_known_wants_to_be_confirmed(stage: Stage) -> None:
+    """Versions, quarantined ones, and journals; what failed here is known."""
+    cleaning, catalog = stage.cleaning, stage.catalog
+    session = catalog.begin(new_version())
+    catalog.fail(session.id, "INTERRUPTED", "it died after its document was put")
+    catalog.adopt([adopted(session.number)], journal=0)
+    assert cleaning.rebuilt_at() is None
+    steps: tuple[Callable[[], int], ...] = (
+        lambda: catalog.adopt([adopted(7)], journal=0),
+        lambda: catalog.adopt([], journal=0, quarantined=[quarantined(9)]),
+        lambda: catalog.adopt([], journal=3),
+    )
+    for take_in in steps:
+        before = catalog.now()
+        take_in()
+        at = cleaning.rebuilt_at()
+        assert at is not None
+        assert before <= at <= catalog.now()
+        take_in()
+        assert cleaning.rebuilt_at() == at, "there was nothing new in it"
+        cleaning.confirm()
+        assert cleaning.rebuilt_at() is None
+        take_in()
+        assert cleaning.rebuilt_at() is None

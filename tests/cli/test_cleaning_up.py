@@ -202,6 +202,26 @@ def test_that_it_is_off_is_in_the_store_too(many: Place, database: Databases) ->
     assert many("retention", "show", "--json", **alone).json["automatic"] is False
 
 
+def test_after_a_rebuild_nothing_goes_until_somebody_confirms(many: Place, database: Databases) -> None:
+    many("retention", "set", "last 1")
+    before = packs(many)
+    alone = {"CAS_CATALOG": database(), "CAS_HOME": str(many.directory / "other")}
+    assert "nothing is let go until `cas catalog confirm`" in many("catalog", "rebuild", **alone).out
+    for words in (("cleanup",), ("gc",), ("forget", "--yes")):
+        refused = many(*words, **alone)
+        assert refused.code == ExitCode.CONFLICT, words
+        assert "cas catalog confirm" in refused.error
+        if words != ("cleanup",):
+            assert many(words[0], "--dry-run", **alone).code == ExitCode.OK
+    assert many("retention", "show", "--json", **alone).json["last_forget"] is None
+    assert packs(many) == before
+    assert many("catalog", "confirm", "--json", **alone).json["rebuilt_at"]
+    cleaned = many("cleanup", "--json", "--max-share", "1", **alone)
+    assert cleaned.json["forgotten"]["report"]["gone"]
+    assert "nothing to confirm" in many("catalog", "confirm", **alone).out
+    assert "until `cas catalog confirm`" not in many("catalog", "rebuild", **alone).out
+
+
 def test_what_a_later_release_has_set_is_not_guessed(many: Place) -> None:
     execute(
         many.environment["CAS_CATALOG"],
