@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from cas.anomalies import AnomalyRules
+from cas.base_holding import held_bases, undamaged
 from cas.bases import Bases
-from cas.catalog.checking import CheckState
 from cas.catalog.interface import Catalog
 from cas.catalog.model import (
     Anomaly,
@@ -24,7 +24,7 @@ from cas.engine.compression import DEFAULT_LEVEL
 from cas.engine.repository import Repository
 from cas.engine.write_session import WriteSession, WriteSettings
 from cas.entity_taking import EntityTaking, Findings, Plan, Reading
-from cas.errors import CasError, Conflict, InsufficientSpace, InvalidInput, NotFound, SourceChanged
+from cas.errors import CasError, InsufficientSpace, InvalidInput, SourceChanged
 from cas.format.document import EntityRead, ValueRef
 from cas.format.entities import (
     EntityEntry,
@@ -34,7 +34,6 @@ from cas.format.entities import (
 from cas.format.schema import encode_schema
 from cas.ids import ChunkKind
 from cas.limits import DEFAULT_DELTA_DEPTH, MIB
-from cas.pinning import pinned
 from cas.progress import Progress, Silent
 from cas.quota import QuotaGuard
 from cas.records.marks import Mark
@@ -42,9 +41,6 @@ from cas.records.model import Entity, EntityKind
 from cas.records.source import Selection, Source, SourceSnapshot
 from cas.unusual import earlier_entities, find_unusual
 from cas.version_commit import Described, Taken, commit_version, facts_of
-
-HELD_BASES = 3
-"""Of the versions that a new one may be built upon, the newest are held: older ones are hardly ever asked."""
 
 ATTEMPTS = 3
 """How often a version is begun when the platform's schema moves under it."""
@@ -131,36 +127,12 @@ def take_version(
     )
     try:
         with ExitStack() as held:
-            known = _held(repository, catalog, known, parent.number if parent else None, held)
-            known = _undamaged(catalog, known)
+            known = held_bases(repository, catalog, known, parent.number if parent else None, held)
+            known = undamaged(catalog, known)
             return _Taking(repository, session, request, parent, known, guard, watcher).run(catalog, source)
     except BaseException as error:
         session.abandon(error)
         raise
-
-
-def _held(
-    repository: Repository, catalog: Catalog, known: Sequence[Base], parent: int | None, held: ExitStack
-) -> list[Base]:
-    """Those that stay until the version is taken: its parent, which its session holds, and the newest of the
-    others, as long as they are held here. What these need may lie in packs that were condemned before, and
-    are not spared before somebody looks at the versions that need them."""
-    staying: list[Base] = []
-    for base in known[:HELD_BASES]:
-        if base.version != parent:
-            try:
-                held.enter_context(pinned(repository.environment, catalog, base.version, "a version upon it"))
-            except (NotFound, Conflict):  # it was forgotten meanwhile
-                continue
-        staying.append(base)
-    return staying
-
-
-def _undamaged(catalog: Catalog, bases: Sequence[Base]) -> list[Base]:
-    """Those of which nothing is known to be lost: what a version inherits it does not look at."""
-    checks = catalog.checking.versions([base.version for base in bases])
-    damaged = {number for number, check in checks.items() if check.state is CheckState.DAMAGED}
-    return [base for base in bases if base.version not in damaged]
 
 
 def _new_version(request: SnapshotRequest, source_url: str, parent: int | None) -> NewVersion:
