@@ -30,7 +30,7 @@ from cas.engine.packer import ClosedPack
 from cas.engine.putting import put_once
 from cas.engine.repository import Repository
 from cas.engine.write_session import require_same_history
-from cas.errors import CasError, Conflict, InvalidInput
+from cas.errors import CasError, Conflict, CorruptData, InvalidInput
 from cas.format.journal import Journal, encode_journal, parse_journal
 from cas.format.malformed import mismatch
 from cas.format.names import dictionary_key, journal_key, pack_key
@@ -56,6 +56,12 @@ TOKEN_BYTES = 16
 
 DELETED_AT_ONCE = 500
 """Packs whose rows go in one transaction."""
+
+
+_IN_THE_WAY = (
+    "Nothing was deleted. `cas repair` brings the journal back from a copy; if nobody has it, and no other"
+    " catalog is used for this store, delete the object by hand and run again"
+)
 
 
 def plan_garbage(repository: Repository, catalog: Catalog, progress: Progress | None = None) -> GarbagePlan:
@@ -320,7 +326,10 @@ class _Collection:
             store.put(key, encode_journal(journal), create_only=True)
         except ObjectExists as error:
             # Ours, from before: some packs may have been spared since then.
-            found = parse_journal(store.get(key), key)
+            try:
+                found = parse_journal(store.get(key), key)
+            except CorruptData as damage:
+                raise CorruptData(damage.what, kind=damage.kind, where=key, hint=_IN_THE_WAY) from damage
             if (found.repository_id, found.token) != (journal.repository_id, journal.token):
                 raise Conflict(
                     "another catalog collects garbage in this store",

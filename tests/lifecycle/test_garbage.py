@@ -21,7 +21,7 @@ from cas.limits import SESSION_LEASE_SECONDS
 from cas.noting import catch_up
 from cas.rebuild import rebuild_catalog
 from cas.snapshot import SnapshotRequest
-from cas.store.interface import ObjectInfo
+from cas.store.interface import FaultKind, ObjectInfo, StoreFault
 from tests.engine.scenes import PRODUCTS, Platform, World, expected, product
 from tests.lifecycle.dying import Process, at_any_call
 
@@ -307,6 +307,33 @@ def test_another_catalog_that_collects_stops_this_one(world: World) -> None:
         )
     assert world.records(4) == expected(BY_NUMBER[3])
     assert check_repository(world.open(), level=CheckLevel.BYTES).is_clean
+
+
+def test_a_journal_that_cannot_be_read_stops_everything_and_says_what_to_do(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The collector died while it put it, into a store that keeps half of it."""
+    gone(world, 1, 2)
+    put, before = world.store.put, world.packs()
+
+    def half(key: str, data: bytes, *, create_only: bool = False) -> None:
+        if key == journal_key(1):
+            put(key, data[: len(data) // 2], create_only=create_only)
+            raise StoreFault("the disk is gone", fault=FaultKind.TRANSIENT)
+        put(key, data, create_only=create_only)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(world.store, "put", half)
+        with pytest.raises(StoreFault):
+            collected(world)
+    with pytest.raises(CorruptData) as caught:
+        collected(world)
+    assert caught.value.where == journal_key(1)
+    assert "cas repair" in caught.value.hint
+    assert world.packs() >= before
+    world.store.delete(journal_key(1))
+    assert collected(world).waiting == 0
+    everything_is_well(world, 3, 4)
 
 
 def test_two_do_not_collect_at_once(world: World) -> None:
