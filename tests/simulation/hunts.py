@@ -1,15 +1,36 @@
 """What schedules are like in which a fault shows soon. A draw of everything would find it as well, later."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from tests.simulation.slants import COLLECT, FORGET, PROTECT, READ, REBUILD, SNAPSHOT
+from tests.simulation.machines import TELLING
+from tests.simulation.slants import (
+    COLLECT,
+    FORGET,
+    NEVER,
+    PROTECT,
+    READ,
+    REBUILD,
+    SNAPSHOT,
+    WEIGHTS,
+    Often,
+)
 
-_CALM: dict[str, object] = {"trouble": 0.0, "death": 0.0, "disasters": False, "catalogs": 1}
-_OFTEN = _CALM | {"stalls": 0.3, "nostalgia": 0.9, "slow": False}
-_SLOW = _CALM | {"stalls": 0.3, "nostalgia": 0.9, "slow": True, "machines": 3}
+_CALM: dict[str, object] = {"trouble": 0.0, "death": 0.0, "disasters": NEVER, "slow": NEVER, "catalogs": 1}
+_OFTEN = _CALM | {"stalls": 0.3, "stalls_at": TELLING, "stalls_in": WEIGHTS, "stalls_elsewhere": 0.03}
+_OFTEN |= {"nostalgia": 0.9}
 _TWO = _OFTEN | {"catalogs": 2, "machines": 2, "restlessness": 0.15}
-_DISASTERS = _OFTEN | {"disasters": True, "machines": 3, "death": 0.01}
+_DISASTERS = _OFTEN | {"disasters": Often(0.02, 0.2), "machines": 3, "death": 0.01}
+
+
+def _stalled(*calls: str, often: float = 0.5, jobs: Collection[str] = tuple(WEIGHTS)) -> dict[str, object]:
+    """What happens while a process stalls just there: others run to their end."""
+    stalls = {"stalls": often, "stalls_at": calls, "stalls_in": jobs, "stalls_elsewhere": 0.0}
+    return _CALM | stalls | {"nostalgia": 0.9, "haste": 0.0, "machines": 3}
+
+
+_LAPSING = {"slow": Often(0.0, 0.7)}
+_LOSING = {"disasters": Often(0.0, 0.5)}
 
 
 @dataclass(frozen=True, slots=True)

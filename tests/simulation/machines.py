@@ -22,7 +22,8 @@ TELLING = frozenset(
         *("forget", "let_go", "note", "adopt", "copied", "forgotten"),
     )
 )
-"""Calls by which a process tells others something, or learns what it then relies on."""
+"""Calls by which a process tells others something, or learns what it then relies on: where it stalls, that
+matters most."""
 
 
 class Died(BaseException):
@@ -37,11 +38,6 @@ class Call:
     name: str
     what: str
 
-    @property
-    def is_telling(self) -> bool:
-        """Whether others may see that it was made: where a process stalls, that matters most."""
-        return self.name in TELLING
-
 
 class Machine:
     """One at a time of its processes runs. `trace` is told of each call and what became of it."""
@@ -49,6 +45,8 @@ class Machine:
     def __init__(self, name: str, trace: Callable[[str], None]) -> None:
         self.name = name
         self.waiting: Call | None = None
+        self.job = ""
+        """What it does, or did last."""
         self.failed = ""
         """What the last job ended with, where that was an error."""
         self.beats: list[Callable[[], None]] = []
@@ -65,7 +63,7 @@ class Machine:
         """Begin a job; it runs to its first call."""
         self._trace(f"{self.name}: begins to {title}")
         self._is_dead = False
-        self.failed = ""
+        self.job, self.failed = title, ""
         self.beats.clear()
         self._process = greenlet(lambda: self._run(job, title))
         self._process.switch()

@@ -117,7 +117,7 @@ class _Schedule:
         if slant.catalogs > 1:
             places[-1].box = CatalogBox(world.new_catalog())
             self._boxes.append(places[-1].box)
-        if slant.disasters and rng.random() < 0.5:
+        if slant.disasters.is_ever and rng.random() < 0.5:
             world.back_up(world.box)
         world.nostalgia = slant.nostalgia
         todo = list(slant.todo)[::-1]
@@ -127,7 +127,7 @@ class _Schedule:
             running = [number for number, place in enumerate(places) if place.machine.is_running]
             idle = [number for number, place in enumerate(places) if not place.machine.is_running]
             awake = [number for number in running if number not in stalled]
-            if todo and idle and (not awake or rng.random() < 0.1):
+            if todo and idle and (not awake or rng.random() < slant.haste):
                 at = rng.choice(idle)
                 stalled.discard(at)
                 self._start(places[at], todo.pop())
@@ -141,18 +141,19 @@ class _Schedule:
             self._meanwhile([places[number] for number in running], slant)
             if at not in awake or rng.random() < slant.restlessness:
                 at = rng.choice(awake)
-            waiting = places[at].machine.waiting
+            machine = places[at].machine
+            waiting = machine.waiting
             assert waiting is not None
-            if rng.random() < (slant.stalls if waiting.is_telling else slant.stalls / 10):
-                self._trace(f"{places[at].machine.name} stalls before {waiting.name} {waiting.what}")
+            if rng.random() < slant.stalls_before(machine.job, waiting.name):
+                self._trace(f"{machine.name} stalls before {waiting.name} {waiting.what}")
                 stalled.add(at)
-                if slant.slow and rng.random() < 0.3:
+                if rng.random() < slant.slow.stall:
                     self._let_time_pass(SESSION_LEASE_SECONDS + 1.0)
-                if slant.disasters and rng.random() < 0.2:
+                if rng.random() < slant.disasters.stall:
                     self._disaster(rng.choice(self._boxes))
                 continue
             fate = fates.draw(waiting.name, of_store=waiting.of_store)
-            places[at].machine.go_on(fate)
+            machine.go_on(fate)
             if fate.is_deadly:
                 places[at].kept = None
         if not world.loss:
@@ -165,18 +166,18 @@ class _Schedule:
     def _meanwhile(self, running: Sequence[Workplace], slant: Slant) -> None:
         rng, world = self._rng, self._world
         world.pass_time(rng.random() * 0.2)
-        chance = rng.random()
-        if chance < 0.015 and slant.slow:
+        if rng.random() < slant.slow.step:
             self._let_time_pass(rng.choice((SESSION_LEASE_SECONDS * 0.7, SESSION_LEASE_SECONDS + 1.0)))
-        elif chance < 0.03:
+        if rng.random() < slant.disasters.step:
+            self._disaster(rng.choice(self._boxes))
+        chance = rng.random()
+        if chance < 0.015:
             for beat in [beat for place in running for beat in place.machine.beats]:
                 self._beat(beat)
-        elif chance < 0.06 and self._watching.under_way:
+        elif chance < 0.045 and self._watching.under_way:
             act, title = self._watching.under_way.pop(rng.randrange(len(self._watching.under_way)))
             self._trace(f"done at last: {title}")
             self._later(act)
-        elif chance < 0.08 and slant.disasters:
-            self._disaster(rng.choice(self._boxes))
 
     def _let_time_pass(self, seconds: float) -> None:
         self._trace(f"{seconds:.0f} seconds pass")
@@ -218,7 +219,12 @@ class _Schedule:
             world.loss = world.truth.broken() or (world.replica.broken() if world.replica else "")
         if not world.loss and numbers and self._rng.random() < 0.25:
             world.loss = world.truth.read_back(self._rng.choice(numbers))
-        if not world.loss and not slant.disasters and slant.catalogs == 1 and self._rng.random() < 0.04:
+        if (
+            not world.loss
+            and not slant.disasters.is_ever
+            and slant.catalogs == 1
+            and self._rng.random() < 0.04
+        ):
             world.loss = self._afterwards()
 
     def _afterwards(self) -> str:
