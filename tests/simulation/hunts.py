@@ -17,6 +17,7 @@ from tests.simulation.slants import (
 )
 
 _CALM: dict[str, object] = {"trouble": 0.0, "death": 0.0, "disasters": NEVER, "slow": NEVER, "catalogs": 1}
+_CALM |= {"beats": 0.015, "waking": 0.0}
 _OFTEN = _CALM | {"stalls": 0.3, "stalls_at": TELLING, "stalls_in": WEIGHTS, "stalls_elsewhere": 0.03}
 _OFTEN |= {"nostalgia": 0.9}
 _TWO = _OFTEN | {"catalogs": 2, "machines": 2, "restlessness": 0.15}
@@ -24,7 +25,7 @@ _DISASTERS = _OFTEN | {"disasters": Often(0.02, 0.2), "machines": 3, "death": 0.
 
 
 def _stalled(*calls: str, often: float = 0.5, jobs: Collection[str] = tuple(WEIGHTS)) -> dict[str, object]:
-    """What happens while a process stalls just there: others run to their end."""
+    """A process stalls just there, and meanwhile others run to their end."""
     stalls = {"stalls": often, "stalls_at": calls, "stalls_in": jobs, "stalls_elsewhere": 0.0}
     return _CALM | stalls | {"nostalgia": 0.9, "haste": 0.0, "machines": 3}
 

@@ -15,15 +15,21 @@ from cas.errors import CasError, ConnectionFailed
 from cas.store.interface import FaultKind, StoreFault
 from tests.simulation.fates import Fate
 
+ELSEWHERE = "elsewhere/"
+"""How traces tell the store of the replica from the other one."""
+
+_FOLDERS = ("packs", "versions", "notes")
+
 TELLING = frozenset(
     (
-        *("put", "delete", "objects", "begin", "bases", "prepare", "commit", "pin"),
+        *(f"{call} {folder}" for call in ("put", "delete", "objects") for folder in _FOLDERS),
+        *("put gc", "objects gc", "begin", "bases", "prepare", "commit", "pin"),
         *("live_packs", "condemn", "replace", "ripe", "announce", "doom"),
         *("forget", "let_go", "note", "adopt", "copied", "forgotten"),
     )
 )
-"""Calls by which a process tells others something, or learns what it then relies on: where it stalls, that
-matters most."""
+"""Kinds of calls by which a process tells others something, or learns what it then relies on: there it matters
+most where it stalls."""
 
 
 class Died(BaseException):
@@ -37,6 +43,13 @@ class Call:
     of_store: bool
     name: str
     what: str
+
+    @property
+    def kind(self) -> str:
+        """Its name; of a store, with the folder of the object: "put packs"."""
+        return (
+            f"{self.name} {self.what.removeprefix(ELSEWHERE).split('/')[0]}" if self.of_store else self.name
+        )
 
 
 class Machine:

@@ -127,7 +127,8 @@ class _Schedule:
             running = [number for number, place in enumerate(places) if place.machine.is_running]
             idle = [number for number, place in enumerate(places) if not place.machine.is_running]
             awake = [number for number in running if number not in stalled]
-            if todo and idle and (not awake or rng.random() < slant.haste):
+            is_next = rng.random() < (slant.haste if awake else 1.0 - slant.waking * bool(running))
+            if todo and idle and is_next:
                 at = rng.choice(idle)
                 stalled.discard(at)
                 self._start(places[at], todo.pop())
@@ -144,7 +145,7 @@ class _Schedule:
             machine = places[at].machine
             waiting = machine.waiting
             assert waiting is not None
-            if rng.random() < slant.stalls_before(machine.job, waiting.name):
+            if rng.random() < slant.stalls_before(machine.job, waiting.kind):
                 self._trace(f"{machine.name} stalls before {waiting.name} {waiting.what}")
                 stalled.add(at)
                 if rng.random() < slant.slow.stall:
@@ -170,11 +171,10 @@ class _Schedule:
             self._let_time_pass(rng.choice((SESSION_LEASE_SECONDS * 0.7, SESSION_LEASE_SECONDS + 1.0)))
         if rng.random() < slant.disasters.step:
             self._disaster(rng.choice(self._boxes))
-        chance = rng.random()
-        if chance < 0.015:
+        if rng.random() < slant.beats:
             for beat in [beat for place in running for beat in place.machine.beats]:
                 self._beat(beat)
-        elif chance < 0.045 and self._watching.under_way:
+        if rng.random() < 0.03 and self._watching.under_way:
             act, title = self._watching.under_way.pop(rng.randrange(len(self._watching.under_way)))
             self._trace(f"done at last: {title}")
             self._later(act)

@@ -51,9 +51,10 @@ class Slant:
     in the order in which they begin; `haste`: how often one begins before the others are done or have stopped
     for long. `disasters`: catalogs are copied, lost and restored. `slow`: leases lapse. `restlessness`: how
     often another machine goes on than the one that did the last step. `stalls`: how often a process that does
-    one of the jobs `stalls_in` stops for long before one of the calls `stalls_at`, until the others are done
-    or have stopped as well; `stalls_elsewhere`: before any other call of any job. `nostalgia`: see
-    SimulatedWorld."""
+    one of the jobs `stalls_in` stops for long before a call of one of the kinds `stalls_at`, until the others
+    are done or have stopped as well; `stalls_elsewhere`: before any other call of any job. `waking`: how
+    often all go on when all have stopped, before the next job begins. `beats`: how often leases are renewed.
+    `nostalgia`: see SimulatedWorld."""
 
     trouble: float
     death: float
@@ -68,11 +69,13 @@ class Slant:
     stalls_at: Collection[str]
     stalls_in: Collection[str]
     stalls_elsewhere: float
+    waking: float
+    beats: float
     nostalgia: float
 
-    def stalls_before(self, job: str, call: str) -> float:
+    def stalls_before(self, job: str, kind: str) -> float:
         """How often a process stops there."""
-        return self.stalls if job in self.stalls_in and call in self.stalls_at else self.stalls_elsewhere
+        return self.stalls if job in self.stalls_in and kind in self.stalls_at else self.stalls_elsewhere
 
 
 def drawn(rng: random.Random, *, has_replica: bool) -> Slant:
@@ -92,6 +95,8 @@ def drawn(rng: random.Random, *, has_replica: bool) -> Slant:
         stalls_at=stalls_at,
         stalls_in=WEIGHTS if rng.random() < 0.7 else rng.sample(sorted(WEIGHTS), k=3),
         stalls_elsewhere=stalls / 10 if stalls_at == TELLING else 0.0,
+        waking=rng.choice((0.0, 0.0, 0.3)),
+        beats=rng.choice((0.015, 0.015, 0.05)),
         nostalgia=rng.choice((0.2, 0.9)),
     )
 
