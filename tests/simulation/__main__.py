@@ -33,9 +33,9 @@ def main() -> int:
         )
         return 1 if losses else 0
     with tiny():
-        begin(asked.seed)
+        slant = HUNTS[asked.fault].slant if asked.fault in HUNTS else None
+        begin(asked.seed, slant)
         with put_back(asked.fault):
-            slant = HUNTS[asked.fault].slant if asked.fault in HUNTS else None
             played = play(asked.seed, slant, keep_trace=True)
     print("\n".join(played.trace))
     print(f"{played.steps} calls; {played.loss or 'nothing was lost'}")

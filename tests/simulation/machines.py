@@ -28,8 +28,8 @@ TELLING = frozenset(
         *("forget", "let_go", "note", "adopt", "copied", "forgotten"),
     )
 )
-"""Kinds of calls by which a process tells others something, or learns what it then relies on: there it matters
-most where it stalls."""
+"""Kinds of calls by which a process tells others something, or learns what it then relies on: where it stops
+matters most there."""
 
 
 class Died(BaseException):

@@ -45,7 +45,7 @@ def _play_some(work: tuple[int, int, str]) -> Batch:
     slant = HUNTS[fault].slant if fault in HUNTS else None
     with tiny():
         for seed in seeds:
-            begin(seed)
+            begin(seed, slant)
         with put_back(fault):
             for seed in seeds:
                 played = play(seed, slant)

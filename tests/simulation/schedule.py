@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import lru_cache
+from typing import cast
 
 from cas.errors import CasError
 from cas.format.names import PACKS, pack_key
@@ -21,6 +22,9 @@ from tests.simulation.world import CatalogBox, SimulatedWorld, empty_world
 
 BEGINNINGS = 48
 """Worlds in which schedules begin: a few versions, some of which are forgotten."""
+
+REPLICATED = 4
+"""Each world of so many has a replica."""
 
 MOST_STEPS = 3000
 
@@ -38,15 +42,22 @@ class Played:
 def play(seed: int, hunt: Mapping[str, object] | None = None, *, keep_trace: bool = False) -> Played:
     """Play one schedule. hunt: fields of its slant that are not drawn."""
     rng = random.Random(seed)
-    world = pickle.loads(_beginning(rng.randrange(BEGINNINGS)))
+    world = pickle.loads(_beginning(_number(rng, hunt)))
     world.rng = rng
     slant = drawn(rng, has_replica=world.replica is not None)
     return _Schedule(world, seed, keep_trace).play(replace(slant, **(hunt or {})))  # type: ignore[arg-type]
 
 
-def begin(seed: int) -> None:
+def begin(seed: int, hunt: Mapping[str, object] | None = None) -> None:
     """Make the world in which this schedule begins, while everything is as it should be."""
-    _beginning(random.Random(seed).randrange(BEGINNINGS))
+    _beginning(_number(random.Random(seed), hunt))
+
+
+def _number(rng: random.Random, hunt: Mapping[str, object] | None) -> int:
+    """Of the world; one with a replica where that is hunted for."""
+    number = rng.randrange(BEGINNINGS)
+    is_copied = REPLICATE in cast(Sequence[str], (hunt or {}).get("todo", ()))
+    return number - number % REPLICATED if is_copied else number
 
 
 @lru_cache(maxsize=BEGINNINGS)
@@ -55,7 +66,7 @@ def _beginning(number: int) -> bytes:
     world = empty_world(10_000 + number, node_bits=rng.choice((1, 1, 2)))
     schedule = _Schedule(world, number, False)
     schedule.calm([SNAPSHOT] * rng.choice((2, 3, 3, 4)))
-    if number % 4 == 0:
+    if number % REPLICATED == 0:
         world.add_replica()
         schedule.calm([REPLICATE] if rng.random() < 0.7 else [])
     schedule.calm(rng.choice(((FORGET,), (FORGET, FORGET), (FORGET, SNAPSHOT), (FORGET, COLLECT, FORGET))))
