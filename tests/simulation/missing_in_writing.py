@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from cas import snapshot
 from cas.catalog.collecting_memory import MemoryCollecting
 from cas.catalog.memory import MemoryCatalog
 from cas.catalog.memory_rows import MemoryRows, why_fenced
@@ -98,11 +97,6 @@ def _journals_are_not_listed(stack: ExitStack) -> None:
     stack.enter_context(patch.object(WriteSession, "commit", without))
 
 
-def _bases_are_not_held(stack: ExitStack) -> None:
-    """What a version is built upon may be forgotten meanwhile, but for its parent."""
-    stack.enter_context(patch.object(snapshot, "_held", lambda _repository, _catalog, known, *_: list(known)))
-
-
 IN_WRITING: dict[str, Fault] = {
     "sessions that somebody ended go on": _ended_sessions_go_on,
     "the clock alone ends sessions": _the_clock_alone_ends_sessions,
@@ -110,5 +104,4 @@ IN_WRITING: dict[str, Fault] = {
     "a view from before the session": _a_view_from_before,
     "documents are written over": _documents_are_written_over,
     "journals are not listed at the commit": _journals_are_not_listed,
-    "bases are not held": _bases_are_not_held,
 }

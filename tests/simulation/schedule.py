@@ -148,6 +148,8 @@ class _Schedule:
                 break
             if not awake:
                 stalled.clear()
+                if rng.random() < 0.5:
+                    self._renew_leases(places)
                 continue
             self._played.steps += 1
             self._meanwhile([places[number] for number in running], slant)
@@ -183,8 +185,7 @@ class _Schedule:
         if rng.random() < slant.disasters.step:
             self._disaster(rng.choice(self._boxes))
         if rng.random() < slant.beats:
-            for beat in [beat for place in running for beat in place.machine.beats]:
-                self._beat(beat)
+            self._renew_leases(running)
         if rng.random() < 0.03 and self._watching.under_way:
             act, title = self._watching.under_way.pop(rng.randrange(len(self._watching.under_way)))
             self._trace(f"done at last: {title}")
@@ -194,11 +195,12 @@ class _Schedule:
         self._trace(f"{seconds:.0f} seconds pass")
         self._world.pass_time(seconds)
 
-    def _beat(self, beat: Callable[[], None]) -> None:
-        try:
-            beat()
-        except CasError as error:
-            self._trace(f"a lease is not renewed: {error.what}")
+    def _renew_leases(self, places: Sequence[Workplace]) -> None:
+        for beat in [beat for place in places for beat in place.machine.beats]:
+            try:
+                beat()
+            except CasError as error:
+                self._trace(f"a lease is not renewed: {error.what}")
 
     def _later(self, act: Callable[[], object]) -> None:
         try:
