@@ -44,7 +44,7 @@ def _story(slant: dict[str, object], *todo: str, schedules: int = 1000) -> Hunt:
 def _stalled(*kinds: str, often: float = 0.5, jobs: Collection[str] = tuple(WEIGHTS)) -> dict[str, object]:
     """A process stops just before these calls, and meanwhile others run to their end."""
     stalls = {"stalls": often, "stalls_at": kinds, "stalls_in": jobs, "stalls_elsewhere": 0.0}
-    return _CALM | stalls | {"nostalgia": 0.9, "haste": 0.0, "machines": 3}
+    return _CALM | stalls | {"nostalgia": 1.0, "haste": 0.0, "machines": 3}
 
 
 _READING = _stalled("get versions", "get_range packs", "get_tail packs", often=0.2, jobs=(READ,))
@@ -55,7 +55,7 @@ _UNTIL_DOOMED = _stalled("begin", "announce", "doom", "delete packs", "prepare")
 _OF_WRITING: Mapping[str, Hunt] = {
     "reusing a condemned pack": _story(_OFTEN, SNAPSHOT, COLLECT, COLLECT),
     "committing after the lease expired": _story(_stalled("prepare") | _LAPSING, SNAPSHOT, COLLECT),
-    "trusting a stale index": _story(_OFTEN, SNAPSHOT, COLLECT, SNAPSHOT, SNAPSHOT),
+    "trusting a stale index": _story(_stalled() | {"machines": 1}, COLLECT, SNAPSHOT, SNAPSHOT),
     "an inherited subtree of a forgotten parent": _story(
         _stalled("begin"), SNAPSHOT, SNAPSHOT, FORGET, COLLECT, schedules=2000
     ),
@@ -75,7 +75,7 @@ _OF_WRITING: Mapping[str, Hunt] = {
 }
 
 _OF_COLLECTING: Mapping[str, Hunt] = {
-    "deleting before invalidating": _story(_OFTEN, COLLECT, SNAPSHOT, COLLECT),
+    "deleting before invalidating": _story(_stalled("prepare"), SNAPSHOT, COLLECT),
     "marking without delta bases": _story(_OFTEN, COLLECT),
     "marking from the catalog only while a version document exists": _story(
         _OFTEN | {"disasters": Often(0.02, 0.2)}, SNAPSHOT, COLLECT, REBUILD
