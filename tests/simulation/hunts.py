@@ -98,8 +98,12 @@ _OF_COLLECTING: Mapping[str, Hunt] = {
 
 _OF_TAKING_IN: Mapping[str, Hunt] = {
     "a catalog restored from an older backup": _story(_stalled("delete packs") | _LOSING, COLLECT, SNAPSHOT),
-    "journaled packs live again": _story(_stalled("delete packs") | _LOSING, COLLECT, SNAPSHOT),
-    "journaled packs stay live": _story(_stalled("delete packs") | _LOSING, COLLECT, SNAPSHOT),
+    "journaled packs live again": _story(
+        _stalled("delete packs") | _LOSING, COLLECT, SNAPSHOT, schedules=2000
+    ),
+    "journaled packs stay live": _story(
+        _stalled("delete packs") | _LOSING, COLLECT, SNAPSHOT, schedules=2000
+    ),
     "taking in leaves sessions at work": _story(
         _stalled("prepare", "delete packs") | _TWO, SNAPSHOT, COLLECT, REBUILD
     ),
@@ -109,7 +113,9 @@ _OF_TAKING_IN: Mapping[str, Hunt] = {
         schedules=3000,
     ),
     "doomed packs live again": _story(
-        _stalled("put versions", "delete packs", often=0.7) | _LATE, SNAPSHOT, COLLECT, COLLECT, REBUILD
+        _stalled("put versions", "delete packs", often=0.7) | _LATE,
+        *(SNAPSHOT, COLLECT, COLLECT, REBUILD),
+        schedules=3000,
     ),
     "notes are not heard again": _story(
         _stalled("forget") | _TWO, SNAPSHOT, PROTECT, FORGET, SNAPSHOT, FORGET
@@ -124,6 +130,7 @@ _OF_KEEPING: Mapping[str, Hunt] = {
         _OFTEN | {"disasters": Often(0.02, 0.2)}, FORGET, PROTECT, PROTECT
     ),
     "a version goes while it is read": _story(_READING, READ, FORGET),
+    "what was forgotten is read": _story(_stalled("pin"), READ, FORGET),
     "notes are written over": _story(_SPEAKING, PROTECT, PROTECT, FORGET),
     "what is said is not stored": _story(_OFTEN | {"disasters": Often(0.02, 0.2)}, PROTECT, FORGET, FORGET),
 }
@@ -135,13 +142,14 @@ _OF_COPYING: Mapping[str, Hunt] = {
     ),
 }
 
-HUNTS: Mapping[str, Hunt] = {
-    **_OF_WRITING,
-    **_OF_COLLECTING,
-    **_OF_TAKING_IN,
-    **_OF_KEEPING,
-    **_OF_COPYING,
+BY_WORK: Mapping[str, Mapping[str, Hunt]] = {
+    "writing": _OF_WRITING,
+    "collecting": _OF_COLLECTING,
+    "taking in": _OF_TAKING_IN,
+    "keeping": _OF_KEEPING,
+    "copying": _OF_COPYING,
 }
+HUNTS: Mapping[str, Hunt] = {fault: hunt for hunts in BY_WORK.values() for fault, hunt in hunts.items()}
 
-SLOWLY: Sequence[str] = ()
+SLOWLY: Sequence[str] = ("taking in leaves the collector at work", "doomed packs live again")
 """These take a minute."""

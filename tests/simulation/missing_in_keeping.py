@@ -50,6 +50,11 @@ def _what_is_read_goes(stack: ExitStack) -> None:
     stack.enter_context(patch.object(MemoryKeeping, "_is_in_use", without_readers))
 
 
+def _what_was_forgotten_is_read(stack: ExitStack) -> None:
+    """A version is pinned, whatever became of it since it was chosen."""
+    stack.enter_context(patch.object(MemoryKeeping, "_committed", lambda *_: None))
+
+
 def _notes_are_written_over(stack: ExitStack) -> None:
     """Of two catalogs that say something at once, the later one is heard only."""
 
@@ -76,6 +81,7 @@ IN_KEEPING: dict[str, Fault] = {
     "that a version goes is not said": _that_it_goes_is_not_said,
     "nobody is heard before it is decided": _nobody_is_heard,
     "a version goes while it is read": _what_is_read_goes,
+    "what was forgotten is read": _what_was_forgotten_is_read,
     "notes are written over": _notes_are_written_over,
     "what is said is not stored": _what_is_said_is_not_stored,
 }

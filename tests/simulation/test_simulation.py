@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.hunts import HUNTS, SLOWLY
+from tests.simulation.hunts import BY_WORK, HUNTS, SLOWLY
 from tests.simulation.known_faults import KNOWN
 from tests.simulation.missing_lines import MISSING, STOOD_IN_FOR
 
@@ -15,7 +15,6 @@ ROOT = Path(__file__).parents[2]
 SCHEDULES = 200
 PATIENCE_SECONDS = 280
 
-QUICKLY = [fault for fault in HUNTS if fault not in SLOWLY]
 LOSS = re.compile(r"^seed \d+: (version|a reader|the document|elsewhere|afterwards)", re.MULTILINE)
 
 
@@ -62,9 +61,10 @@ def test_every_fault_is_hunted() -> None:
     assert {*STOOD_IN_FOR.values()} <= {*HUNTS}
 
 
-def test_faults_that_are_put_back_show() -> None:
+@pytest.mark.parametrize("work", BY_WORK)
+def test_faults_that_are_put_back_show(work: str) -> None:
     """In one process, since it takes as long to begin as to find most of them."""
-    done = simulate("--hunt", *QUICKLY)
+    done = simulate("--hunt", *(fault for fault in BY_WORK[work] if fault not in SLOWLY))
     assert done.returncode == 0, done.stdout + done.stderr
     for told in done.stdout.split("hunting: ")[1:]:
         assert LOSS.search(told), told
