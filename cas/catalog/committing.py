@@ -10,10 +10,16 @@ from cas.catalog.model import EntitySummary, Version, VersionResult
 from cas.catalog.pasts import insert_anomalies
 from cas.catalog.readings import insert_reading
 from cas.catalog.sessions import lock_open, share_epoch
+from cas.ids import PackName
 
 
 def commit(
-    connection: Connection, repository_id: str, session: UUID, result: VersionResult, journal: int
+    connection: Connection,
+    repository_id: str,
+    session: UUID,
+    result: VersionResult,
+    journal: int,
+    packs: Sequence[PackName],
 ) -> Version:
     """Packs live, version complete, session ended. Once more for a session that committed just this
     result: the same answer, since a caller whose connection broke cannot know."""
@@ -24,9 +30,13 @@ def commit(
     if before is not None:
         return version(connection, before)
     number = lock_open(connection, session)
-    connection.execute(
-        "UPDATE cas.packs SET state = 'live' WHERE owner = %s AND state = 'uploading'", [session]
+    live = connection.execute(
+        "UPDATE cas.packs SET state = 'live' WHERE owner = %s AND state = 'uploading' RETURNING name",
+        [session],
     )
+    unknown = set(packs).difference(name for (name,) in live)
+    if unknown:
+        raise rules.pack_unknown(min(unknown))
     connection.execute(
         """
         UPDATE cas.versions

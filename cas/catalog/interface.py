@@ -93,11 +93,15 @@ class Catalog(Protocol):
     def prepare(self, session: UUID) -> None:
         """The last check before the document is put: session open, lease good."""
 
-    def commit(self, session: UUID, result: VersionResult, *, journal: int) -> Version:
+    def commit(
+        self, session: UUID, result: VersionResult, *, journal: int, packs: Sequence[PackName] = ()
+    ) -> Version:
         """`journal`: the highest number among the bucket's gc journals, listed after the document was
         put; 0 where there are none. Conflict where the catalog's own is lower: it is older than the
-        bucket and must be reconciled first. After ConnectionFailed nobody knows whether it happened:
-        committing the same result again says so, or does it."""
+        bucket and must be reconciled first. `packs`: those that the session has put; Conflict where it has
+        not registered one of them: the catalog has become an older copy of itself meanwhile. After
+        ConnectionFailed nobody knows whether it happened: committing the same result again says so, or does
+        it."""
 
     def fail(self, session: UUID, code: str, text: str) -> None:
         """End the session and keep its version listed as failed. No effect on an ended session."""

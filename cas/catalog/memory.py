@@ -180,7 +180,9 @@ class MemoryCatalog:
             self._demand_attached()
             self._rows.open_session(session)
 
-    def commit(self, session: UUID, result: VersionResult, *, journal: int) -> Version:
+    def commit(
+        self, session: UUID, result: VersionResult, *, journal: int, packs: Sequence[PackName] = ()
+    ) -> Version:
         rules.check_result(result)
         with self._rows.lock:
             self._demand_attached()
@@ -190,9 +192,16 @@ class MemoryCatalog:
             if before is not None:
                 return before
             found = self._rows.open_session(session)
-            for pack in self._rows.packs.values():
-                if pack.owner == session and pack.state is PackState.UPLOADING:
-                    pack.state = PackState.LIVE
+            uploads = {
+                name: pack
+                for name, pack in self._rows.packs.items()
+                if pack.owner == session and pack.state is PackState.UPLOADING
+            }
+            unknown = set(packs) - uploads.keys()
+            if unknown:
+                raise rules.pack_unknown(min(unknown))
+            for pack in uploads.values():
+                pack.state = PackState.LIVE
             found.state = "ended"
             version = self._rows.versions[found.number]
             done = completed(version, result, finished_at=max(self.now(), version.created_at))

@@ -171,17 +171,21 @@ class PostgresCatalog:
         with self._connections.transaction() as connection:
             sessions.prepare(connection, self._attached(), session)
 
-    def commit(self, session: UUID, result: VersionResult, *, journal: int) -> Version:
+    def commit(
+        self, session: UUID, result: VersionResult, *, journal: int, packs: Sequence[PackName] = ()
+    ) -> Version:
         rules.check_result(result)
         try:
-            return self._commit(session, result, journal)
+            return self._commit(session, result, journal, packs)
         except ConnectionFailed:
             # It may have been committed all the same; a second commit finds out, or does it.
-            return self._commit(session, result, journal)
+            return self._commit(session, result, journal, packs)
 
-    def _commit(self, session: UUID, result: VersionResult, journal: int) -> Version:
+    def _commit(
+        self, session: UUID, result: VersionResult, journal: int, packs: Sequence[PackName]
+    ) -> Version:
         with self._connections.transaction() as connection:
-            return committing.commit(connection, self._attached(), session, result, journal)
+            return committing.commit(connection, self._attached(), session, result, journal, packs)
 
     def fail(self, session: UUID, code: str, text: str) -> None:
         with self._connections.transaction() as connection:

@@ -78,6 +78,14 @@ def behind(journal: int, known: int) -> Conflict:
     )
 
 
+def pack_unknown(name: PackName) -> Conflict:
+    return Conflict(
+        "the catalog does not know a pack that its session has put",
+        where=name,
+        hint="It was restored from a backup meanwhile. `cas catalog rebuild` takes in what is there",
+    )
+
+
 def search_text(number: int, name: str, reason: str, description: str) -> str:
     """What the filter's text is looked for in. Folded here, since databases fold by locale."""
     return "\x1f".join((str(number), name, reason, description)).casefold()

@@ -346,7 +346,8 @@ class WriteSession:
         journal = self._repository.journal()
         if self._parent is not None:
             self._require_parent(self._parent)
-        version = self._catalog.commit(self.handle.id, result, journal=journal)
+        packs = [pack.name for pack in self._packs]
+        version = self._catalog.commit(self.handle.id, result, journal=journal, packs=packs)
         self.tree_nodes.keep()
         self._stop()
         return version

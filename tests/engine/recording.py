@@ -190,9 +190,11 @@ class GatedCatalog:
         self.inner.prepare(session)
         self._gate.after("prepare")
 
-    def commit(self, session: UUID, result: VersionResult, *, journal: int) -> Version:
+    def commit(
+        self, session: UUID, result: VersionResult, *, journal: int, packs: Sequence[PackName] = ()
+    ) -> Version:
         self._gate.before("commit")
-        version = self.inner.commit(session, result, journal=journal)
+        version = self.inner.commit(session, result, journal=journal, packs=packs)
         self._gate.after("commit")
         return version
 

@@ -1,5 +1,6 @@
 """Garbage collection: what nothing needs goes, in whatever company and wherever it is interrupted."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -142,9 +143,11 @@ def test_a_document_that_no_version_claims_is_told(world: World) -> None:
         def __getattr__(self, name: str) -> object:
             return getattr(world.catalog, name)
 
-        def commit(self, session: UUID, result: VersionResult, *, journal: int) -> Version:
+        def commit(
+            self, session: UUID, result: VersionResult, *, journal: int, packs: Sequence[PackName]
+        ) -> Version:
             world.catalog.fence(session)
-            return world.catalog.commit(session, result, journal=journal)
+            return world.catalog.commit(session, result, journal=journal, packs=packs)
 
     with pytest.raises(Fenced):
         world.take(BY_NUMBER[4], catalog=Late())  # type: ignore[arg-type]
