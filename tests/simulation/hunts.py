@@ -69,6 +69,11 @@ _OF_WRITING: Mapping[str, Hunt] = {
     "commits are not asked for their lease": _story(
         _stalled("put versions", "commit") | _LAPSING, SNAPSHOT, COLLECT
     ),
+    "packs are not compared at the commit": _story(
+        _stalled("register_pack", "prepare") | {"disasters": Often(0.0, 1.0), "machines": 1},
+        SNAPSHOT,
+        REPLICATE,
+    ),
     "a view from before the session": _story(_UNTIL_DOOMED, SNAPSHOT, COLLECT),
     "documents are written over": _story(_stalled("put versions") | _TWO, SNAPSHOT, SNAPSHOT),
     "journals are not listed at the commit": _story(_stalled("prepare") | _TWO, SNAPSHOT, COLLECT),
