@@ -27,6 +27,7 @@ from cas.format.names import pack_key
 from cas.garbage import choosing, collecting, marking, rewriting
 from cas.ids import ChunkId, ChunkKind
 from tests.engine.scenes import records_of
+from tests.simulation.missing_in_writing import packs_are_not_compared
 from tests.simulation.missing_lines import MISSING
 
 Fault = Callable[[ExitStack], None]
@@ -128,7 +129,8 @@ def _inheriting_from_a_forgotten_parent(stack: ExitStack) -> None:
 
 
 def _content_named_packs(stack: ExitStack) -> None:
-    """Equal content has the same name again, and whoever finds it there takes it."""
+    """Equal content has the same name again, and whoever finds it there takes it, whoever has put it."""
+    packs_are_not_compared(stack)
 
     def register(self: MemoryCatalog, session: Any, pack: NewPack) -> None:
         self._rows.open_session(session)

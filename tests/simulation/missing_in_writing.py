@@ -97,7 +97,7 @@ def _journals_are_not_listed(stack: ExitStack) -> None:
     stack.enter_context(patch.object(WriteSession, "commit", without))
 
 
-def _packs_are_not_compared(stack: ExitStack) -> None:
+def packs_are_not_compared(stack: ExitStack) -> None:
     """A commit does not look whether the catalog knows all packs that its session has put."""
     commit = MemoryCatalog.commit
 
@@ -111,7 +111,7 @@ IN_WRITING: dict[str, Fault] = {
     "sessions that somebody ended go on": _ended_sessions_go_on,
     "the clock alone ends sessions": _the_clock_alone_ends_sessions,
     "commits are not asked for their lease": _commits_are_not_asked,
-    "packs are not compared at the commit": _packs_are_not_compared,
+    "packs are not compared at the commit": packs_are_not_compared,
     "a view from before the session": _a_view_from_before,
     "documents are written over": _documents_are_written_over,
     "journals are not listed at the commit": _journals_are_not_listed,
