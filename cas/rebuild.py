@@ -45,6 +45,9 @@ ADOPTED_AT_ONCE = 500
 """Versions in one transaction of the catalog: bounded memory however many there are. A rebuild that is
 interrupted goes on where it was; until it is done, writers are refused by the versions not yet known."""
 
+LOOKS = 5
+"""How often the store is looked at anew, since another catalog has collected garbage meanwhile."""
+
 _DATA_KINDS = frozenset((ChunkKind.RECORD, ChunkKind.PIECE))
 
 
@@ -84,6 +87,19 @@ def rebuild_catalog(
     where the catalog is another repository's; StoreFault where the store does not answer."""
     watcher = progress or Silent()
     catalog.attach(repository.id, repository.store.url, create=True)
+    adopted: set[int] = set()
+    for _ in range(LOOKS):
+        report = _look(repository, catalog, watcher)
+        adopted.update(report.adopted)
+        if not report.quarantined or repository.journal() == report.journal:
+            break
+        # Packs that were listed went meanwhile, and what was needed of them lies in others.
+    known = (number for number in report.known if number not in adopted)
+    return replace(report, adopted=tuple(sorted(adopted)), known=tuple(known))
+
+
+def _look(repository: Repository, catalog: Catalog, watcher: Progress) -> RebuildReport:
+    """Take in what one listing tells."""
     watcher.phase("list")
     # Before the listing: what is doomed, or announced by a later journal, may be in it and go meanwhile.
     journal, doomed = catalog.journal(), catalog.collecting.doomed()

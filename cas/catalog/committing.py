@@ -12,12 +12,6 @@ from cas.catalog.readings import insert_reading
 from cas.catalog.sessions import lock_open, share_epoch
 from cas.ids import PackName
 
-_STRANGE = """
-    SELECT given.name FROM unnest(%s::text[]) WITH ORDINALITY AS given (name, ordinal)
-    WHERE NOT EXISTS (SELECT FROM cas.packs AS p WHERE p.name = given.name AND p.owner = %s)
-    ORDER BY given.ordinal LIMIT 1
-"""
-
 
 def commit(
     connection: Connection,
@@ -36,12 +30,13 @@ def commit(
     if before is not None:
         return version(connection, before)
     number = lock_open(connection, session)
-    strange = connection.execute(_STRANGE, [list(packs), session]).fetchone()
-    if strange is not None:
-        raise rules.set_back(strange[0])
-    connection.execute(
-        "UPDATE cas.packs SET state = 'live' WHERE owner = %s AND state = 'uploading'", [session]
+    live = connection.execute(
+        "UPDATE cas.packs SET state = 'live' WHERE owner = %s AND state = 'uploading' RETURNING name",
+        [session],
     )
+    unknown = set(packs).difference(name for (name,) in live)
+    if unknown:
+        raise rules.pack_unknown(min(unknown))
     connection.execute(
         """
         UPDATE cas.versions

@@ -98,10 +98,10 @@ class Catalog(Protocol):
     ) -> Version:
         """`journal`: the highest number among the bucket's gc journals, listed after the document was
         put; 0 where there are none. Conflict where the catalog's own is lower: it is older than the
-        bucket and must be reconciled first. `packs`: all that the session has announced. Fenced where one
-        of them is not its own: the catalog was set back to an older copy of itself meanwhile. After
-        ConnectionFailed nobody knows whether it happened: committing the same result again says so, or
-        does it."""
+        bucket and must be reconciled first. `packs`: those that the session has put; Conflict where it has
+        not registered one of them: the catalog has become an older copy of itself meanwhile. After
+        ConnectionFailed nobody knows whether it happened: committing the same result again says so, or does
+        it."""
 
     def fail(self, session: UUID, code: str, text: str) -> None:
         """End the session and keep its version listed as failed. No effect on an ended session."""

@@ -192,13 +192,16 @@ class MemoryCatalog:
             if before is not None:
                 return before
             found = self._rows.open_session(session)
-            own = {name for name, pack in self._rows.packs.items() if pack.owner == session}
-            for name in packs:
-                if name not in own:
-                    raise rules.set_back(name)
-            for name in own:
-                if self._rows.packs[name].state is PackState.UPLOADING:
-                    self._rows.packs[name].state = PackState.LIVE
+            uploads = {
+                name: pack
+                for name, pack in self._rows.packs.items()
+                if pack.owner == session and pack.state is PackState.UPLOADING
+            }
+            unknown = set(packs) - uploads.keys()
+            if unknown:
+                raise rules.pack_unknown(min(unknown))
+            for pack in uploads.values():
+                pack.state = PackState.LIVE
             found.state = "ended"
             version = self._rows.versions[found.number]
             done = completed(version, result, finished_at=max(self.now(), version.created_at))

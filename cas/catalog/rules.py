@@ -71,19 +71,18 @@ def fenced(number: int | None, why: str) -> Fenced:
     )
 
 
-def set_back(pack: PackName) -> Fenced:
-    """A session announced this pack, and the catalog does not know of it."""
-    return Fenced(
-        "the catalog was set back to an older copy of itself while the version was taken",
-        where=f"pack {pack}",
-        hint="Nothing was committed; `cas catalog rebuild` takes in what the store holds, then run again",
-    )
-
-
 def behind(journal: int, known: int) -> Conflict:
     return Conflict(
         f"the catalog is older than the bucket: it knows gc journal {known}, the bucket has {journal}",
         hint="The catalog was restored from a backup, or another one is at work; reconcile it first",
+    )
+
+
+def pack_unknown(name: PackName) -> Conflict:
+    return Conflict(
+        "the catalog does not know a pack that its session has put",
+        where=name,
+        hint="It was restored from a backup meanwhile. `cas catalog rebuild` takes in what is there",
     )
 
 

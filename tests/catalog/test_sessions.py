@@ -90,17 +90,20 @@ def test_packs_of_another_session_stay_as_they_are(stage: Stage) -> None:
     assert stage.catalog.live_packs() == {pack(2).name}
 
 
-def test_packs_that_the_catalog_does_not_know_any_more_are_not_committed(stage: Stage) -> None:
-    """As after a database was set back to a copy from before they were announced."""
-    other, session = stage.catalog.begin(new_version()), stage.catalog.begin(new_version())
-    stage.catalog.register_pack(other.id, pack(1))
-    stage.catalog.register_pack(session.id, pack(2))
-    for name in (pack(1).name, pack(3).name):
-        with pytest.raises(Fenced, match="set back to an older copy"):
-            stage.catalog.commit(session.id, result(), journal=0, packs=[pack(2).name, name])
-    assert stage.catalog.live_packs() == frozenset()
-    stage.catalog.commit(session.id, result(), journal=0, packs=[pack(2).name])
-    assert stage.catalog.live_packs() == {pack(2).name}
+def test_a_session_whose_packs_are_not_all_known_does_not_commit(stage: Stage) -> None:
+    """The catalog was restored from a copy of a moment at which the session was already at work."""
+    one, two = stage.catalog.begin(new_version()), stage.catalog.begin(new_version())
+    stage.catalog.register_pack(one.id, pack(1))
+    stage.catalog.register_pack(two.id, pack(2))
+    for stranger in (pack(2).name, pack(3).name):
+        with pytest.raises(Conflict, match="does not know a pack"):
+            stage.catalog.commit(one.id, result(), journal=0, packs=[pack(1).name, stranger])
+        assert stage.catalog.live_packs() == frozenset()
+        assert stage.catalog.version(one.number).state is VersionState.RUNNING
+    done = result()
+    for _ in range(2):
+        stage.catalog.commit(one.id, done, journal=0, packs=[pack(1).name])
+    assert stage.catalog.live_packs() == {pack(1).name}
 
 
 def test_a_failed_run_stays_listed_with_its_reason(stage: Stage) -> None:

@@ -149,7 +149,7 @@ def test_a_document_that_no_version_claims_is_told(world: World) -> None:
             self, session: UUID, result: VersionResult, *, journal: int, packs: Sequence[PackName] = ()
         ) -> Version:
             world.catalog.fence(session)
-            return world.catalog.commit(session, result, journal=journal)
+            return world.catalog.commit(session, result, journal=journal, packs=packs)
 
     with pytest.raises(Fenced):
         world.take(BY_NUMBER[4], catalog=Late())  # type: ignore[arg-type]

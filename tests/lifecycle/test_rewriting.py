@@ -2,10 +2,15 @@
 
 import pytest
 
+from cas import rebuild
 from cas.catalog.memory import MemoryCatalog
 from cas.check import CheckLevel, check_repository
+from cas.closure.ground import Ground
+from cas.closure.listing import Listing, listed_ground
+from cas.damage import Ledger
 from cas.engine.decodable import Decodable
 from cas.engine.places import View
+from cas.engine.repository import Repository
 from cas.errors import Fenced
 from cas.forgetting import forget
 from cas.format.names import PACKS, journal_key, pack_key, version_key
@@ -217,6 +222,22 @@ def test_what_a_lost_collector_may_still_delete_is_copied_out(world: World) -> N
     for number, platform in ((2, edition(2)), (3, edition(3)), (4, edition(1))):
         assert world.records(number) == expected(platform)
     assert check_repository(world.open(), level=CheckLevel.BYTES, expected=(2, 3, 4)).is_clean
+
+
+def test_who_takes_in_versions_while_another_catalog_collects_looks_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packs that were listed go meanwhile, and others that stand in for them were not listed."""
+    gone(world, 1)
+
+    def collect_and_look(repository: Repository, listing: Listing, ledger: Ledger) -> Ground:
+        monkeypatch.setattr(rebuild, "listed_ground", listed_ground)
+        assert collected(world).rewritten
+        return listed_ground(repository, listing, ledger)
+
+    monkeypatch.setattr(rebuild, "listed_ground", collect_and_look)
+    report = rebuild_catalog(world.open(), MemoryCatalog(world.clock))
+    assert (report.adopted, report.known, report.quarantined) == ((2, 3), (), ())
 
 
 def _newest_session(catalog: MemoryCatalog):  # type: ignore[no-untyped-def]

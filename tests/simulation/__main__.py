@@ -2,11 +2,13 @@
 
 python -m tests.simulation --seeds 100000 [--first 0] [--fault NAME]
 python -m tests.simulation --seed 4711 [--fault NAME]
+python -m tests.simulation --hunt NAME ...
 """
 
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 
 from tests.simulation.hunts import HUNTS
 from tests.simulation.known_faults import KNOWN, put_back
@@ -24,7 +26,10 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=processors())
     parser.add_argument("--until-loss", action="store_true", help="stop at the first one")
     parser.add_argument("--fault", default="", choices=["", *KNOWN, *MISSING], help="put back a known fault")
+    parser.add_argument("--hunt", nargs="+", choices=[*HUNTS], help="put back these, each until it shows")
     asked = parser.parse_args()
+    if asked.hunt:
+        return _hunt(asked.hunt, asked.processes)
     if asked.seeds is None:
         asked.seeds = HUNTS[asked.fault].schedules if asked.fault in HUNTS else 100_000
     if asked.seed is None:
@@ -33,13 +38,24 @@ def main() -> int:
         )
         return 1 if losses else 0
     with tiny():
-        begin(asked.seed)
+        slant = HUNTS[asked.fault].slant if asked.fault in HUNTS else None
+        begin(asked.seed, slant)
         with put_back(asked.fault):
-            slant = HUNTS[asked.fault].slant if asked.fault in HUNTS else None
             played = play(asked.seed, slant, keep_trace=True)
     print("\n".join(played.trace))
     print(f"{played.steps} calls; {played.loss or 'nothing was lost'}")
     return 1 if played.loss else 0
+
+
+def _hunt(faults: Sequence[str], processes: int) -> int:
+    """Tells where each shows first."""
+    hidden = []
+    for fault in faults:
+        print(f"hunting: {fault}", flush=True)
+        if not play_all(0, HUNTS[fault].schedules, processes, fault, is_one_enough=True):
+            hidden.append(fault)
+    print(f"not found: {'; '.join(hidden) or 'none'}")
+    return 1 if hidden else 0
 
 
 if __name__ == "__main__":

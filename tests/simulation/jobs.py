@@ -22,7 +22,7 @@ from cas.store.retrying import RetryingStore
 from tests.engine.memory_source import MemorySource
 from tests.engine.scenes import records_of
 from tests.simulation.doors import CatalogDoor, MachineEnvironment, StoreDoor
-from tests.simulation.machines import Machine
+from tests.simulation.machines import ELSEWHERE, Machine
 from tests.simulation.platforms import next_platform
 from tests.simulation.slants import (
     CHECK,
@@ -142,7 +142,7 @@ def check(place: Workplace) -> None:
 def replicate_offsite(place: Workplace) -> None:
     world = place.world
     if world.replica is not None:
-        there = StoreDoor(world.replica.store, place.machine, place.watching.later, "elsewhere/")
+        there = StoreDoor(world.replica.store, place.machine, place.watching.later, ELSEWHERE)
         replicate(place.open(), place.catalog, OFFSITE, there)
 
 
@@ -153,7 +153,8 @@ def take_in_if_told(job: Job) -> Job:
         try:
             job(place)
         except (Conflict, NotFound) as error:
-            if "rebuild" not in error.hint and "no repository yet" not in error.what:
+            told = f"{error.what} {error.hint}"
+            if not any(words in told for words in ("rebuild", "no repository yet", "not attached")):
                 raise
             rebuild(place)
             job(place)

@@ -3,24 +3,31 @@
 What each of them takes away is one line of safety, or the few that stand in for each other.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from cas.catalog.memory import MemoryCatalog
 from cas.catalog.memory_rows import MemoryRows
-from cas.catalog.model import NewPack, PackState, SessionHandle
-from cas.engine import packer, write_session
+from cas.catalog.model import NewPack, NewVersion, PackState, SessionHandle
+from cas.engine import write_session
 from cas.engine.chunk_index import ChunkIndex
+from cas.engine.chunk_reader import ChunkReader
+from cas.engine.packer import Packer
+from cas.engine.places import View
 from cas.engine.repository import Repository
 from cas.engine.write_session import WriteSession
-from cas.errors import Fenced
+from cas.errors import CasError, Fenced
 from cas.format.names import pack_key
 from cas.garbage import choosing, collecting, marking, rewriting
+from cas.ids import ChunkId, ChunkKind
+from tests.engine.scenes import records_of
+from tests.simulation.missing_in_writing import packs_are_not_compared
 from tests.simulation.missing_lines import MISSING
 
 Fault = Callable[[ExitStack], None]
@@ -79,42 +86,61 @@ def _trusting_a_stale_index(stack: ExitStack) -> None:
     stack.enter_context(patch.object(WriteSession, "_start", start_with_index))
 
 
+class _Remembering(ChunkReader):
+    """Asks for no chunk twice."""
+
+    def __init__(self, reader: ChunkReader, known: dict[ChunkId, bytes]) -> None:
+        self.__dict__ |= reader.__dict__
+        self._known = known
+
+    def read(self, kind: ChunkKind, ids: Sequence[ChunkId]) -> list[bytes]:
+        fresh = [one for one in dict.fromkeys(ids) if one not in self._known]
+        self._known |= zip(fresh, super().read(kind, fresh), strict=True)
+        return [self._known[one] for one in ids]
+
+
 def _inheriting_from_a_forgotten_parent(stack: ExitStack) -> None:
-    """A version is built upon another one that nobody holds for it."""
-    documents: dict[tuple[int, int], Any] = {}
-    stored = Repository.stored_document
+    """What a version is built upon is read before its session begins, remembered, and held by nobody."""
+    documents: WeakKeyDictionary[Repository, dict[int, Any]] = WeakKeyDictionary()
+    chunks: WeakKeyDictionary[Repository, dict[ChunkId, bytes]] = WeakKeyDictionary()
+    begin, stored, reader_of = WriteSession.__init__, Repository.stored_document, Repository.reader_of
 
-    def remembered(self: Repository, number: int) -> Any:
-        key = (id(self), number)
-        if key not in documents or documents[key][0] is not self:
-            documents[key] = (self, stored(self, number))
-        return documents[key][1]
+    def read_and_begin(
+        self: Any, repository: Repository, catalog: Any, new: NewVersion, *rest: Any, **named: Any
+    ) -> None:
+        if new.parent is not None:
+            with suppress(CasError):
+                records_of(repository, new.parent)
+        begin(self, repository, catalog, new, *rest, **named)
 
-    stack.enter_context(patch.object(Repository, "stored_document", remembered))
+    def stored_document(self: Repository, number: int) -> Any:
+        known = documents.setdefault(self, {})
+        known[number] = known.get(number) or stored(self, number)
+        return known[number]
+
+    def reader(self: Repository, view: View) -> ChunkReader:
+        return _Remembering(reader_of(self, view), chunks.setdefault(self, {}))
+
+    stack.enter_context(patch.object(WriteSession, "__init__", read_and_begin))
+    stack.enter_context(patch.object(Repository, "stored_document", stored_document))
+    stack.enter_context(patch.object(Repository, "reader_of", reader))
     stack.enter_context(patch.object(MemoryCatalog, "_demand_parent", lambda *_: None))
     stack.enter_context(patch.object(WriteSession, "_require_parent", lambda *_: None))
 
-    def all_bases(self: MemoryCatalog, limit: int = 20) -> Any:
-        return sorted(self._bases, key=lambda base: -base.version)[:limit]
-
-    stack.enter_context(patch.object(MemoryCatalog, "bases", all_bases))
-
-    def _forget_reading(self: MemoryCatalog, number: int) -> None:
-        """By this name a catalog that is copied finds it again."""
-
-    stack.enter_context(patch.object(MemoryCatalog, "_forget_reading", _forget_reading))
-
 
 def _content_named_packs(stack: ExitStack) -> None:
-    """Equal content has the same name again, and whoever finds it there takes it."""
+    """Equal content has the same name again, and whoever finds it there takes it, whoever has put it."""
+    packs_are_not_compared(stack)
 
     def register(self: MemoryCatalog, session: Any, pack: NewPack) -> None:
         self._rows.open_session(session)
         if pack.name not in self._rows.packs:
             self._rows.make_pack(pack.name, PackState.UPLOADING, session, stored_bytes=1)
 
-    open_pack = packer._OpenPack
-    stack.enter_context(patch.object(packer, "_OpenPack", lambda _: open_pack(bytes(32))))
+    def unsalted(*arguments: Any, **named: Any) -> Packer:
+        return Packer(*arguments, **named | {"entropy": bytes})
+
+    stack.enter_context(patch.object(write_session, "Packer", unsalted))
     stack.enter_context(patch.object(MemoryCatalog, "register_pack", register))
 
 
@@ -170,5 +196,5 @@ def put_back(name: str) -> Iterator[None]:
     """One of them, for a while; none where the name is empty."""
     with ExitStack() as stack:
         if name:
-            (KNOWN | MISSING)[name](stack)
+            {**KNOWN, **MISSING}[name](stack)
         yield

@@ -16,14 +16,21 @@ from cas.errors import CasError, ConnectionFailed
 from cas.store.interface import FaultKind, StoreFault
 from tests.simulation.fates import Fate
 
+ELSEWHERE = "elsewhere/"
+"""How traces tell the store of the replica from the other one."""
+
+_FOLDERS = ("packs", "versions", "notes")
+
 TELLING = frozenset(
     (
-        *("put", "delete", "objects", "begin", "bases", "prepare", "commit", "pin"),
+        *(f"{call} {folder}" for call in ("put", "delete", "objects") for folder in _FOLDERS),
+        *("put gc", "objects gc", "begin", "bases", "prepare", "commit", "pin"),
         *("live_packs", "condemn", "replace", "ripe", "announce", "doom"),
         *("forget", "let_go", "note", "adopt", "copied", "forgotten"),
     )
 )
-"""Calls by which a process tells others something, or learns what it then relies on."""
+"""Kinds of calls by which a process tells others something, or learns what it then relies on: where it stops
+matters most there."""
 
 
 class Died(BaseException):
@@ -39,9 +46,11 @@ class Call:
     what: str
 
     @property
-    def is_telling(self) -> bool:
-        """Whether others may see that it was made: where a process stalls, that matters most."""
-        return self.name in TELLING
+    def kind(self) -> str:
+        """Its name; of a store, with the folder of the object: "put packs"."""
+        return (
+            f"{self.name} {self.what.removeprefix(ELSEWHERE).split('/')[0]}" if self.of_store else self.name
+        )
 
 
 class Machine:
@@ -50,6 +59,8 @@ class Machine:
     def __init__(self, name: str, trace: Callable[[str], None]) -> None:
         self.name = name
         self.waiting: Call | None = None
+        self.job = ""
+        """What it does, or did last."""
         self.failed = ""
         """What the last job ended with, where that was an error."""
         self.was_deceived = False
@@ -68,7 +79,7 @@ class Machine:
         """Begin a job; it runs to its first call."""
         self._trace(f"{self.name}: begins to {title}")
         self._is_dead = False
-        self.failed = ""
+        self.job, self.failed = title, ""
         self.was_deceived = False
         self.beats.clear()
         self._process = greenlet(lambda: self._run(job, title))

@@ -26,11 +26,13 @@ class Batch:
     losses: Sequence[tuple[int, str]]
 
 
-def batches(first: int, count: int, processes: int, fault: str = "") -> Iterator[Batch]:
-    """Play the schedules with these seeds; in no order. fault: one that is put back, and hunted."""
-    work = [
-        (begin, min(AT_ONCE, first + count - begin), fault) for begin in range(first, first + count, AT_ONCE)
-    ]
+def batches(
+    first: int, count: int, processes: int, fault: str = "", *, is_one_enough: bool = False
+) -> Iterator[Batch]:
+    """Play the schedules with these seeds; in no order. fault: one that is put back, and hunted.
+    is_one_enough: a batch ends with its first loss."""
+    end = first + count
+    work = [(begin, min(AT_ONCE, end - begin), fault, is_one_enough) for begin in range(first, end, AT_ONCE)]
     if processes == 1:
         yield from map(_play_some, work)
         return
@@ -38,15 +40,15 @@ def batches(first: int, count: int, processes: int, fault: str = "") -> Iterator
         yield from pool.imap_unordered(_play_some, work)
 
 
-def _play_some(work: tuple[int, int, str]) -> Batch:
-    first, count, fault = work
+def _play_some(work: tuple[int, int, str, bool]) -> Batch:
+    first, count, fault, is_one_enough = work
     gc.set_threshold(200_000, 50, 50)  # a schedule makes many cycles, and few of them are large
-    steps, losses = 0, []
+    steps, losses = 0, list[tuple[int, str]]()
     seeds = range(first, first + count)
     slant = HUNTS[fault].slant if fault in HUNTS else None
     with tiny():
         for seed in seeds:
-            begin(seed)
+            begin(seed, slant)
         with put_back(fault):
             for seed in seeds:
                 try:
@@ -57,6 +59,8 @@ def _play_some(work: tuple[int, int, str]) -> Batch:
                 steps += played.steps
                 if played.loss:
                     losses.append((seed, played.loss))
+                    if is_one_enough:
+                        return Batch(seed + 1 - first, steps, losses)
     return Batch(count, steps, losses)
 
 
@@ -67,7 +71,7 @@ def play_all(
     began = told = time.monotonic()
     played = steps = 0
     losses: list[tuple[int, str]] = []
-    for batch in batches(first, count, processes, fault):
+    for batch in batches(first, count, processes, fault, is_one_enough=is_one_enough):
         played, steps = played + batch.played, steps + batch.steps
         losses += batch.losses
         for seed, what in batch.losses:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import lru_cache
+from typing import cast
 
 from cas.errors import CasError
 from cas.format.names import PACKS, pack_key
@@ -21,6 +22,9 @@ from tests.simulation.world import CatalogBox, SimulatedWorld, empty_world
 
 BEGINNINGS = 48
 """Worlds in which schedules begin: a few versions, some of which are forgotten."""
+
+REPLICATED = 4
+"""Each world of so many has a replica."""
 
 MOST_STEPS = 3000
 
@@ -38,15 +42,22 @@ class Played:
 def play(seed: int, hunt: Mapping[str, object] | None = None, *, keep_trace: bool = False) -> Played:
     """Play one schedule. hunt: fields of its slant that are not drawn."""
     rng = random.Random(seed)
-    world = pickle.loads(_beginning(rng.randrange(BEGINNINGS)))
+    world = pickle.loads(_beginning(_number(rng, hunt)))
     world.rng = rng
     slant = drawn(rng, has_replica=world.replica is not None)
     return _Schedule(world, seed, keep_trace).play(replace(slant, **(hunt or {})))  # type: ignore[arg-type]
 
 
-def begin(seed: int) -> None:
+def begin(seed: int, hunt: Mapping[str, object] | None = None) -> None:
     """Make the world in which this schedule begins, while everything is as it should be."""
-    _beginning(random.Random(seed).randrange(BEGINNINGS))
+    _beginning(_number(random.Random(seed), hunt))
+
+
+def _number(rng: random.Random, hunt: Mapping[str, object] | None) -> int:
+    """Of the world; one with a replica where that is hunted for."""
+    number = rng.randrange(BEGINNINGS)
+    is_copied = REPLICATE in cast(Sequence[str], (hunt or {}).get("todo", ()))
+    return number - number % REPLICATED if is_copied else number
 
 
 @lru_cache(maxsize=BEGINNINGS)
@@ -55,7 +66,7 @@ def _beginning(number: int) -> bytes:
     world = empty_world(10_000 + number, node_bits=rng.choice((1, 1, 2)))
     schedule = _Schedule(world, number, False)
     schedule.calm([SNAPSHOT] * rng.choice((2, 3, 3, 4)))
-    if number % 4 == 0:
+    if number % REPLICATED == 0:
         world.add_replica()
         schedule.calm([REPLICATE] if rng.random() < 0.7 else [])
     schedule.calm(rng.choice(((FORGET,), (FORGET, FORGET), (FORGET, SNAPSHOT), (FORGET, COLLECT, FORGET))))
@@ -117,7 +128,7 @@ class _Schedule:
         if slant.catalogs > 1:
             places[-1].box = CatalogBox(world.new_catalog())
             self._boxes.append(places[-1].box)
-        if slant.disasters and rng.random() < 0.5:
+        if slant.disasters.is_ever and rng.random() < 0.5:
             world.back_up(world.box)
         world.nostalgia = slant.nostalgia
         todo = list(slant.todo)[::-1]
@@ -127,7 +138,8 @@ class _Schedule:
             running = [number for number, place in enumerate(places) if place.machine.is_running]
             idle = [number for number, place in enumerate(places) if not place.machine.is_running]
             awake = [number for number in running if number not in stalled]
-            if todo and idle and (not awake or rng.random() < 0.1):
+            is_next = rng.random() < (slant.haste if awake else 1.0 - slant.waking * bool(running))
+            if todo and idle and is_next:
                 at = rng.choice(idle)
                 stalled.discard(at)
                 self._start(places[at], todo.pop())
@@ -136,23 +148,26 @@ class _Schedule:
                 break
             if not awake:
                 stalled.clear()
+                if rng.random() < 0.5:
+                    self._renew_leases(places)
                 continue
             self._played.steps += 1
             self._meanwhile([places[number] for number in running], slant)
             if at not in awake or rng.random() < slant.restlessness:
                 at = rng.choice(awake)
-            waiting = places[at].machine.waiting
+            machine = places[at].machine
+            waiting = machine.waiting
             assert waiting is not None
-            if rng.random() < (slant.stalls if waiting.is_telling else slant.stalls / 10):
-                self._trace(f"{places[at].machine.name} stalls before {waiting.name} {waiting.what}")
+            if rng.random() < slant.stalls_before(machine.job, waiting.kind):
+                self._trace(f"{machine.name} stalls before {waiting.name} {waiting.what}")
                 stalled.add(at)
-                if slant.slow and rng.random() < 0.3:
+                if rng.random() < slant.slow.stall:
                     self._let_time_pass(SESSION_LEASE_SECONDS + 1.0)
-                if slant.disasters and rng.random() < 0.2:
+                if rng.random() < slant.disasters.stall:
                     self._disaster(rng.choice(self._boxes))
                 continue
             fate = fates.draw(waiting.name, of_store=waiting.of_store)
-            places[at].machine.go_on(fate)
+            machine.go_on(fate)
             if fate.is_deadly:
                 places[at].kept = None
         if not world.loss:
@@ -165,28 +180,27 @@ class _Schedule:
     def _meanwhile(self, running: Sequence[Workplace], slant: Slant) -> None:
         rng, world = self._rng, self._world
         world.pass_time(rng.random() * 0.2)
-        chance = rng.random()
-        if chance < 0.015 and slant.slow:
+        if rng.random() < slant.slow.step:
             self._let_time_pass(rng.choice((SESSION_LEASE_SECONDS * 0.7, SESSION_LEASE_SECONDS + 1.0)))
-        elif chance < 0.03:
-            for beat in [beat for place in running for beat in place.machine.beats]:
-                self._beat(beat)
-        elif chance < 0.06 and self._watching.under_way:
+        if rng.random() < slant.disasters.step:
+            self._disaster(rng.choice(self._boxes))
+        if rng.random() < slant.beats:
+            self._renew_leases(running)
+        if rng.random() < 0.03 and self._watching.under_way:
             act, title = self._watching.under_way.pop(rng.randrange(len(self._watching.under_way)))
             self._trace(f"done at last: {title}")
             self._later(act)
-        elif chance < 0.08 and slant.disasters:
-            self._disaster(rng.choice(self._boxes))
 
     def _let_time_pass(self, seconds: float) -> None:
         self._trace(f"{seconds:.0f} seconds pass")
         self._world.pass_time(seconds)
 
-    def _beat(self, beat: Callable[[], None]) -> None:
-        try:
-            beat()
-        except CasError as error:
-            self._trace(f"a lease is not renewed: {error.what}")
+    def _renew_leases(self, places: Sequence[Workplace]) -> None:
+        for beat in [beat for place in places for beat in place.machine.beats]:
+            try:
+                beat()
+            except CasError as error:
+                self._trace(f"a lease is not renewed: {error.what}")
 
     def _later(self, act: Callable[[], object]) -> None:
         try:
@@ -218,7 +232,12 @@ class _Schedule:
             world.loss = world.truth.broken() or (world.replica.broken() if world.replica else "")
         if not world.loss and numbers and self._rng.random() < 0.25:
             world.loss = world.truth.read_back(self._rng.choice(numbers))
-        if not world.loss and not slant.disasters and slant.catalogs == 1 and self._rng.random() < 0.04:
+        if (
+            not world.loss
+            and not slant.disasters.is_ever
+            and slant.catalogs == 1
+            and self._rng.random() < 0.04
+        ):
             world.loss = self._afterwards()
 
     def _afterwards(self) -> str:
