@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
