@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from cas.catalog.checking import Checking
+from cas.catalog.cleaning import Cleaning
 from cas.catalog.collecting import Collecting
 from cas.catalog.keeping import Keeping
 from cas.catalog.replicating import Replicating
@@ -35,8 +36,7 @@ class StoreDoor:
 
     def put(self, key: str, data: bytes | memoryview, *, create_only: bool = False) -> None:
         data = bytes(data)
-        half = data[: len(data) // 2]
-        torn = {Fate.KILLED_TORN: lambda: self._inner.put(key, half, create_only=create_only)}
+        torn = {Fate.KILLED_TORN: lambda: self._inner.put_half(key, data, create_only=create_only)}
         self._call("put", key, lambda: self._inner.put(key, data, create_only=create_only), torn)
 
     def get(self, key: str) -> bytes:
@@ -138,6 +138,10 @@ class CatalogDoor(PortDoor):
     @property
     def checking(self) -> Checking:
         return cast(Checking, PortDoor(lambda: self._find().checking, self._machine, _nobody))
+
+    @property
+    def cleaning(self) -> Cleaning:
+        return cast(Cleaning, PortDoor(lambda: self._find().cleaning, self._machine, _nobody))
 
     @property
     def replicating(self) -> Replicating:

@@ -125,6 +125,7 @@ class _Schedule:
         rng, world = self._rng, self._world
         fates = Fates(rng, slant.trouble, slant.death)
         places = [self._place(f"machine {number}", world.box) for number in range(slant.machines)]
+        world.catalogs = slant.catalogs
         if slant.catalogs > 1:
             places[-1].box = CatalogBox(world.new_catalog())
             self._boxes.append(places[-1].box)
@@ -241,8 +242,11 @@ class _Schedule:
             world.loss = self._afterwards()
 
     def _afterwards(self) -> str:
-        """When all is over, versions are taken as ever, and what nobody needs is given back."""
+        """When all is over, versions are taken as ever, and what nobody needs is given back. Not where half
+        of a document, a journal or notes lies there: then a person is asked first."""
         world = self._world
+        if not all(key.startswith(PACKS) for key in world.store.torn):
+            return ""
         world.pass_time(SESSION_LEASE_SECONDS + 1.0)
         place = self._place("afterwards", world.box)
         for title in (SNAPSHOT, COLLECT, COLLECT):

@@ -11,6 +11,8 @@ class SharedStore(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
+        self.torn: set[str] = set()
+        """Of which half was put."""
         self._before: list[tuple[str, tuple[bytes, float] | None]] = []
         self.watch: Callable[[str, bool], None] = lambda _key, _is_put: None
 
@@ -26,6 +28,11 @@ class SharedStore(MemoryStore):
         if before is not None:
             self._before.append((key, before))
             self.watch(key, False)
+
+    def put_half(self, key: str, data: bytes, *, create_only: bool) -> None:
+        """What a disk that breaks off leaves."""
+        self.put(key, data[: len(data) // 2], create_only=create_only)
+        self.torn.add(key)
 
     @property
     def changes(self) -> int:

@@ -54,6 +54,8 @@ class SimulatedWorld:
     replica: Truth | None = None
     """Of the store elsewhere, where there is one: versions that count as copied."""
     protected: set[int] = field(default_factory=set)
+    catalogs: int = 1
+    """In use for the one store."""
     loss: str = ""
 
     def new_catalog(self) -> MemoryCatalog:
