@@ -102,6 +102,10 @@ class Places:
         return found
 
 
+FEW = 256
+"""So many ids are looked for as they come: the processor's cache holds them in any order."""
+
+
 def search(
     segments: Sequence[Segment],
     high: U64,
@@ -111,6 +115,8 @@ def search(
     bad: npt.NDArray[np.bool_] | None,
 ) -> Places:
     """The places of chunks by the halves of their short ids: as `find`, over all segments."""
+    if len(segments) == 1 and len(high) <= FEW:
+        return _in_one(segments, find(segments[0], high, low, view.allowed(segments[0]), below, bad))
     pack = np.full(len(high), -1, dtype=np.int64)
     row = np.full(len(high), -1, dtype=np.int64)
     first_pack = first_row = 0
@@ -136,3 +142,10 @@ def search(
         first_pack += len(segment.packs)
         first_row += len(segment.rows)
     return Places(segments, pack, row)
+
+
+def _in_one(segments: Sequence[Segment], row: npt.NDArray[np.intp]) -> Places:
+    """What was found in the only segment."""
+    packs = segments[0].rows.pack
+    pack = np.where(row >= 0, packs[row].astype(np.int64), -1) if len(packs) else row.astype(np.int64)
+    return Places(segments, pack, row.astype(np.int64))

@@ -223,6 +223,8 @@ def find(
     side by side, be they copies or strangers, and are tried one after another.
     """
     rows = segment.rows
+    if len(high) == 1 and len(rows):
+        return _find_one(rows, high, low, allowed, below, bad)
     result = np.full(len(high), -1, dtype=np.intp)
     if not len(rows):
         return result
@@ -241,6 +243,29 @@ def find(
         result[open_queries[hit]] = places[hit]
         open_queries, places = open_queries[~hit], places[~hit] + 1
     return result
+
+
+def _find_one(
+    rows: Rows,
+    high: U64,
+    low: U64,
+    allowed: npt.NDArray[np.bool_],
+    below: U8 | None,
+    bad: npt.NDArray[np.bool_] | None,
+) -> npt.NDArray[np.intp]:
+    """As `find`, for one id: a quarter of what arrays of one number cost."""
+    first, second = high[0], low[0]
+    at = int(rows.high.searchsorted(first))
+    while at < len(rows.high) and rows.high[at] == first:
+        if (
+            rows.low[at] == second
+            and allowed[rows.pack[at]]
+            and (below is None or rows.depth[at] < below[0])
+            and (bad is None or not bad[at])
+        ):
+            return np.array([at], dtype=np.intp)
+        at += 1
+    return np.array([-1], dtype=np.intp)
 
 
 def short_ids_of(ids: Sequence[bytes]) -> bytes:

@@ -51,7 +51,7 @@ _DEATHS: Mapping[str, Sequence[Fate]] = {
     "put": (*_DYING, Fate.KILLED_LATE, Fate.KILLED_TORN),
     "delete": (*_DYING, Fate.KILLED_LATE),
 }
-_DEADLY = frozenset((*_DYING, Fate.KILLED_LATE, Fate.KILLED_TORN))
+_DEADLY = (*_DYING, Fate.KILLED_LATE, Fate.KILLED_TORN)
 
 
 class Fates:

@@ -130,10 +130,10 @@ class Machine:
         assert player is not None, "whoever plays the schedule"
         fate: Fate = player.switch()
         self.waiting = None
-        if fate is not Fate.DONE:
-            self._trace(f"{self.name}: {name} {what} {fate.name.lower()}")
-        else:
+        if fate is Fate.DONE:
             self._trace(f"{self.name}: {name} {what}")
+            return act()
+        self._trace(f"{self.name}: {name} {what} {fate.name.lower()}")
         if fate in (Fate.LATE, Fate.KILLED_LATE, Fate.TWICE):
             later(act, f"{self.name}: {name} {what}")
         self.was_deceived |= fate in (Fate.STALE, Fate.GARBLED)
@@ -151,10 +151,8 @@ class Machine:
         return answer
 
 
-_DONE_NOW = frozenset(
-    (
-        *(Fate.DONE, Fate.UNANSWERED, Fate.TWICE, Fate.STALE, Fate.GARBLED),
-        *(Fate.KILLED_AFTER, Fate.KILLED_TORN),
-    )
+_DONE_NOW = (
+    *(Fate.UNANSWERED, Fate.TWICE, Fate.STALE, Fate.GARBLED),
+    *(Fate.KILLED_AFTER, Fate.KILLED_TORN),
 )
 _FAILING = (Fate.REFUSED, Fate.UNANSWERED, Fate.LATE)

@@ -36,7 +36,7 @@ def batches(
     if processes == 1:
         yield from map(_play_some, work)
         return
-    with multiprocessing.get_context("spawn").Pool(processes, maxtasksperchild=50) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, maxtasksperchild=250) as pool:
         yield from pool.imap_unordered(_play_some, work)
 
 

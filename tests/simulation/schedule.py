@@ -231,7 +231,7 @@ class _Schedule:
         numbers = sorted(world.truth.promises)
         if not world.loss:
             world.loss = world.truth.broken() or (world.replica.broken() if world.replica else "")
-        if not world.loss and numbers and self._rng.random() < 0.25:
+        if not world.loss and numbers and self._rng.random() < 0.12:
             world.loss = world.truth.read_back(self._rng.choice(numbers))
         if (
             not world.loss

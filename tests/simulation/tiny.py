@@ -9,16 +9,21 @@ from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from unittest.mock import patch
 
-from cas.closure import trees
+from cas import entity_taking, noting
+from cas.closure import trees, versions
 from cas.engine import chunk_index, chunk_reader, packer, repository, trailers
 from cas.engine.segment import Segment, segment_of_pack
 from cas.engine.trailers import Layout, layout_of
+from cas.format.config import parse_config
 from cas.format.document import parse_document
-from cas.format.entities import parse_definition, parse_entities
+from cas.format.entities import encode_definition, parse_definition, parse_entities
 from cas.format.node import parse_node
+from cas.format.notes import parse_notes
 from cas.format.pack import Trailer, parse_end
+from cas.format.schema import parse_schema
 from cas.garbage import choosing
 from cas.ids import PackName
+from tests.simulation import watching
 
 REMEMBERED = 20_000
 
@@ -38,6 +43,13 @@ def tiny() -> Iterator[None]:
             (chunk_index, "segment_of_pack", _segment_of_pack),
             (chunk_reader, "parse_node", lru_cache(REMEMBERED)(parse_node)),
             (trees, "parse_node", lru_cache(REMEMBERED)(parse_node)),
+            (versions, "parse_definition", lru_cache(REMEMBERED)(parse_definition)),
+            (versions, "parse_entities", lru_cache(REMEMBERED)(parse_entities)),
+            (versions, "parse_schema", lru_cache(REMEMBERED)(parse_schema)),
+            (entity_taking, "encode_definition", lru_cache(REMEMBERED)(encode_definition)),
+            (repository, "parse_config", lru_cache(REMEMBERED)(parse_config)),
+            (noting, "parse_notes", lru_cache(REMEMBERED)(parse_notes)),
+            (watching, "parse_notes", lru_cache(REMEMBERED)(parse_notes)),
             (repository, "parse_document", lru_cache(REMEMBERED)(parse_document)),
             (repository, "parse_entities", lru_cache(REMEMBERED)(parse_entities)),
             (repository, "parse_definition", lru_cache(REMEMBERED)(parse_definition)),
