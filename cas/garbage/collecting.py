@@ -33,7 +33,7 @@ from cas.engine.write_session import require_same_history
 from cas.errors import CasError, Conflict, CorruptData, InvalidInput
 from cas.format.journal import Journal, encode_journal, parse_journal
 from cas.format.malformed import mismatch
-from cas.format.names import dictionary_key, journal_key, pack_key
+from cas.format.names import dictionary_key, journal_key, pack_key, version_key
 from cas.garbage.choosing import Filling, fillings, worth_rewriting
 from cas.garbage.dictionaries import idle_copies, old_copies
 from cas.garbage.marking import Marked, mark, stopped
@@ -186,6 +186,21 @@ def _require_gone(catalog: Catalog, numbers: Iterable[int]) -> None:
             raise stopped(number, "its document is missing")
 
 
+def _require_clear(catalog: Catalog, unclear: frozenset[int]) -> None:
+    """A document that came since the collection began and cannot be read: it is another catalog's, for which
+    its version may count."""
+    strangers = unclear - catalog.known_numbers()
+    if strangers:
+        number = min(strangers)
+        raise CorruptData(
+            f"version {number} is not in this catalog, and cannot be read",
+            kind="missing",
+            where=version_key(number),
+            hint="Nothing was deleted. Run it again; if that stays, `cas check` tells what is wrong with it"
+            " and `cas catalog rebuild` takes it in",
+        )
+
+
 def _committed(catalog: Catalog) -> set[int]:
     return {version.number for version in every_version(catalog, COMMITTED)}
 
@@ -309,6 +324,7 @@ class _Collection:
         holding = self._repository.packs().keys() - self._catalog.checking.written_off()
         marked = mark(self._repository, numbers, committed, holding, live, self._progress)
         _require_gone(self._catalog, committed & marked.vanished)
+        _require_clear(self._catalog, marked.unclear)
         return marked
 
     def _spare(self, packs: Sequence[PackName], marked: Marked) -> None:

@@ -24,7 +24,7 @@ from cas.engine.repository import Repository
 from cas.errors import CasError, Conflict, CorruptData, NotFound, Unsupported
 from cas.format.names import version_key
 from cas.ids import ChunkId, ChunkKind, PackName
-from cas.progress import Progress
+from cas.progress import Progress, Silent
 
 STOPPED = "Nothing was deleted. `cas check` tells what is wrong; bring that in order with `cas repair` first"
 
@@ -99,7 +99,7 @@ def _walked(
     walk = VersionWalk(ground, repository.boundary, progress)
     seen: set[int] = set()
     vanished: set[int] = set()
-    unclear: set[int] = set()
+    doubtful: list[int] = []
     for number in sorted(numbers):
         try:
             document = repository.document(number)
@@ -109,16 +109,26 @@ def _walked(
         except (CorruptData, Unsupported, Conflict) as error:
             if number in committed:
                 raise stopped(number, error.what) from error
-            unclear.add(number)
+            doubtful.append(number)
             continue
         seen.add(number)
         reached = walk.version(document)
         if not reached.is_whole and number not in committed:
-            unclear.add(number)
+            doubtful.append(number)
         if not reached.is_whole and number in committed:
             loss = next(fault for fault in sorted(reached.faults) if fault.is_loss)
             raise stopped(number, ground.ledger.finding(loss.finding).what)
+    unclear = {number for number in doubtful if not _is_whole(repository, ground, number)}
     return frozenset(seen), frozenset(vanished), frozenset(unclear)
+
+
+def _is_whole(repository: Repository, ground: Ground, number: int) -> bool:
+    """Read once more, from the document on: the first time something on the way may have changed a bit."""
+    try:
+        document = repository.document(number)
+    except (NotFound, CorruptData, Unsupported, Conflict):
+        return False
+    return VersionWalk(ground, repository.boundary, Silent()).version(document).is_whole
 
 
 def _needed(packs: Packs, rows: npt.NDArray[np.bool_], live: View) -> frozenset[PackName]:

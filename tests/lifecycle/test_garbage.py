@@ -235,6 +235,46 @@ def test_a_listing_that_is_stale_gives_no_version_away(world: World, monkeypatch
     assert world.records(version.number) == expected(BY_NUMBER[0])
 
 
+@pytest.mark.parametrize("times", [1, 1000])
+def test_what_cannot_be_read_of_another_catalog_is_no_garbage(
+    world: World, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """A version that another catalog takes while packs are ripe needs them again; reads of it are disturbed,
+    once or for as long as the collection lasts."""
+    other = MemoryCatalog(world.clock)
+    rebuild_catalog(world.open(), other)
+    gone(world, 1, 2)
+    ripe, get_range = MemoryCollecting.ripe, world.store.get_range
+    going: list[str] = []
+    disturbed: list[str] = []
+
+    def garbled(key: str, start: int, length: int) -> bytes:
+        data = get_range(key, start, length)
+        if len(disturbed) < times and key in going:
+            disturbed.append(key)
+            return data[:-1] + bytes([data[-1] ^ 1])
+        return data
+
+    def meanwhile(self: MemoryCollecting, collector: UUID) -> Sequence[PackName]:
+        found = ripe(self, collector)
+        going.extend(map(pack_key, found))
+        world.take(BY_NUMBER[0], catalog=other)
+        monkeypatch.setattr(world.store, "get_range", garbled)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryCollecting, "ripe", meanwhile)
+        if times == 1:
+            assert collected(world).spared
+        else:
+            with pytest.raises(CorruptData, match="not in this catalog") as caught:
+                collected(world)
+            assert "Nothing was deleted" in caught.value.hint
+    assert disturbed
+    monkeypatch.undo()
+    assert world.records(5) == expected(BY_NUMBER[0])
+
+
 def test_who_begins_later_uses_nothing_that_is_condemned(world: World) -> None:
     gone(world, 1, 2)
     repository = world.open()
