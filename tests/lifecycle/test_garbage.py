@@ -235,12 +235,12 @@ def test_a_listing_that_is_stale_gives_no_version_away(world: World, monkeypatch
     assert world.records(version.number) == expected(BY_NUMBER[0])
 
 
-@pytest.mark.parametrize("times", [1, 1000])
+@pytest.mark.parametrize("times", [4, 1000])
 def test_what_cannot_be_read_of_another_catalog_is_no_garbage(
     world: World, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     """A version that another catalog takes while packs are ripe needs them again; reads of it are disturbed,
-    once or for as long as the collection lasts."""
+    while a walk tries them by themselves, or for as long as the collection lasts."""
     other = MemoryCatalog(world.clock)
     rebuild_catalog(world.open(), other)
     gone(world, 1, 2)
@@ -264,7 +264,7 @@ def test_what_cannot_be_read_of_another_catalog_is_no_garbage(
 
     with monkeypatch.context() as patched:
         patched.setattr(MemoryCollecting, "ripe", meanwhile)
-        if times == 1:
+        if times < 1000:
             assert collected(world).spared
         else:
             with pytest.raises(CorruptData, match="not in this catalog") as caught:
