@@ -57,9 +57,9 @@ def let_go(
     progress: Progress | None = None,
 ) -> ForgetReport:
     """`forget` by the rules, remembered. Conflict where nobody has confirmed a rebuild of the catalog."""
-    require_confirmed(catalog)
     with _Run(catalog, CleanupKind.FORGET) as run:
         run.begin()
+        require_confirmed(catalog)
         report = forget(repository, catalog, wanted, heard, progress)
         run.end(len(report.gone), waiting=len(report.waiting))
     return report
@@ -92,10 +92,14 @@ def collect(
 ) -> Collected:
     """`collect_garbage`, remembered. Whoever is refused because somebody else collects leaves nothing.
     Conflict where nobody has confirmed a rebuild of the catalog."""
-    require_confirmed(catalog)
     with _Run(catalog, CleanupKind.GC) as run:
+
+        def begun() -> None:  # from here on a rebuild ends this collector
+            run.begin()
+            require_confirmed(catalog)
+
         report = collect_garbage(
-            repository, catalog, max_share=max_share, progress=progress, begun=run.begin, planned=planned
+            repository, catalog, max_share=max_share, progress=progress, begun=begun, planned=planned
         )
         run.end(report.deleted, waiting=report.waiting, freed_bytes=report.freed_bytes)
     awaited = catalog.collecting.awaited() if report.waiting else Awaited()

@@ -42,7 +42,7 @@ class EntitySize:
 
 @dataclass(frozen=True, slots=True)
 class StoredSizes:
-    """`rest_bytes`: of schemas, definitions and lists of entities, which belong to no entity.
+    """`rest_bytes`: of schemas, definitions, lists of entities and dictionaries, which belong to no tree.
     `needed_bytes`: of all that versions need, each chunk once. What the packs hold beside that is garbage,
     stands under deltas, or lies there twice. `unreadable`: versions of which not all could be looked at."""
 
@@ -53,12 +53,14 @@ class StoredSizes:
 
 
 @dataclass(slots=True)
-class _Roots:
-    """The trees of one entity: root to records, and in how many versions there is one."""
+class _Tree:
+    """One tree of an entity, and in which versions it is. `counted`: as that of a bag, which an entity may
+    have been before it got a key."""
 
+    root: ChunkId
     counted: bool
-    roots: dict[ChunkId, int] = field(default_factory=dict)
-    versions: int = 0
+    records: int
+    versions: list[int] = field(default_factory=list)
 
 
 class _Counting(Ground):
@@ -82,12 +84,13 @@ class _Gathering(TreeWalk):
 
     def __init__(self, ground: Ground, repository: Repository) -> None:
         super().__init__(ground, repository.boundary, Silent())
-        self.found: dict[str, _Roots] = {}
+        self.found: dict[str, dict[tuple[ChunkId, bool], _Tree]] = {}
+        self.number = 0
+        """The version that is looked at."""
 
     def tree(self, label: str, root: ChunkId, records: int, *, counted: bool) -> Extent:
-        known = self.found.setdefault(label, _Roots(counted))
-        known.roots[root] = records
-        known.versions += 1
+        trees = self.found.setdefault(label, {})
+        trees.setdefault((root, counted), _Tree(root, counted, records)).versions.append(self.number)
         return Extent()
 
 
@@ -113,15 +116,17 @@ def _sizes(repository: Repository, numbers: Sequence[int], progress: Progress) -
     sums: list[int] = []
     for at, (label, trees) in enumerate(roots.items()):
         ground.rows = ground.none()
-        walk = TreeWalk(ground, repository.boundary, progress)
-        progress.entity(label, sum(trees.roots.values()), 0)
-        for root, records in trees.roots.items():
-            walk.tree(label, root, records, counted=trees.counted)
+        progress.entity(label, max(tree.records for tree in trees), 0)
+        walks = {counted: TreeWalk(ground, repository.boundary, progress) for counted in (False, True)}
+        for tree in trees:
+            extent = walks[tree.counted].tree(label, tree.root, tree.records, counted=tree.counted)
+            if any(fault.is_loss for fault in extent.faults):
+                unreadable.update(tree.versions)
         sums.append(_bytes(shares, ground.rows))
         owner[ground.rows & (owner != _NOBODY)] = _SEVERAL
         owner[ground.rows & (owner == _NOBODY)] = at
     entities = [
-        EntitySize(label, trees.versions, sums[at], _bytes(shares, owner == at))
+        EntitySize(label, sum(len(tree.versions) for tree in trees), sums[at], _bytes(shares, owner == at))
         for at, (label, trees) in enumerate(roots.items())
     ]
     return StoredSizes(
@@ -134,13 +139,14 @@ def _sizes(repository: Repository, numbers: Sequence[int], progress: Progress) -
 
 def _roots(
     repository: Repository, ground: _Counting, numbers: Iterable[int]
-) -> tuple[dict[str, _Roots], set[int]]:
+) -> tuple[dict[str, list[_Tree]], set[int]]:
     """Trees by entity; what is no tree is marked in the ground. And versions that cannot be read."""
     gathering = _Gathering(ground, repository)
     walk = VersionWalk(ground, repository.boundary, Silent())
     walk.trees = gathering
     unreadable: set[int] = set()
     for number in numbers:
+        gathering.number = number
         try:
             if not walk.version(repository.document(number)).is_whole:
                 unreadable.add(number)
@@ -148,7 +154,7 @@ def _roots(
             continue  # it was forgotten meanwhile
         except (CorruptData, Unsupported, Conflict):
             unreadable.add(number)
-    return gathering.found, unreadable
+    return {label: list(trees.values()) for label, trees in gathering.found.items()}, unreadable
 
 
 def _shares(ground: Ground) -> npt.NDArray[np.uint32]:

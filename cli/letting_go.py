@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from cas.catalog.interface import Catalog
 from cas.catalog.keeping import Heard
-from cas.cleaning_up import let_go
+from cas.cleaning_up import let_go, require_confirmed
 from cas.errors import InvalidInput
 from cas.forgetting import ForgetReport, forget
 from cas.retention.model import Candidate, RetentionPlan
@@ -39,6 +40,14 @@ def require_somebody(cas: Session, *, yes: bool, dry_run: bool) -> None:
         )
 
 
+def unconfirmed(catalog: Catalog) -> list[RenderableType]:
+    """What a person who only looks should know."""
+    if catalog.cleaning.rebuilt_at() is None:
+        return []
+    said = "  It would be refused: the catalog was rebuilt, and wants `cas catalog confirm` first"
+    return [Text(said, style="yellow")]
+
+
 def carry_out(
     cas: Session,
     found: RetentionPlan,
@@ -53,9 +62,11 @@ def carry_out(
     going = found.going
     if dry_run:
         cas.terminal.result(
-            ForgetResult(going, len(found.staying), None), human=Group(*_told(found, "would go"))
+            ForgetResult(going, len(found.staying), None),
+            human=Group(*_told(found, "would go"), *unconfirmed(cas.catalog)),
         )
         return ExitCode.OK
+    require_confirmed(cas.catalog)
     if going and not yes:
         cas.terminal.beside(Group(*_told(found, "would go")))
         answer = cas.terminal.ask(f"Type {len(going):,}, the number of versions that go: ")

@@ -68,9 +68,6 @@ def done(plan: GarbageSummary, one: Collected) -> Iterator[RenderableType]:
     if report.waiting:
         waiting = f"{counted(report.waiting, 'pack')}, {size(report.waiting_bytes)}"
         yield Text(f"  {waiting} condemned and waiting: {_awaited(one.awaited)}; {LATER}", style="yellow")
-    if report.dictionaries:
-        copies = counted(report.dictionaries, "second copy", "second copies")
-        yield Text(f"  {copies} of dictionaries that nothing needs any more deleted", style="dim")
     yield from _unclaimed(plan)
 
 

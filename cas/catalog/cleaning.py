@@ -77,5 +77,5 @@ class Cleaning(Protocol):
         """When versions or journals were taken in of which this catalog had never heard, UTC; None where that
         never was, or a person has confirmed since that versions and packs may go again."""
 
-    def confirm(self) -> None:
-        """A person has looked."""
+    def confirm(self, rebuilt_at: datetime) -> bool:
+        """A person has looked at what came then. False where something came since, or it was confirmed."""

@@ -46,10 +46,13 @@ class MemoryCleaning:
         with self._rows.lock:
             return self._rows.rebuilt_at
 
-    def confirm(self) -> None:
+    def confirm(self, rebuilt_at: datetime) -> bool:
         with self._rows.lock:
             self._demand_attached()
-            self._rows.rebuilt_at = None
+            is_that = self._rows.rebuilt_at == rebuilt_at
+            if is_that:
+                self._rows.rebuilt_at = None
+            return is_that
 
     def last(self) -> Mapping[CleanupKind, Cleanup]:
         with self._rows.lock:

@@ -69,10 +69,13 @@ class PostgresCleaning:
             row = connection.execute("SELECT rebuilt_at FROM cas.repository").fetchone()
         return None if row is None else _utc(row[0])
 
-    def confirm(self) -> None:
+    def confirm(self, rebuilt_at: datetime) -> bool:
         with self._connections.transaction() as connection:
             self._demand_owner(connection)
-            connection.execute("UPDATE cas.repository SET rebuilt_at = NULL WHERE rebuilt_at IS NOT NULL")
+            done = connection.execute(
+                "UPDATE cas.repository SET rebuilt_at = NULL WHERE rebuilt_at = %s", [rebuilt_at]
+            )
+            return done.rowcount > 0
 
     def last(self) -> Mapping[CleanupKind, Cleanup]:
         with self._connections.transaction() as connection:

@@ -33,9 +33,8 @@ from cas.engine.write_session import require_same_history
 from cas.errors import CasError, Conflict, CorruptData, InvalidInput
 from cas.format.journal import Journal, encode_journal, parse_journal
 from cas.format.malformed import mismatch
-from cas.format.names import dictionary_key, journal_key, pack_key, version_key
+from cas.format.names import journal_key, pack_key, version_key
 from cas.garbage.choosing import Filling, fillings, worth_rewriting
-from cas.garbage.dictionaries import idle_copies, old_copies
 from cas.garbage.marking import Marked, mark, stopped
 from cas.garbage.model import GarbagePlan, GarbageReport, GarbageSummary, Heap
 from cas.garbage.rewriting import PACKS, Rewritten, rewrite
@@ -59,8 +58,8 @@ DELETED_AT_ONCE = 500
 
 
 _IN_THE_WAY = (
-    "Nothing was deleted. `cas repair` brings the journal back from a copy; if nobody has it, and no other"
-    " catalog is used for this store, delete the object by hand and run again"
+    "Nothing more is deleted. `cas repair --from` brings the journal back from a copy of the bucket; if there"
+    " is none, and no other catalog is used for this store, delete the object by hand and run again"
 )
 
 
@@ -234,9 +233,7 @@ class _Collection:
         if doomed:
             self._sizes = self._repository.packs()
             self._delete(doomed)
-        copies = old_copies(self._repository)
         plan, marked, self._sizes = _look(self._repository, self._catalog, self._progress)
-        idle = idle_copies(marked, copies)
         planned(plan)
         if plan.share > self._max_share:
             raise Conflict(
@@ -250,8 +247,6 @@ class _Collection:
         written = self._rewrite(plan, marked)
         del marked  # the second mark takes as much memory
         self._sweep()
-        for dictionary in idle:
-            self._repository.store.delete(dictionary_key(dictionary))
         waiting = self._collecting.condemned()
         return GarbageReport(
             condemned,
@@ -263,7 +258,6 @@ class _Collection:
             self._deleted_bytes,
             self._fresh_bytes,
             sum(self._sizes.get(name, 0) for name in waiting),
-            len(idle),
         )
 
     def _rewrite(self, plan: GarbagePlan, marked: Marked) -> Rewritten:

@@ -34,8 +34,7 @@ class Marked:
     """`needed`: packs that must stay. `packs`: those of which it is known what they hold; of the others
     nothing is known, so they stay as well. `rows`: the needed chunks, by their rows in the index of `packs`.
     `numbers`: the documents that were looked at. `vanished`: those that were gone by then. `unclear`: those,
-    of no committed version, that cannot be read, or lack something: it may be brought back. `dictionaries`:
-    that documents name. `unreadable`: packs of which nothing is known."""
+    of no committed version, that cannot be read, or lack something: it may be brought back."""
 
     needed: frozenset[PackName]
     packs: Packs
@@ -43,8 +42,6 @@ class Marked:
     numbers: frozenset[int]
     vanished: frozenset[int]
     unclear: frozenset[int]
-    dictionaries: frozenset[ChunkId]
-    unreadable: frozenset[PackName]
 
     @property
     def readable(self) -> frozenset[PackName]:
@@ -57,13 +54,10 @@ class _MarkingGround(Ground):
     def __init__(self, repository: Repository, packs: Packs) -> None:
         super().__init__(packs, Ledger(), repository.index)
         self.rows = np.zeros(len(packs.index), dtype=np.bool_)
-        self.dictionaries: set[ChunkId] = set()
 
     def locate(self, kind: ChunkKind, ids: Sequence[ChunkId]) -> tuple[Places, Faults]:
         places, faults = super().locate(kind, ids)
         self.rows[places.row[places.row >= 0]] = True
-        if kind is ChunkKind.DICTIONARY:
-            self.dictionaries.update(ids)
         return places, faults
 
 
@@ -83,8 +77,7 @@ def mark(
     ground = _MarkingGround(repository, Packs.over(repository, repository.index, repository.trailers, view))
     walked = _walked(repository, ground, numbers, committed, progress)
     needed = _needed(ground.packs, ground.rows, View(view.packs.intersection(live)))
-    named = frozenset(ground.dictionaries)
-    return Marked(needed & view.packs, ground.packs, ground.rows, *walked, named, frozenset(unreadable))
+    return Marked(needed & view.packs, ground.packs, ground.rows, *walked)
 
 
 def _walked(

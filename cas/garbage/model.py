@@ -58,7 +58,7 @@ class GarbagePlan:
 class GarbageReport:
     """What was done. `waiting`: packs that are condemned and go in a later run, since somebody at work may
     know them. `spared`: condemned before, and needed after all. `rewritten`: packs for which `fresh` others
-    were written. `dictionaries`: second copies that stood in for nothing any more, and were deleted."""
+    were written."""
 
     condemned: int
     rewritten: int
@@ -69,7 +69,6 @@ class GarbageReport:
     deleted_bytes: int
     fresh_bytes: int = 0
     waiting_bytes: int = 0
-    dictionaries: int = 0
 
     @property
     def freed_bytes(self) -> int:

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cas.catalog.postgres import PostgresCatalog
+from cas.errors import Conflict
 from cas.rebuild import RebuildReport, rebuild_catalog
 from cli.commanding import command
 from cli.exit_codes import ExitCode
@@ -42,7 +43,7 @@ def rebuild(cas: Session) -> ExitCode:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """`rebuilt_at`: None where there was nothing to confirm."""
+    """`rebuilt_at`: what was confirmed, None where there was nothing."""
 
     rebuilt_at: datetime | None
 
@@ -55,7 +56,10 @@ def confirm(cas: Session) -> ExitCode:
     this store.
     """
     at = cas.catalog.cleaning.rebuilt_at()
-    cas.catalog.cleaning.confirm()
+    if at is not None and not cas.catalog.cleaning.confirm(at):
+        raise Conflict(
+            "the catalog took in something else just now", hint="Look again, and then confirm once more"
+        )
     said = "There was nothing to confirm" if at is None else "Confirmed: what no rule wants may go again"
     cas.terminal.result(Confirmed(at), human=Text(said, style="bold green"))
     return ExitCode.OK

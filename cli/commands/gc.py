@@ -13,6 +13,7 @@ from cas.garbage.model import GarbagePlan, GarbageSummary
 from cli import flags
 from cli.commanding import command
 from cli.exit_codes import ExitCode
+from cli.letting_go import unconfirmed
 from cli.session import Session
 from cli.showing_garbage import done, planned
 from cli.watching_faces import watching
@@ -49,7 +50,9 @@ def gc(cas: Session, dry_run: flags.DryRun = False, max_share: MaxShare = MOST_S
     if dry_run:
         with watching(cas.terminal, "gc") as counters:
             plan = plan_garbage(cas.repository, cas.catalog, counters).summary
-        cas.terminal.result(GcResult(plan, None), human=Group(*planned(plan, max_share)))
+        cas.terminal.result(
+            GcResult(plan, None), human=Group(*planned(plan, max_share), *unconfirmed(cas.catalog))
+        )
         return ExitCode.OK
     plan, made = collected(cas, max_share)
     cas.terminal.result(GcResult(plan, made), human=Group(*done(plan, made)))

@@ -74,6 +74,9 @@ def _told(found: Usage) -> Iterator[RenderableType]:
     yield indented(rows)
     if found.sizes is not None:
         yield indented(_sizes(found.sizes))
+        if found.sizes.unreadable:
+            damaged = counted(len(found.sizes.unreadable), "version")
+            yield Text(f"  {damaged} could not be read whole, so it is more: `cas check`", style="yellow")
     places = table("store", "where", ">stored", ">free")
     for place in found.stores:
         places.add_row(
@@ -90,7 +93,9 @@ def _sizes(sizes: StoredSizes) -> RenderableType:
         rows.add_row(
             *cells([plain(one.label), number(one.versions), size(one.stored_bytes), size(one.alone_bytes)])
         )
-    rows.add_row(*cells(["schemas and lists", "", size(sizes.rest_bytes), ""]))
+    if len(sizes.entities) > SHOWN:
+        rows.add_row(*cells([Text(f"and {len(sizes.entities) - SHOWN:,} more", style="dim"), "", "", ""]))
+    rows.add_row(*cells(["schemas, lists and dictionaries", "", size(sizes.rest_bytes), ""]))
     rows.add_row(*cells(["all that versions need", "", size(sizes.needed_bytes), ""]))
     return rows
 

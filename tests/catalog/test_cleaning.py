@@ -1,6 +1,7 @@
 """The last run of each kind of cleaning up, remembered."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -99,7 +100,10 @@ def test_what_was_never_known_wants_to_be_confirmed(stage: Stage) -> None:
         assert before <= at <= catalog.now()
         take_in()
         assert cleaning.rebuilt_at() == at, "there was nothing new in it"
-        cleaning.confirm()
+        assert not cleaning.confirm(at - timedelta(seconds=1)), "something came since"
+        assert cleaning.rebuilt_at() == at
+        assert cleaning.confirm(at)
+        assert not cleaning.confirm(at)
         assert cleaning.rebuilt_at() is None
         take_in()
         assert cleaning.rebuilt_at() is None

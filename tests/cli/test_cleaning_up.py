@@ -207,13 +207,17 @@ def test_after_a_rebuild_nothing_goes_until_somebody_confirms(many: Place, datab
     before = packs(many)
     alone = {"CAS_CATALOG": database(), "CAS_HOME": str(many.directory / "other")}
     assert "nothing is let go until `cas catalog confirm`" in many("catalog", "rebuild", **alone).out
-    for words in (("cleanup",), ("gc",), ("forget", "--yes")):
+    for words in (("cleanup",), ("gc",), ("forget", "--yes"), ("delete", "1", "--yes")):
         refused = many(*words, **alone)
         assert refused.code == ExitCode.CONFLICT, words
         assert "cas catalog confirm" in refused.error
-        if words != ("cleanup",):
-            assert many(words[0], "--dry-run", **alone).code == ExitCode.OK
-    assert many("retention", "show", "--json", **alone).json["last_forget"] is None
+        if words[0] in ("gc", "forget"):
+            looked = many(words[0], "--dry-run", **alone)
+            assert looked.code == ExitCode.OK
+            assert "wants `cas catalog confirm` first" in looked.out
+    last = many("retention", "show", "--json", **alone).json["last_forget"]
+    assert (last["succeeded_at"], last["result"]["outcome"]) == (None, "failed")
+    assert "nobody has confirmed" in last["result"]["text"]
     assert packs(many) == before
     assert many("catalog", "confirm", "--json", **alone).json["rebuilt_at"]
     cleaned = many("cleanup", "--json", "--max-share", "1", **alone)
