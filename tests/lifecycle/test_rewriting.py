@@ -23,6 +23,7 @@ from cas.limits import MIB
 from cas.noting import catch_up
 from cas.rebuild import rebuild_catalog
 from cas.snapshot import SnapshotRequest
+from tests.engine.memory_source import table
 from tests.engine.scenes import PRODUCTS, Platform, World, expected, product, rows_of
 
 
@@ -227,7 +228,9 @@ def test_what_a_lost_collector_may_still_delete_is_copied_out(world: World) -> N
 def test_who_takes_in_versions_while_another_catalog_collects_looks_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Packs that were listed go meanwhile, and others that stand in for them were not listed."""
+    """Packs that were listed go meanwhile, and others that stand in for them were not listed. What needs none
+    of them is taken in at the first look."""
+    world.take({table("apart"): {number: product(number, 9) for number in range(200)}})
     gone(world, 1)
 
     def collect_and_look(repository: Repository, listing: Listing, ledger: Ledger) -> Ground:
@@ -237,7 +240,7 @@ def test_who_takes_in_versions_while_another_catalog_collects_looks_again(
 
     monkeypatch.setattr(rebuild, "listed_ground", collect_and_look)
     report = rebuild_catalog(world.open(), MemoryCatalog(world.clock))
-    assert (report.adopted, report.known, report.quarantined) == ((2, 3), (), ())
+    assert (report.adopted, report.known, report.quarantined) == ((2, 3, 4), (), ())
 
 
 def _newest_session(catalog: MemoryCatalog):  # type: ignore[no-untyped-def]
