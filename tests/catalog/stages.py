@@ -188,6 +188,7 @@ class PostgresStage:
             DELETE FROM cas.version_omissions; DELETE FROM cas.version_entities;
             DELETE FROM cas.pins; DELETE FROM cas.packs;
             DELETE FROM cas.sessions; DELETE FROM cas.versions;
+            UPDATE cas.repository SET rebuilt_at = NULL WHERE rebuilt_at IS NOT NULL;
             DELETE FROM cas.settings; UPDATE cas.noted SET number = 0, generation = 0;
             UPDATE cas.epoch SET number = 0, journal = 0, announced = NULL, token = '';
             UPDATE cas.collector SET id = NULL, lease_until = NULL;

@@ -18,7 +18,7 @@ QUICK = StoreOptions(
     first_wait_seconds=0.01,
     longest_wait_seconds=0.05,
     connect_timeout_seconds=0.5,
-    read_timeout_seconds=0.5,
+    read_timeout_seconds=1.0,
     slowest_bytes_per_second=100_000,
     multipart_threshold_bytes=6 * 2**20,
     part_bytes=5 * 2**20,
@@ -158,7 +158,7 @@ def test_a_denial_is_final(network: FaultyHttp, retrying: Store, call: str) -> N
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("action", [faulty.reset, faulty.lose_answer, faulty.stall(0.8)])
+@pytest.mark.parametrize("action", [faulty.reset, faulty.lose_answer, faulty.stall(1.5 * QUICK.read_timeout_seconds)])
 def test_broken_connections_and_silence_pass(
     network: FaultyHttp, bare: Store, retrying: Store, call: str, action: faulty.Action
 ) -> None:
