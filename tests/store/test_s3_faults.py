@@ -158,7 +158,9 @@ def test_a_denial_is_final(network: FaultyHttp, retrying: Store, call: str) -> N
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("action", [faulty.reset, faulty.lose_answer, faulty.stall(1.5 * QUICK.read_timeout_seconds)])
+@pytest.mark.parametrize(
+    "action", [faulty.reset, faulty.lose_answer, faulty.stall(1.5 * QUICK.read_timeout_seconds)]
+)
 def test_broken_connections_and_silence_pass(
     network: FaultyHttp, bare: Store, retrying: Store, call: str, action: faulty.Action
 ) -> None:
