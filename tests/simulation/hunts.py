@@ -83,7 +83,7 @@ _OF_COLLECTING: Mapping[str, Hunt] = {
     "deleting before invalidating": _story(_stalled("prepare"), SNAPSHOT, COLLECT),
     "marking without delta bases": _story(_OFTEN, COLLECT),
     "marking from the catalog only while a version document exists": _story(
-        _OFTEN | {"disasters": Often(0.02, 0.2)}, SNAPSHOT, COLLECT, REBUILD
+        _stalled("put versions", "ripe", "live_packs") | _TWO, SNAPSHOT, COLLECT
     ),
     "no second look at documents": _story(
         _OFTEN | _TWO | {"machines": 2, "restlessness": 0.15}, SNAPSHOT, COLLECT, SNAPSHOT, COLLECT
