@@ -131,12 +131,13 @@ def rebuild(place: Workplace) -> None:
 
 
 def check(place: Workplace) -> None:
-    """What a check finds while others are at work is no loss of a version that counts."""
+    """What a check finds while others are at work is no loss of a version that counts. From another catalog
+    that collects in the same store nothing protects it, as with a reader."""
     world = place.world
     level = world.rng.choice((CheckLevel.STRUCTURE, CheckLevel.BYTES))
     report = check_repository(place.open(), catalog=place.catalog, level=level)
     lost = sorted(set(report.lost_versions) & world.truth.promises.keys())
-    if lost and not place.machine.was_deceived:
+    if lost and not place.machine.was_deceived and world.catalogs == 1:
         world.loss = world.loss or f"a check says that versions {lost} are lost: {report.findings[0].what}"
 
 
