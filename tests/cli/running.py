@@ -128,3 +128,8 @@ SHOP = (
     "INSERT INTO events VALUES ('seen'), ('seen'), ('bought')",
 )
 """A small platform: keys of one and two columns, a table without a key, an identity, a reference."""
+
+
+def packs(place: "Place") -> list[Path]:
+    """The files of all packs, by name."""
+    return sorted(path for path in (place.store / "packs").rglob("*") if path.is_file())

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cli.exit_codes import ExitCode
-from tests.cli.running import Place, execute
+from tests.cli.running import Place, execute, packs
 
 
 @pytest.fixture
@@ -15,10 +15,6 @@ def twice(cas: Place, shop: str) -> Place:
     execute(shop, "UPDATE products SET price = 1 WHERE id < 20")
     assert cas("snapshot").code == 0
     return cas
-
-
-def packs(place: Place) -> list[Path]:
-    return sorted(path for path in (place.store / "packs").rglob("*") if path.is_file())
 
 
 def flip(path: Path) -> None:

@@ -1,12 +1,11 @@
 """`cas repair`, as a person types it: from a replica, from the platform, and where nobody has it."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 
 from cli.exit_codes import ExitCode
-from tests.cli.running import Place, execute, rows
+from tests.cli.running import Place, execute, packs, rows
 from tests.servers.postgres import Databases
 
 
@@ -17,10 +16,6 @@ def twice(cas: Place, shop: str) -> Place:
     execute(shop, "UPDATE products SET price = price + 1 WHERE id < 150")
     assert cas("snapshot").code == 0
     return cas
-
-
-def packs(place: Place) -> list[Path]:
-    return sorted(path for path in (place.store / "packs").rglob("*") if path.is_file())
 
 
 def with_replica(place: Place) -> Place:

@@ -21,6 +21,7 @@ from cas.snapshot import SnapshotRequest, take_version
 from tests.engine.memory_source import MemorySource
 from tests.engine.recording import Gate, GatedCatalog, GatedStore
 from tests.engine.scenes import PRODUCTS, Platform, World, product
+from tests.engine.small_packs import small_packs
 from tests.lifecycle.dying import MOST_CALLS, Process
 
 PRODUCTS_EACH = 8
@@ -33,10 +34,7 @@ def edition(number: int) -> Platform:
 
 @pytest.fixture(autouse=True)
 def tiny_packs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cas.engine.packer.PACK_TARGET_BYTES", 700)
-    monkeypatch.setattr("cas.engine.packer.JOB_BYTES", 300)
-    monkeypatch.setattr("cas.engine.packer.FRAME_TARGET_BYTES", 200)
-    monkeypatch.setattr("cas.engine.packer.NODE_FRAME_TARGET_BYTES", 300)
+    small_packs(monkeypatch)
 
 
 class _Ending(Gate):

@@ -19,6 +19,7 @@ from cas.ids import PackName
 from cas.pinning import pinned
 from tests.engine.recording import Gate, GatedCatalog, GatedStore
 from tests.engine.scenes import PRODUCTS, World, changed, expected, product, rows_of, shop
+from tests.engine.small_packs import small_packs
 from tests.lifecycle.checked import (
     BYTES,
     Acting,
@@ -45,10 +46,7 @@ EVERYTHING = 10_000.0
 @pytest.fixture(autouse=True)
 def tiny_packs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many packs a version, so that each version has some that others do not need."""
-    monkeypatch.setattr("cas.engine.packer.PACK_TARGET_BYTES", 700)
-    monkeypatch.setattr("cas.engine.packer.JOB_BYTES", 300)
-    monkeypatch.setattr("cas.engine.packer.FRAME_TARGET_BYTES", 200)
-    monkeypatch.setattr("cas.engine.packer.NODE_FRAME_TARGET_BYTES", 300)
+    small_packs(monkeypatch)
 
 
 @pytest.fixture

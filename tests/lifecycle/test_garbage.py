@@ -23,6 +23,7 @@ from cas.rebuild import rebuild_catalog
 from cas.snapshot import SnapshotRequest
 from cas.store.interface import FaultKind, ObjectInfo, StoreFault
 from tests.engine.scenes import PRODUCTS, Platform, World, expected, product
+from tests.engine.small_packs import small_packs
 from tests.lifecycle.dying import Process, at_any_call
 
 EVERYTHING = 1.0
@@ -42,10 +43,7 @@ BY_NUMBER = [edition(number) for number in range(1, 6)]
 @pytest.fixture(autouse=True)
 def tiny_packs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many packs a version, so that some of them hold nothing that others need."""
-    monkeypatch.setattr("cas.engine.packer.PACK_TARGET_BYTES", 700)
-    monkeypatch.setattr("cas.engine.packer.JOB_BYTES", 300)
-    monkeypatch.setattr("cas.engine.packer.FRAME_TARGET_BYTES", 200)
-    monkeypatch.setattr("cas.engine.packer.NODE_FRAME_TARGET_BYTES", 300)
+    small_packs(monkeypatch)
 
 
 NOTHING = GarbageReport(0, 0, 0, 0, 0, 0, 0)

@@ -7,6 +7,7 @@ import pytest
 from cas.check import CheckLevel, check_repository
 from cas.garbage.model import GarbageReport
 from tests.engine.scenes import PRODUCTS, Platform, World, expected, product
+from tests.engine.small_packs import small_packs
 from tests.lifecycle.checked import collected, gone
 
 NOTHING = GarbageReport(0, 0, 0, 0, 0, 0, 0)
@@ -15,10 +16,7 @@ VERSIONS = 6
 
 @pytest.fixture(autouse=True)
 def tiny_packs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cas.engine.packer.PACK_TARGET_BYTES", 700)
-    monkeypatch.setattr("cas.engine.packer.JOB_BYTES", 300)
-    monkeypatch.setattr("cas.engine.packer.FRAME_TARGET_BYTES", 200)
-    monkeypatch.setattr("cas.engine.packer.NODE_FRAME_TARGET_BYTES", 300)
+    small_packs(monkeypatch)
 
 
 def edition(number: int) -> Platform:
