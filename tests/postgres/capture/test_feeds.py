@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 
+import cas.postgres.capture.feed as feed_module
 from cas.errors import ConnectionFailed, InvalidInput
 from cas.postgres.capture.feed import CaptureFeed
 from cas.postgres.capture.platform_feed import PlatformFeed
@@ -137,8 +138,9 @@ def test_a_log_that_may_have_lost_something_is_told_once(platform: Platform, los
         assert happened(feed) == []
 
 
-def test_capture_that_is_installed_later(platform: Platform) -> None:
-    """What happened until it was noticed is known from statistics."""
+def test_capture_that_is_installed_later(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What happened until it was noticed, here by the very next poll, is known from statistics."""
+    monkeypatch.setattr(feed_module, "LOOK_SHARE", 0)
     platform.run(SHOP)
     with closing(PlatformFeed(platform.url, WATCHER)) as feed:
         settled(feed)
