@@ -40,7 +40,10 @@ class Watching:
     def answered(self, call: str, arguments: tuple[Any, ...], answer: Any) -> None:
         match call:
             case "commit":
-                self._promise(answer.number)
+                # Another catalog may have taken the document in, and let the version go, meanwhile: it was a
+                # version by its document, and notes say that it is none any more.
+                if self._world.catalogs == 1 or not self._is_let_go(answer.number):
+                    self._promise(answer.number)
             case "adopt":
                 for one in arguments[0]:
                     assert isinstance(one, AdoptedVersion)
