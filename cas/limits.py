@@ -99,6 +99,28 @@ MAX_NOTE_CHARACTERS = 10_000
 MAX_NOTES = 10_000
 """Notes in one object: what is said at once of so many versions."""
 
+SEALED_BLOCK_BYTES = 32 * KIB
+"""Of a sealed object, stored; what is opened to read one byte. A tag of its own for each record would take a
+third of a delta of 57 bytes, and 0.8 s for a million."""
+
+MAX_DATA_KEYS = 1000
+"""Keys that were ever used to seal a store: a rotation a month for 80 years."""
+
+MAX_KEY_SLOTS = 64
+"""Ways to open a store."""
+
+MAX_LABEL_CHARACTERS = 200
+"""Of a slot."""
+
+MAX_COMMAND_KEY_BYTES = 16 * KIB
+"""What a command makes of a key: of Vault and the clouds' key services some hundred bytes."""
+
+MAX_KEY_MEMORY_KIB = 1024 * KIB
+"""Of Argon2: what a reader spends on a passphrase at most, whatever a hostile store says."""
+
+MAX_KEY_PASSES = 64
+MAX_KEY_LANES = 64
+
 SESSION_LEASE_SECONDS = 300
 """A writer renews its lease every minute; after five missed ones it is taken for dead."""
 

@@ -183,6 +183,12 @@ class Fields:
             raise malformed(f"field {name} is not a list", self._where)
         return value
 
+    def optional_sequence(self, name: str) -> Sequence[Json] | None:
+        if name in self._left and self._left[name] is None:
+            del self._left[name]
+            return None
+        return self.sequence(name)
+
     def texts(self, name: str) -> tuple[str, ...]:
         values = self.sequence(name)
         if not all(isinstance(value, str) for value in values):

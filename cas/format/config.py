@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cas.format.canonical import Fields, encode_json, open_envelope, parse_json, seal_envelope
+from cas.format.canonical import Fields, Json, encode_json, open_envelope, parse_json, seal_envelope
 from cas.format.malformed import malformed, newer
 from cas.format.times import check_time
 from cas.ids import ID_KEY_BYTES, IdKey
@@ -28,27 +28,32 @@ class Config:
 
 def encode_config(config: Config) -> bytes:
     """The one encoding. Raises what `parse_config` would raise for it."""
-    data = seal_envelope(
-        encode_json(
-            {
-                "created_at": config.created_at,
-                "format": FORMAT,
-                "generation": config.generation,
-                "id_key": config.id_key.material.hex(),
-                "node_bits": config.node_bits,
-                "repository_id": config.repository_id,
-                "sealing": None,
-                "type": "config",
-            }
-        )
-    )
+    data = seal_envelope(encode_json(config_fields(config)))
     parse_config(data)
     return data
 
 
+def config_fields(config: Config) -> dict[str, Json]:
+    """As `config_of` takes them."""
+    return {
+        "created_at": config.created_at,
+        "format": FORMAT,
+        "generation": config.generation,
+        "id_key": config.id_key.material.hex(),
+        "node_bits": config.node_bits,
+        "repository_id": config.repository_id,
+        "sealing": None,
+        "type": "config",
+    }
+
+
 def parse_config(data: bytes, where: str = "config") -> Config:
     """The config. A sealed or newer one is Unsupported; anything else that is odd is CorruptData."""
-    fields = Fields(parse_json(open_envelope(data, where), where), where)
+    return config_of(Fields(parse_json(open_envelope(data, where), where), where), where)
+
+
+def config_of(fields: Fields, where: str = "config") -> Config:
+    """The config from its fields, which are used up."""
     if fields.text("type") != "config":
         raise malformed("not a config", where)
     version = fields.integer("format")

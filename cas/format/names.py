@@ -1,11 +1,12 @@
 """Object keys: what lies where in a store, and how a key is read back.
 
-config                        created once, changed only by key rotation
+config                        created once
 versions/<10 digits>          create-only; deleted by forget
 packs/<2 hex>/<64 hex>        create-only; deleted by gc
 dictionaries/<64 hex>         create-only second copies; deleted by gc
 gc/<10 digits>                create-only journals; never deleted
 notes/<10 digits>             create-only; never deleted
+keys/<10 digits>              create-only, in sealed stores; deleted when newer ones are there
 """
 
 from cas.ids import CHUNK_ID_BYTES, ChunkId, PackName
@@ -17,6 +18,7 @@ VERSIONS = "versions/"
 DICTIONARIES = "dictionaries/"
 JOURNALS = "gc/"
 NOTES = "notes/"
+KEYS = "keys/"
 
 _HEX = frozenset("0123456789abcdef")
 _DIGITS = len(str(MAX_VERSION_NUMBER))
@@ -37,6 +39,10 @@ def journal_key(number: int) -> str:
 
 def notes_key(number: int) -> str:
     return NOTES + _digits(number)
+
+
+def keys_key(number: int) -> str:
+    return KEYS + _digits(number)
 
 
 def _digits(number: int) -> str:
@@ -71,7 +77,7 @@ def dictionary_of_key(key: str) -> ChunkId | None:
 
 
 def number_of_key(prefix: str, key: str) -> int | None:
-    """The number in the key of a version, a journal or notes, or None where it is not such a key."""
+    """The number in the key of a version, a journal, notes or keys, or None where it is not such a key."""
     digits = key[len(prefix) :]
     if key.startswith(prefix) and len(digits) == _DIGITS and digits.isascii() and digits.isdigit():
         return int(digits) or None

@@ -26,10 +26,10 @@ from enum import StrEnum
 from typing import Protocol
 
 from cas.errors import CasError
-from cas.limits import MAX_PACK_BYTES
+from cas.limits import MAX_PACK_BYTES, MIB
 
-MAX_OBJECT_BYTES = MAX_PACK_BYTES
-"""Bytes of one object. Packs are the largest objects there are."""
+MAX_OBJECT_BYTES = MAX_PACK_BYTES + MIB
+"""Bytes of one object. Packs are the largest objects there are; sealing adds a thousandth."""
 
 MAX_KEY_CHARACTERS = 512
 """Characters of one key, below S3's limit of 1024 bytes, so that the store's own prefix has room."""

@@ -1,0 +1,1 @@
+"""Sealed stores: what lies in them says nothing to whoever has no key."""

@@ -1,0 +1,62 @@
+"""From a store to what the layers above use: itself, or its sealed side."""
+
+from collections.abc import Sequence
+
+from cas.errors import Conflict, CorruptData
+from cas.format.names import CONFIG
+from cas.format.sealing import parse_sealed_config
+from cas.sealing.held_keys import HeldKeys, Secrets, kinds
+from cas.sealing.key_ring import Chance, Labelled, unlock
+from cas.sealing.store import SealedLockingStore, SealedStore
+from cas.sealing.stored_keys import newest_keys
+from cas.store.interface import ObjectMissing, Store
+from cas.store.locking import LockingStore
+
+
+def unsealed(store: Store, secrets: Secrets, chance: Chance | None = None) -> Store:
+    """The store as it is where it is not sealed, or is nothing yet; else opened. PermissionDenied where no
+    secret opens it; CorruptData where its keys are damaged."""
+    repository_id: str | None = None
+    try:
+        repository_id = parse_sealed_config(store.get(CONFIG), f"{store.url}/{CONFIG}")
+        if repository_id is None:
+            return store
+    except (ObjectMissing, CorruptData):
+        pass  # the config is lost, or there never was one: keys tell
+    keys = newest_keys(store, repository_id)
+    if keys is None:
+        if repository_id is None:
+            return store
+        raise CorruptData(
+            "the keys of the sealed store are gone",
+            kind="missing",
+            where=f"{store.url}/keys/",
+            hint="Bring the newest of them back from a copy: nothing opens the store without it",
+        )
+    opened = unlock(keys, secrets(kinds(keys.head)), store.url)
+    return _sealed(store, HeldKeys(store, secrets, opened, chance=chance))
+
+
+def newly_sealed(
+    store: Store, secrets: Secrets, new: Sequence[Labelled], chance: Chance | None = None
+) -> SealedStore:
+    """A store that is sealed from its config on, which the layers above are about to put. Conflict where
+    something lies there that is not sealed with these secrets."""
+    if not new:
+        raise ValueError("a sealed store has a key at least")
+    try:
+        store.get(CONFIG)
+    except ObjectMissing:
+        return _sealed(store, HeldKeys(store, secrets, None, new=new, chance=chance))
+    there = unsealed(store, secrets, chance)
+    if isinstance(there, SealedStore):
+        return there
+    raise Conflict(
+        "a repository lies there that is not sealed",
+        where=store.url,
+        hint="Choose another prefix: what is there in clear is not sealed afterwards",
+    )
+
+
+def _sealed(store: Store, keys: HeldKeys) -> SealedStore:
+    return SealedLockingStore(store, keys) if isinstance(store, LockingStore) else SealedStore(store, keys)
