@@ -1,4 +1,4 @@
-"""Places where stores live: each kind of store, empty for each test, bare and with retries."""
+"""Places where stores live: each kind of store, empty for each test, bare, with retries, and sealed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import pytest
 
 from cas.store.interface import Store
 from cas.store.opening import StoreOptions, open_bare, open_store
+from tests.sealing.scenes import bare_sealed
 from tests.servers.s3 import S3Server, moto
 
 KINDS = ("memory", "local", "moto", "seaweedfs")
@@ -29,12 +30,14 @@ class Place:
 
     kind: str
     url: str
-    retries: bool
+    retries: bool = False
+    is_sealed: bool = False
 
     def open(self) -> Store:
         if self.retries:
             return open_store(self.url, OPTIONS, create=True)
-        return open_bare(self.url, OPTIONS, create=True)
+        bare = open_bare(self.url, OPTIONS, create=True)
+        return bare_sealed(bare) if self.is_sealed else bare
 
 
 @pytest.fixture(scope="session")
@@ -63,10 +66,11 @@ def place_url(kind: str, directory: Path, request: pytest.FixtureRequest) -> str
     return server.url(f"tests/{fresh}")
 
 
-@pytest.fixture(params=[f"{kind}{wrapped}" for kind in KINDS for wrapped in ("", "+retries")])
+@pytest.fixture(params=[f"{kind}{wrapped}" for kind in KINDS for wrapped in ("", "+retries", "+sealed")])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    kind, plus, _ = str(request.param).partition("+")
-    return Place(kind, place_url(kind, tmp_path, request), retries=bool(plus))
+    kind, _, wrapped = str(request.param).partition("+")
+    url = place_url(kind, tmp_path, request)
+    return Place(kind, url, retries=wrapped == "retries", is_sealed=wrapped == "sealed")
 
 
 @pytest.fixture

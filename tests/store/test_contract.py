@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -369,7 +370,7 @@ def test_a_key_that_is_a_directory_of_another_is_refused_or_stored_but_never_har
 
 def test_the_url_is_for_people_and_opens_the_same_place(place: Place, store: Store) -> None:
     store.put("key", b"x")
-    again = Place(place.kind, store.url, place.retries).open()
+    again = replace(place, url=store.url).open()
     assert again.get("key") == b"x"
     again.close()
 
