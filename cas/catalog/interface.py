@@ -40,6 +40,7 @@ from cas.catalog.model import (
     VersionRoots,
 )
 from cas.catalog.replicating import Replicating
+from cas.catalog.sealing import Sealing
 from cas.ids import PackName
 
 
@@ -69,6 +70,10 @@ class Catalog(Protocol):
     @property
     def cleaning(self) -> Cleaning:
         """When it was cleaned up last."""
+
+    @property
+    def sealing(self) -> Sealing:
+        """What is remembered of the keys of sealed stores."""
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         """Check that this catalog belongs to the repository; with `create`, claim an unclaimed one.

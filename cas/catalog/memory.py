@@ -53,6 +53,8 @@ from cas.catalog.replicating_memory import MemoryReplicating
 from cas.catalog.replicating_rules import is_a_replica
 from cas.catalog.restores import Restores
 from cas.catalog.restores_memory import MemoryRestores
+from cas.catalog.sealing import Sealing
+from cas.catalog.sealing_memory import MemorySealing
 from cas.errors import CasError, Conflict, Fenced, NotFound
 from cas.ids import PackName
 
@@ -72,6 +74,7 @@ class MemoryCatalog:
         self._auto_saving = MemoryAutoSaving(self.now, self._rows.lock)
         self._collecting = MemoryCollecting(self._rows, self._demand_attached)
         self._cleaning = MemoryCleaning(self._rows, self._demand_attached)
+        self._sealing = MemorySealing(self._rows, self._demand_attached)
         self._checking = MemoryChecking(self._rows, self._demand_attached)
         self._replicating = MemoryReplicating(self._rows, self._demand_attached)
         self._keeping = MemoryKeeping(
@@ -111,6 +114,11 @@ class MemoryCatalog:
     def cleaning(self) -> Cleaning:
         """When it was cleaned up last."""
         return self._cleaning
+
+    @property
+    def sealing(self) -> Sealing:
+        """What is remembered of the keys of sealed stores."""
+        return self._sealing
 
     @property
     def keeping(self) -> Keeping:

@@ -43,6 +43,8 @@ from cas.catalog.replicating_postgres import PostgresReplicating, name_at
 from cas.catalog.replicating_rules import is_a_replica
 from cas.catalog.restores import Restores
 from cas.catalog.restores_postgres import PostgresRestores
+from cas.catalog.sealing import Sealing
+from cas.catalog.sealing_postgres import PostgresSealing
 from cas.errors import Conflict, ConnectionFailed, NotFound, Unsupported
 from cas.ids import PackName
 
@@ -62,6 +64,7 @@ class PostgresCatalog:
         self._keeping = PostgresKeeping(self._connections, self._share_epoch)
         self._collecting = PostgresCollecting(self._connections, self._share_epoch, self._take_epoch)
         self._cleaning = PostgresCleaning(self._connections, self._share_epoch)
+        self._sealing = PostgresSealing(self._connections, self._share_epoch)
         self._checking = PostgresChecking(self._connections, self._share_epoch)
 
     @property
@@ -97,6 +100,11 @@ class PostgresCatalog:
     def cleaning(self) -> Cleaning:
         """When it was cleaned up last."""
         return self._cleaning
+
+    @property
+    def sealing(self) -> Sealing:
+        """What is remembered of the keys of sealed stores."""
+        return self._sealing
 
     @property
     def keeping(self) -> Keeping:

@@ -4,10 +4,11 @@ changed them."""
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from cas.errors import CasError, Conflict, PermissionDenied
 from cas.format.config import Config
-from cas.format.sealing import KeysHead, SlotKind
+from cas.format.sealing import Keys, KeysHead, SlotKind, encode_keys
 from cas.sealing.blocks import Sealer
 from cas.sealing.key_ring import Chance, Labelled, Unlocked, make_keys, sealed_keys, unlock
 from cas.sealing.key_secrets import KeySecret
@@ -19,15 +20,24 @@ Secrets = Callable[[frozenset[SlotKind]], Iterable[KeySecret]]
 passphrase only where there is a slot for one, and nothing else has opened the store."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Keys as they lie in the store, what opened them, and what is sealed with them."""
+
+    keys: Keys
+    unlocked: Unlocked
+    sealer: Sealer
+
+
 class HeldKeys:
-    """`store`: as it lies there, sealed. `unlocked`: None for a store that is about to be made, for whose
-    keys there are `new` slots. Thread-safe."""
+    """`store`: as it lies there, sealed. `keys`: its newest ones, None for a store that is about to be made,
+    whose keys get `new` slots. PermissionDenied where no secret opens the keys. Thread-safe."""
 
     def __init__(
         self,
         store: Store,
         secrets: Secrets,
-        unlocked: Unlocked | None,
+        keys: Keys | None,
         *,
         new: Sequence[Labelled] = (),
         chance: Chance | None = None,
@@ -37,65 +47,77 @@ class HeldKeys:
         self._new = new
         self._chance = chance or Chance()
         self._lock = threading.Lock()
-        self._unlocked = unlocked
-        self._sealer = self._sealer_of(unlocked) if unlocked else None
+        self._held = self._opened(keys) if keys else None
 
     @property
     def are_there(self) -> bool:
         """False for a store that is about to be made."""
-        return self._unlocked is not None
+        return self._held is not None
+
+    @property
+    def number(self) -> int:
+        """Of the keys that are held. This and what follows: Conflict where there are none yet, since nothing
+        is put into a store before its config."""
+        return self._there().keys.head.number
 
     @property
     def unlocked(self) -> Unlocked:
-        """Conflict before there are any."""
-        if self._unlocked is None:
-            raise Conflict("the sealed store has no config yet", where=self._store.url)
-        return self._unlocked
+        return self._there().unlocked
 
     @property
     def sealer(self) -> Sealer:
-        """Conflict before there are keys: nothing is put into a store before its config."""
-        if self._sealer is None:
-            raise Conflict("the sealed store has no config yet", where=self._store.url)
-        return self._sealer
+        return self._there().sealer
 
     @property
     def config(self) -> Config:
         return self.unlocked.contents.config
 
+    def stored(self) -> bytes:
+        """The object as it lies in the store: for whoever keeps a copy."""
+        return encode_keys(self._there().keys)
+
     def look_again(self) -> bool:
         """Whether somebody has changed the keys meanwhile, and they could be opened."""
         with self._lock:
-            now = self.unlocked
-            keys = newest_keys(self._store, now.head.repository_id)
-            if keys is None or keys.head.number <= now.head.number:
+            now = self._there().keys.head
+            keys = newest_keys(self._store, now.repository_id)
+            if keys is None or keys.head.number <= now.number:
                 return False
             try:
-                found = unlock(keys, self._secrets(kinds(keys.head)), self._store.url)
+                self._held = self._opened(keys)
             except PermissionDenied:
                 return False
-            self._unlocked, self._sealer = found, self._sealer_of(found)
             return True
 
     def begin(self, config: Config) -> None:
         """Make and put the keys of a new repository. They count when its config is put."""
         with self._lock:
             number = max(numbers(self._store), default=0) + 1
-            made = make_keys(config, number, self._new, self._chance)
-            put_keys(self._store, sealed_keys(made, self._chance))
-            self._unlocked, self._sealer = made, self._sealer_of(made)
+            self._put(make_keys(config, number, self._new, self._chance))
 
     def change(self, change: Callable[[Unlocked], Unlocked]) -> Unlocked:
         """Put the keys that `change` makes of the newest ones, and delete older ones. Conflict where somebody
-        else was faster; a CasError of the deletion is not raised: the next change repeats it."""
+        else was faster. Older ones that cannot be deleted now go with the next change."""
         self.look_again()
         with self._lock:
-            changed = change(self.unlocked)
-            put_keys(self._store, sealed_keys(changed, self._chance))
-            self._unlocked, self._sealer = changed, self._sealer_of(changed)
+            self._put(change(self.unlocked))
             with suppress(CasError):
-                delete_older(self._store, changed.head.number)
-            return changed
+                delete_older(self._store, self.number)
+            return self.unlocked
+
+    def _there(self) -> _Held:
+        if self._held is None:
+            raise Conflict("the sealed store has no config yet", where=self._store.url)
+        return self._held
+
+    def _put(self, unlocked: Unlocked) -> None:
+        keys = sealed_keys(unlocked, self._chance)
+        put_keys(self._store, keys)
+        self._held = _Held(keys, unlocked, self._sealer_of(unlocked))
+
+    def _opened(self, keys: Keys) -> _Held:
+        unlocked = unlock(keys, self._secrets(kinds(keys.head)), self._store.url)
+        return _Held(keys, unlocked, self._sealer_of(unlocked))
 
     def _sealer_of(self, unlocked: Unlocked) -> Sealer:
         repository_id = bytes.fromhex(unlocked.head.repository_id)

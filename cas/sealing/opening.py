@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from cas.errors import Conflict, CorruptData
 from cas.format.names import CONFIG
 from cas.format.sealing import parse_sealed_config
-from cas.sealing.held_keys import HeldKeys, Secrets, kinds
-from cas.sealing.key_ring import Chance, Labelled, unlock
+from cas.sealing.held_keys import HeldKeys, Secrets
+from cas.sealing.key_ring import Chance, Labelled
 from cas.sealing.store import SealedLockingStore, SealedStore
 from cas.sealing.stored_keys import newest_keys
 from cas.store.interface import ObjectMissing, Store
@@ -33,8 +33,7 @@ def unsealed(store: Store, secrets: Secrets, chance: Chance | None = None) -> St
             where=f"{store.url}/keys/",
             hint="Bring the newest of them back from a copy: nothing opens the store without it",
         )
-    opened = unlock(keys, secrets(kinds(keys.head)), store.url)
-    return _sealed(store, HeldKeys(store, secrets, opened, chance=chance))
+    return _sealed(store, HeldKeys(store, secrets, keys, chance=chance))
 
 
 def newly_sealed(

@@ -27,6 +27,7 @@ from cas.catalog.model import (
     VersionRoots,
 )
 from cas.catalog.replicating import Replicating
+from cas.catalog.sealing import Sealing
 from cas.ids import PackName
 from cas.store.interface import ObjectInfo, Store
 
@@ -156,6 +157,10 @@ class GatedCatalog:
     @property
     def cleaning(self) -> Cleaning:
         return cast(Cleaning, _GatedPort(self.inner.cleaning, self._gate))
+
+    @property
+    def sealing(self) -> Sealing:
+        return cast(Sealing, _GatedPort(self.inner.sealing, self._gate))
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         self._gate.before("attach")

@@ -7,7 +7,7 @@ from cas.format.config import Config
 from cas.format.sealing import Costs, SlotKind
 from cas.ids import IdKey
 from cas.sealing.held_keys import HeldKeys
-from cas.sealing.key_ring import Chance, Labelled, make_keys
+from cas.sealing.key_ring import Chance, Labelled, make_keys, sealed_keys
 from cas.sealing.key_secrets import KeyFile, KeySecret, Passphrase
 from cas.sealing.opening import newly_sealed
 from cas.sealing.store import SealedStore
@@ -22,7 +22,7 @@ OTHER_FILE = KeyFile(random.Random("another key file").randbytes(32))
 PASSPHRASE = Passphrase("correct horse battery staple", CHEAP)
 
 CONFIG = Config("5e" * 16, "2026-01-31T12:00:00.000000+00:00", IdKey(bytes(range(32))), 6)
-UNLOCKED = make_keys(CONFIG, 1, [Labelled(KEY_FILE, "tests")], Chance())
+KEYS = sealed_keys(make_keys(CONFIG, 1, [Labelled(KEY_FILE, "tests")], Chance()), Chance())
 
 
 class Given:
@@ -39,7 +39,7 @@ class Given:
 
 def bare_sealed(store: Store) -> SealedStore:
     """A sealed side of any place, with keys that lie nowhere: for what knows nothing of repositories."""
-    return SealedStore(store, HeldKeys(store, Given(), UNLOCKED))
+    return SealedStore(store, HeldKeys(store, Given(KEY_FILE), KEYS))
 
 
 def new_sealed(store: Store | None = None, *secrets: KeySecret) -> SealedStore:

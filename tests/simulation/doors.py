@@ -10,6 +10,7 @@ from cas.catalog.cleaning import Cleaning
 from cas.catalog.collecting import Collecting
 from cas.catalog.keeping import Keeping
 from cas.catalog.replicating import Replicating
+from cas.catalog.sealing import Sealing
 from cas.engine.environment import Environment
 from cas.engine.heartbeat import Heartbeat
 from cas.store.interface import ObjectInfo
@@ -142,6 +143,10 @@ class CatalogDoor(PortDoor):
     @property
     def cleaning(self) -> Cleaning:
         return cast(Cleaning, PortDoor(lambda: self._find().cleaning, self._machine, _nobody))
+
+    @property
+    def sealing(self) -> Sealing:
+        return cast(Sealing, PortDoor(lambda: self._find().sealing, self._machine, _nobody))
 
     @property
     def replicating(self) -> Replicating:
