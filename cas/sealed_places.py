@@ -1,7 +1,7 @@
 """What a catalog knows of the keys of its stores, against what the stores say now.
 
-Whoever can write to a bucket can put older keys there, with a passphrase in them that was removed, or say that
-the store is not sealed, and wait for the next version in clear. So the newest keys that were ever seen are
+Whoever can write to a bucket can put older keys there, with a passphrase in them that was removed, or say
+that the store is not sealed, and wait for the next version in clear. So the newest keys ever seen are
 remembered, and nothing is read or written with older ones, or without.
 """
 
@@ -18,8 +18,8 @@ TAMPERED = "Somebody changed it. `cas key restore` puts the keys back that were 
 
 
 def recognise(store: Store, catalog: Catalog, place: str = PRIMARY) -> None:
-    """Remember the keys of a store, opened or in clear. Conflict where it is not sealed any more, or has older
-    keys than were seen."""
+    """Remember the keys of a store. Conflict where it is not sealed any more, or has older keys than were
+    seen."""
     seen = catalog.sealing.seen(place)
     if not isinstance(store, SealedStore):
         if seen is not None:
@@ -37,9 +37,8 @@ def recognise(store: Store, catalog: Catalog, place: str = PRIMARY) -> None:
 
 
 def restore_keys(store: Store, catalog: Catalog, place: str = PRIMARY) -> int:
-    """Put the keys that were seen last back into a store as it lies there, and the config that goes with them;
-    their number. NotFound where none were seen; Conflict where other ones lie there under the same number, or
-    newer ones."""
+    """Put the keys that were seen last back into a store as it lies there, and the config that goes with
+    them; their number. NotFound where none were seen; Conflict where newer ones lie there."""
     seen = catalog.sealing.seen(place)
     if seen is None:
         raise NotFound("the catalog has seen no keys of this store", where=store.url)
@@ -49,7 +48,7 @@ def restore_keys(store: Store, catalog: Catalog, place: str = PRIMARY) -> int:
         raise Conflict(
             f"the store has newer keys, {newer[-1]}, than were seen",
             where=store.url,
-            hint="If they are not of your making, delete the object by hand; else there is nothing to restore",
+            hint="If they are not of your making, delete that object by hand; else all is well",
         )
     key = keys_key(seen.number)
     try:

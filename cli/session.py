@@ -27,8 +27,12 @@ from cas.postgres.connecting import ConnectionOptions
 from cas.postgres.embedded.server import EmbeddedServer
 from cas.postgres.reading.opening import Patience
 from cas.postgres.reading.source import PostgresSource, SourceOptions
+from cas.sealed_places import recognise
+from cas.sealing.opening import readable_id, unsealed
+from cas.store.interface import Store
 from cas.store.opening import StoreOptions, open_store
-from cas.store.retrying import Retry, RetryingStore
+from cas.store.retrying import Retry
+from cli.key_secrets import GivenSecrets
 from cli.operating_system import faults_of_files
 from cli.settings import Settings, load_settings
 from cli.terminal import Terminal
@@ -102,21 +106,39 @@ class Session:
             )
         return url_of(given)
 
-    def store(self, *, create: bool = False) -> RetryingStore:
-        """The store. `create`: make the directory of a local one."""
-        store = open_store(self.store_url, self.store_options, create=create, on_retry=self._tell_retry)
-        self._open.callback(store.close)
+    def store(self, *, create: bool = False) -> Store:
+        """The store, opened where it is sealed. `create`: make the directory of a local one."""
+        return unsealed(self.bare_store(create=create), self.secrets)
+
+    def bare_store(self, *, create: bool = False) -> Store:
+        """The store as it lies there, sealed or not."""
+        return self._opened(self.store_url, create=create)
+
+    def replica_store(self, url: str, *, name: str | None = None) -> Store:
+        """The store of a replica or another copy, opened where it is sealed. `name`: of a replica, whose keys
+        the catalog knows."""
+        store = unsealed(self.bare_replica_store(url), self.secrets)
+        if name is not None:
+            recognise(store, self.catalog, name)
         return store
 
-    def replica_store(self, url: str, *, create: bool = False) -> RetryingStore:
-        """The store of a replica."""
+    def bare_replica_store(self, url: str, *, create: bool = False) -> Store:
+        """As it lies there, sealed or not."""
         if url.startswith("memory:"):
             raise InvalidInput(
                 "a store in memory ends with this command", where=url, hint="Name a directory or a bucket"
             )
-        store = open_store(url_of(url), self.store_options, create=create, on_retry=self._tell_retry)
+        return self._opened(url_of(url), create=create)
+
+    def _opened(self, url: str, *, create: bool) -> Store:
+        store = open_store(url, self.store_options, create=create, on_retry=self._tell_retry)
         self._open.callback(store.close)
         return store
+
+    @cached_property
+    def secrets(self) -> GivenSecrets:
+        """What opens sealed stores."""
+        return GivenSecrets(self.settings, self.terminal)
 
     def replica_cache(self, name: str) -> Path:
         """What is known of a replica's packs; not the primary's."""
@@ -140,7 +162,7 @@ class Session:
     def repository(self) -> Repository:
         return self.repository_in(self.store())
 
-    def repository_in(self, store: RetryingStore) -> Repository:
+    def repository_in(self, store: Store) -> Repository:
         """The repository in an open store."""
         repository = Repository(store, self.home / "cache")
         self._open.callback(repository.close)
@@ -155,6 +177,15 @@ class Session:
         """The repository's catalog; `create` claims an unclaimed one."""
         catalog = self.unattached(repository)
         catalog.attach(repository.id, repository.store.url, create=create)
+        recognise(repository.store, catalog)
+        return catalog
+
+    def catalog_of(self, store: Store) -> PostgresCatalog:
+        """The catalog of a repository that cannot be opened now, by what its store says in clear."""
+        repository_id = readable_id(store)
+        catalog = PostgresCatalog(self.catalog_url(repository_id))
+        self._open.callback(catalog.close)
+        catalog.attach(repository_id, store.url)
         return catalog
 
     def unattached(self, repository: Repository) -> PostgresCatalog:

@@ -73,6 +73,12 @@ class Settings(BaseSettings):
     )
     compression: int = Field(DEFAULT_LEVEL, ge=1, le=19, description="zstd level, 1 (fast) to 19 (small)")
 
+    passphrase: SecretStr = Field(SecretStr(""), description="passphrase of a sealed store")
+    passphrase_file: str = Field("", description="file whose first line is the passphrase")
+    key_file: str = Field("", description="key file of a sealed store; several with : between them")
+    key_command: str = Field("", description="command that wraps and unwraps the key of a sealed store")
+    recovery_code: SecretStr = Field(SecretStr(""), description="code of a recovery kit")
+
     store_attempts: int = Field(8, ge=1, le=100, description="tries of one call to the store")
     store_timeout: Seconds = Field(60, description="seconds of a silent store until a call has failed")
     s3_region: str = Field("", description="region; unset: what the AWS configuration says")

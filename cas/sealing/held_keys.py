@@ -105,6 +105,12 @@ class HeldKeys:
                 delete_older(self._store, self.number)
             return self.unlocked
 
+    def alike(self, store: Store) -> "HeldKeys":
+        """Put these keys into another store, and hold them there."""
+        keys = self._there().keys
+        put_keys(store, keys)
+        return HeldKeys(store, self._secrets, keys, chance=self._chance)
+
     def _there(self) -> _Held:
         if self._held is None:
             raise Conflict("the sealed store has no config yet", where=self._store.url)

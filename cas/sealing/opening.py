@@ -1,8 +1,10 @@
 """From a store to what the layers above use: itself, or its sealed side."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
-from cas.errors import Conflict, CorruptData
+from cas.errors import Conflict, CorruptData, NotFound
+from cas.format.config import encode_config, parse_config
 from cas.format.names import CONFIG
 from cas.format.sealing import parse_sealed_config
 from cas.sealing.held_keys import HeldKeys, Secrets
@@ -36,6 +38,18 @@ def unsealed(store: Store, secrets: Secrets, chance: Chance | None = None) -> St
     return _sealed(store, HeldKeys(store, secrets, keys, chance=chance))
 
 
+def readable_id(store: Store) -> str:
+    """The id of the repository in a store as it lies there, true or not. NotFound where nothing tells it."""
+    with suppress(ObjectMissing, CorruptData):
+        data = store.get(CONFIG)
+        return parse_sealed_config(data) or parse_config(data).repository_id
+    with suppress(CorruptData):
+        keys = newest_keys(store, None)
+        if keys is not None:
+            return keys.head.repository_id
+    raise NotFound("no repository lies there", where=store.url)
+
+
 def newly_sealed(
     store: Store, secrets: Secrets, new: Sequence[Labelled], chance: Chance | None = None
 ) -> SealedStore:
@@ -55,6 +69,15 @@ def newly_sealed(
         where=store.url,
         hint="Choose another prefix: what is there in clear is not sealed afterwards",
     )
+
+
+def sealed_alike(store: Store, other: SealedStore) -> SealedStore:
+    """An empty store, sealed with the keys of another one: whatever opens that one opens this one, too, until
+    the keys of one of them are changed."""
+    keys = other.keys.alike(store)
+    sealed = _sealed(store, keys)
+    sealed.put(CONFIG, encode_config(keys.config), create_only=True)
+    return sealed
 
 
 def _sealed(store: Store, keys: HeldKeys) -> SealedStore:

@@ -36,6 +36,7 @@ NAMES = (
     "delete",
     "gc",
     "cleanup",
+    "key",
     "replica",
     "replicate",
     "check",

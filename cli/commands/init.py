@@ -9,6 +9,10 @@ from rich.text import Text
 from cas.catalog.postgres import PostgresCatalog
 from cas.engine.repository import Repository, create_repository
 from cas.errors import Conflict, NotFound
+from cas.sealing.key_ring import Labelled
+from cas.sealing.opening import newly_sealed, unsealed
+from cas.sealing.store import SealedStore
+from cas.store.interface import Store
 from cli.commanding import command
 from cli.exit_codes import ExitCode
 from cli.session import Session
@@ -17,16 +21,18 @@ from cli.words import plain
 
 @dataclass(frozen=True, slots=True)
 class InitReceipt:
-    """`created` is False where an interrupted `init` was brought to its end."""
+    """`created` is False where an interrupted `init` was brought to its end. `keys`: what opens it; none
+    where it is not sealed."""
 
     repository_id: str
     store: str
     catalog: str
     created: bool
+    keys: tuple[str, ...] = ()
 
 
 def add_init(app: typer.Typer) -> None:
-    command(app, "init", examples=["cas init /var/backups/shop", "cas init s3://bucket/shop"])(init)
+    command(app, "init", examples=["cas init /var/backups/shop", "cas init s3://bucket/shop --encrypt"])(init)
 
 
 def init(
@@ -34,6 +40,14 @@ def init(
     repository: Annotated[
         str | None, typer.Argument(metavar="[STORE]", help="Directory or URL; unset: the setting CAS_STORE.")
     ] = None,
+    encrypt: Annotated[
+        bool,
+        typer.Option(
+            "--encrypt",
+            help="Seal everything, with CAS_KEY_FILE, CAS_KEY_COMMAND or CAS_PASSPHRASE_FILE; without any of "
+            "them a passphrase is asked for. Who loses all keys loses everything.",
+        ),
+    ] = False,
 ) -> ExitCode:
     """Make an empty repository in a directory or bucket, and its catalog."""
     if repository is not None:
@@ -43,7 +57,8 @@ def init(
         PostgresCatalog(cas.catalog_url("")).close()
     else:
         _ = cas.embedded
-    store = cas.store(create=True)
+    bare = cas.bare_store(create=True)
+    store = _sealed(cas, bare) if encrypt else unsealed(bare, cas.secrets)
     try:
         create_repository(store)
         created = True
@@ -52,9 +67,19 @@ def init(
         created = False
     opened = cas.repository_in(store)
     catalog = cas.attached(opened, create=True)
-    receipt = InitReceipt(opened.id, store.url, catalog.url, created)
+    sealed = opened.store if isinstance(opened.store, SealedStore) else None
+    keys = tuple(slot.head.kind.value for slot in sealed.keys.unlocked.head.slots) if sealed else ()
+    receipt = InitReceipt(opened.id, store.url, catalog.url, created, keys)
     cas.terminal.result(receipt, human=_told(receipt))
     return ExitCode.OK
+
+
+def _sealed(cas: Session, bare: Store) -> Store:
+    cas.terminal.warn(
+        "what opens a sealed repository cannot be replaced: without any of its keys nothing and nobody "
+        "brings the data back. Make a recovery kit, too, with `cas key export`"
+    )
+    return newly_sealed(bare, cas.secrets, [Labelled(secret, "") for secret in cas.secrets.new()])
 
 
 def _require_unfinished(cas: Session, repository: Repository, conflict: Conflict) -> None:
@@ -75,9 +100,10 @@ def _require_unfinished(cas: Session, repository: Repository, conflict: Conflict
 def _told(receipt: InitReceipt) -> Text:
     done = "Made" if receipt.created else "Finished"
     return Text.assemble(
-        (f"{done} repository {receipt.repository_id}\n", "bold green"),
+        (f"{done} {'sealed ' if receipt.keys else ''}repository {receipt.repository_id}\n", "bold green"),
         f"  store    {plain(receipt.store)}\n",
         f"  catalog  {plain(receipt.catalog)}\n",
+        f"  keys     {', '.join(receipt.keys)}\n" if receipt.keys else "",
         ("Next: ", "dim"),
         f"export CAS_STORE={plain(receipt.store)}, then cas snapshot --source postgresql://...",
     )

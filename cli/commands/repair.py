@@ -115,13 +115,15 @@ def _holders(cas: Session, places: Sequence[str] | None) -> list[Holder]:
     known = cas.catalog.replicating
     if places:
         return [
-            Holder(place, cas.replica_store(place if _is_place(place) else known.replica(place).new.url))
+            Holder(place, cas.replica_store(place))
+            if _is_place(place)
+            else Holder(place, cas.replica_store(known.replica(place).new.url, name=place))
             for place in places
         ]
     holders = []
     for replica in known.replicas():
         try:
-            holders.append(Holder(replica.new.name, cas.replica_store(replica.new.url)))
+            holders.append(Holder(replica.name, cas.replica_store(replica.new.url, name=replica.name)))
         except CasError as error:
             cas.terminal.warn(f"replica {replica.new.name} is not asked: {error}")
     return holders

@@ -12,14 +12,17 @@ from rich.text import Text
 
 from cas.catalog.replica_model import NewReplica
 from cas.check import CheckLevel
-from cas.errors import Conflict, InvalidInput
-from cas.format.config import parse_config
+from cas.errors import Conflict, InvalidInput, NotFound
 from cas.format.names import CONFIG
 from cas.replicas.model import ReplicaStatus
 from cas.replicas.status import replica_statuses
 from cas.replicas.verifying import verify_replica
 from cas.retention.words import parse_rule, rule_text
-from cas.store.interface import ObjectMissing, Store
+from cas.sealed_places import recognise
+from cas.sealing.key_ring import Labelled
+from cas.sealing.opening import newly_sealed, readable_id, sealed_alike, unsealed
+from cas.sealing.store import SealedStore
+from cas.store.interface import Store
 from cas.store.locking import LockingStore
 from cli.commanding import command
 from cli.exit_codes import ExitCode
@@ -71,24 +74,43 @@ def add(
             help="For so many days at least nobody can delete what is kept; the bucket must allow that.",
         ),
     ] = None,
+    encrypt: Annotated[
+        bool,
+        typer.Option(
+            "--encrypt",
+            help="Seal it, with keys of its own: CAS_KEY_FILE, CAS_KEY_COMMAND or CAS_PASSPHRASE_FILE, or a "
+            "passphrase that is asked for. Unset: sealed where the primary is, with its keys.",
+        ),
+    ] = False,
+    in_clear: Annotated[
+        bool, typer.Option("--in-clear", help="Let it hold in clear what is sealed in the primary.")
+    ] = False,
 ) -> ExitCode:
-    """Make another store hold the versions, too. Nothing is copied before `cas replicate`."""
+    """Make another store hold the versions, too. Nothing is copied before `cas replicate`.
+
+    It can be sealed where the primary is not: so a copy at another provider says nothing to it.
+    """
     rules = [parse_rule(text, "--retention") for text in retention] if retention else None
     url = _with_lock(url_of(place), object_lock)
     primary = cas.repository
     _refuse_the_primary(primary.store.url, url)
-    store = cas.replica_store(url, create=True)
-    if isinstance(store, LockingStore):
-        store.require_locking()
-    _require_room(store, primary.id)
+    if encrypt and in_clear:
+        raise InvalidInput("sealed or in clear", where="--in-clear", hint="Say one of them")
+    bare = cas.bare_replica_store(url, create=True)
+    if isinstance(bare, LockingStore):
+        bare.require_locking()
+    _require_room(bare, primary.id)
+    store = _sealed(cas, bare, encrypt=encrypt, in_clear=in_clear)
     days = store.lock_days if isinstance(store, LockingStore) else 0
     texts = tuple(map(rule_text, rules)) if rules else None
+    kind = "sealed " if isinstance(store, SealedStore) else ""
     new = NewReplica(name, store.url, texts, days, whoami())
     cas.catalog.replicating.add(new)
+    recognise(store, cas.catalog, name)
     cas.terminal.result(
         new,
         human=Group(
-            Text(f"{name} is a replica from now on", style="bold green"),
+            Text(f"{name} is a {kind}replica from now on", style="bold green"),
             Text(f"  {plain(store.url)}", style="dim"),
             Text(
                 "  `cas replicate` fills it; from that URL alone everything comes back",
@@ -103,6 +125,7 @@ def remove(cas: Session, name: Name) -> ExitCode:
     """Know a replica no more. Nothing that it holds is deleted."""
     replica = cas.catalog.replicating.replica(name)
     cas.catalog.replicating.remove(name)
+    cas.catalog.sealing.forget(name)
     shutil.rmtree(cas.replica_cache(name), ignore_errors=True)
     cas.terminal.result(
         replica.new,
@@ -135,7 +158,7 @@ def verify(
     """Prove from the replica alone that it holds what it should. Exit code 9 where it does not."""
     replica = cas.catalog.replicating.replica(name)
     cas.if_stopped = "Nothing was changed; a verification only reads"
-    store = cas.replica_store(replica.new.url)
+    store = cas.replica_store(replica.new.url, name=name)
     with watching(cas.terminal, f"verify {name}") as counters:
         report = verify_replica(
             cas.repository,
@@ -188,8 +211,8 @@ def _place(url: str) -> tuple[tuple[str, ...], str]:
 def _require_room(store: Store, repository_id: str) -> None:
     """Conflict where another repository lies there, or something else."""
     try:
-        found = parse_config(store.get(CONFIG))
-    except ObjectMissing:
+        found = readable_id(store)
+    except NotFound:
         if next(store.objects(), None) is not None:
             raise Conflict(
                 "something lies there that is no repository",
@@ -197,7 +220,28 @@ def _require_room(store: Store, repository_id: str) -> None:
                 hint="Choose an empty directory or prefix",
             ) from None
         return
-    if found.repository_id != repository_id:
+    if found != repository_id:
         raise Conflict(
             "another repository lies there", where=store.url, hint="Choose an empty directory or prefix"
         )
+
+
+def _sealed(cas: Session, bare: Store, *, encrypt: bool, in_clear: bool) -> Store:
+    """The store of a replica as it will be filled. Its config is put now, so that nothing is ever put into it
+    that is not sealed: a crash before leaves keys, which the next `add` makes anew."""
+    primary = cas.repository.store
+    there = unsealed(bare, cas.secrets)
+    if isinstance(there, SealedStore) or in_clear or not (encrypt or isinstance(primary, SealedStore)):
+        return there
+    if any(True for _ in bare.objects(CONFIG)):
+        raise Conflict(
+            "what lies there is in clear, and is not sealed afterwards",
+            where=bare.url,
+            hint="Choose an empty directory or prefix",
+        )
+    if encrypt:
+        new = newly_sealed(bare, cas.secrets, [Labelled(secret, "") for secret in cas.secrets.new()])
+        new.put(CONFIG, primary.get(CONFIG), create_only=True)
+        return new
+    assert isinstance(primary, SealedStore)
+    return sealed_alike(bare, primary)

@@ -64,7 +64,7 @@ def replicate(
 
 def _replicated(cas: Session, replica: Replica) -> Replicated:
     try:
-        store = cas.replica_store(replica.new.url)
+        store = cas.replica_store(replica.new.url, name=replica.name)
         with watching(cas.terminal, f"replicate {replica.name}") as counters:
             report = run_on(
                 cas.repository,

@@ -6,8 +6,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from cas.engine.repository import Repository
-from cas.errors import CasError, NotFound
+from cas.errors import CasError, CorruptData, NotFound, PermissionDenied
 from cas.limits import MIB
+from cas.sealing.opening import unsealed
+from cas.sealing.store import SealedStore
 from cas.store.interface import ObjectExists, ObjectMissing, Store
 from cas.store.opening import open_bare
 from cli.doctor.model import Health, Observation, clock
@@ -26,18 +28,26 @@ def look_at_store(session: Session) -> Iterator[Observation]:
     """Without retries, so that each fault is seen at once."""
     store = open_bare(session.store_url, session.store_options)
     try:
-        yield from _repository(store)
+        yield from _repository(store, session)
         yield from _promises(store)
         yield from _room(store)
     finally:
         store.close()
 
 
-def _repository(store: Store) -> Iterator[Observation]:
+def _repository(store: Store, session: Session) -> Iterator[Observation]:
     next(store.objects(), None)
     yield Observation(GROUP, "reachable", Health.OK, store.url)
     try:
-        repository = Repository(store, None)
+        opened = unsealed(store, session.secrets)
+    except (PermissionDenied, CorruptData) as error:
+        yield Observation(GROUP, "sealed", Health.FAIL, error.what, error.hint)
+        return
+    if isinstance(opened, SealedStore):
+        keys = counted(len(opened.keys.unlocked.head.slots), "key")
+        yield Observation(GROUP, "sealed", Health.OK, f"with {keys}, one of which is at hand")
+    try:
+        repository = Repository(opened, None)
     except NotFound as error:
         yield Observation(GROUP, "repository", Health.FAIL, "there is none", error.hint)
         return

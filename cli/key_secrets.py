@@ -1,0 +1,135 @@
+"""The secrets that open sealed stores, from settings, files, and a person who is asked.
+
+Nothing of them is ever printed, and no flag takes one: command lines are seen by everybody on the machine.
+"""
+
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from getpass import getpass
+from pathlib import Path
+from secrets import token_hex
+
+from cas.errors import InvalidInput
+from cas.format.sealing import SlotKind
+from cas.sealing.key_secrets import KeyCommand, KeyFile, KeySecret, Passphrase
+from cas.sealing.recovery import RecoveryCode
+from cli.operating_system import faults_of_files
+from cli.settings import Settings
+from cli.terminal import Terminal
+
+TRIES = 3
+"""How often a person may mistype a passphrase."""
+
+KEY_FILE_BYTES = 32
+
+
+class GivenSecrets:
+    """Those of one run of a command: see `cas.sealing.held_keys.Secrets`."""
+
+    def __init__(self, settings: Settings, terminal: Terminal) -> None:
+        self._settings = settings
+        self._terminal = terminal
+        self.typed: list[Passphrase] = []
+        """Passphrases that a person has typed."""
+
+    def __call__(self, kinds: frozenset[SlotKind]) -> Iterator[KeySecret]:
+        """What costs little first; a person is asked last, where a passphrase would open something."""
+        were_given = False
+        for secret in self.settled(kinds):
+            were_given = True
+            yield secret
+        yield from self.typed
+        if SlotKind.PASSPHRASE not in kinds or were_given or not self._terminal.is_interactive:
+            return
+        for attempt in range(TRIES):
+            typed = Passphrase(getpass("Passphrase: " if not attempt else "That was not it. Passphrase: "))
+            self.typed.append(typed)
+            yield typed
+
+    def settled(self, kinds: frozenset[SlotKind] = frozenset(SlotKind)) -> Iterator[KeySecret]:
+        """Those of the settings."""
+        settings = self._settings
+        if SlotKind.FILE in kinds:
+            for path in filter(None, settings.key_file.split(os.pathsep)):
+                yield read_key_file(Path(path).expanduser())
+        if SlotKind.RECOVERY in kinds and settings.recovery_code.get_secret_value():
+            yield RecoveryCode.read(settings.recovery_code.get_secret_value())
+        if SlotKind.COMMAND in kinds and settings.key_command:
+            yield key_command(settings.key_command, "CAS_KEY_COMMAND")
+        if SlotKind.PASSPHRASE in kinds:
+            if settings.passphrase.get_secret_value():
+                yield Passphrase(settings.passphrase.get_secret_value())
+            if settings.passphrase_file:
+                yield read_passphrase(Path(settings.passphrase_file).expanduser())
+
+    def new(self, *, ask: bool = True) -> Sequence[KeySecret]:
+        """For the slots of a new store: those of the settings, whose key file is made where it is not there;
+        without any, a person is asked for a passphrase."""
+        for path in filter(None, self._settings.key_file.split(os.pathsep)):
+            make_key_file(Path(path).expanduser())
+        found = [secret for secret in self.settled() if secret.kind is not SlotKind.RECOVERY]
+        if found or not ask:
+            return found
+        return [self.new_passphrase()]
+
+    def new_passphrase(self) -> Passphrase:
+        """Typed twice. InvalidInput where nobody can be asked."""
+        if not self._terminal.is_interactive:
+            raise InvalidInput(
+                "a sealed store wants a key, and nobody can be asked for a passphrase",
+                hint="Set CAS_PASSPHRASE_FILE, CAS_KEY_FILE or CAS_KEY_COMMAND",
+            )
+        typed = getpass("New passphrase: ")
+        if getpass("Once more: ") != typed:
+            raise InvalidInput("the two passphrases differ", hint="Try again")
+        self.typed.append(Passphrase(typed))
+        return self.typed[-1]
+
+    def ask_for(self, what: str) -> Passphrase | None:
+        """The passphrase of one slot; None where nobody can be asked."""
+        return Passphrase(getpass(f"Passphrase of {what}: ")) if self._terminal.is_interactive else None
+
+
+def read_passphrase(path: Path) -> Passphrase:
+    """The first line of a file."""
+    with faults_of_files(path, hint="CAS_PASSPHRASE_FILE names a file with one line"):
+        lines = path.read_bytes().splitlines()
+    if not lines or not lines[0]:
+        raise InvalidInput("there is no passphrase in the file", where=str(path))
+    return Passphrase(lines[0].decode("utf-8", "surrogateescape"))
+
+
+def read_key_file(path: Path) -> KeyFile:
+    """The content without line ends at its end, which editors add and take away."""
+    with faults_of_files(path, hint="CAS_KEY_FILE names the file that `cas key add file` has made"):
+        content = path.read_bytes()
+    try:
+        return KeyFile(content.rstrip(b"\r\n"))
+    except InvalidInput as error:
+        raise InvalidInput(error.what, where=str(path), hint=error.hint) from None
+
+
+def make_key_file(path: Path) -> bool:
+    """A new one, readable by its owner only, where there is none; whether it was made."""
+    with faults_of_files(path, hint="Choose a place that you can write to"):
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return False
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(token_hex(KEY_FILE_BYTES) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    return True
+
+
+def key_command(line: str, origin: str) -> KeyCommand:
+    """The words of a command line, as a shell would split them; no shell runs it."""
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise InvalidInput(f"not a command line: {error}", where=origin) from None
+    if not words:
+        raise InvalidInput("no command is named", where=origin)
+    return KeyCommand(words)
