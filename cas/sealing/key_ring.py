@@ -84,11 +84,12 @@ def unlock(keys: Keys, secrets: Iterable[KeySecret], where: str = "") -> Unlocke
     for secret in secrets:
         were_given = True
         for slot in keys.head.slots:
-            if slot.head.kind is secret.kind:
-                master = unwrap(secret, slot, keys.head.repository_id)
-                if master is not None:
-                    return Unlocked(keys.head, master, _contents(keys, master, where), slot.head.number)
-    what = "no key that was given opens the store" if were_given else "the store is sealed, and no key was given"
+            master = unwrap(secret, slot, keys.head.repository_id)
+            if master is not None:
+                return Unlocked(keys.head, master, _contents(keys, master, where), slot.head.number)
+    what = (
+        "no key that was given opens the store" if were_given else "the store is sealed, and no key was given"
+    )
     raise PermissionDenied(what, where=where, hint=NO_KEY_HINT)
 
 
@@ -152,11 +153,7 @@ def rotated(
     for slot in head.slots:
         if slot.head.number in drop:
             continue
-        fits = (
-            secret
-            for secret in known
-            if secret.kind is slot.head.kind and unwrap(secret, slot, head.repository_id) == unlocked.master
-        )
+        fits = (one for one in known if unwrap(one, slot, head.repository_id) == unlocked.master)
         secret = next(fits, None)
         if secret is None:
             lacking.append(slot.head)

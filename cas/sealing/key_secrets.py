@@ -64,6 +64,8 @@ def wrap(secret: KeySecret, master: bytes, head: SlotHead, repository_id: str, e
 
 def unwrap(secret: KeySecret, slot: Slot, repository_id: str) -> bytes | None:
     """The master key; None where the secret is not that of this slot, or the slot was changed."""
+    if secret.kind is not slot.head.kind:
+        return None
     try:
         key = secret.slot_key(slot.head)
         nonce, wrapped = slot.wrapped[:NONCE_BYTES], slot.wrapped[NONCE_BYTES:]

@@ -19,7 +19,7 @@ from cas.format.sealing import encode_sealed_config, parse_sealed_config
 from cas.limits import MAX_PACK_BYTES, SEALED_BLOCK_BYTES
 from cas.sealing.blocks import PLAIN_BLOCK_BYTES, Opened, newest_key, plain_size
 from cas.sealing.held_keys import HeldKeys
-from cas.store.interface import ObjectInfo, Store
+from cas.store.interface import ObjectExists, ObjectInfo, Store
 from cas.store.keys import check_key, check_range
 from cas.store.locking import LockingStore
 
@@ -150,7 +150,13 @@ class SealedStore:
         if not self.keys.are_there:
             self.keys.begin(config)
         if self.keys.config != config:
-            raise Conflict("the keys are of another repository", where=self.url)
+            if create_only and any(info.key == CONFIG for info in self._store.objects(CONFIG)):
+                raise ObjectExists("the object exists", where=f"{self.url}/{CONFIG}")
+            raise Conflict(
+                "the keys that lie there are of another repository, or of an init that was interrupted",
+                where=self.url,
+                hint="`cas init --encrypt` makes the repository with new ones",
+            )
         self._store.put(CONFIG, encode_sealed_config(config.repository_id), create_only=create_only)
 
     def _asked_size(self, key: str) -> int:

@@ -243,8 +243,7 @@ def _every_secret(cas: Session, unlocked: Unlocked, going: Sequence[int]) -> Seq
         head = slot.head
         if head.kind is not SlotKind.PASSPHRASE or head.number in going:
             continue
-        known = (one for one in secrets if one.kind is head.kind)
-        if not any(unwrap(one, slot, unlocked.head.repository_id) for one in known):
+        if not any(unwrap(one, slot, unlocked.head.repository_id) for one in secrets):
             asked = cas.secrets.ask_for(f"key {_name(head)}")
             secrets += [asked] if asked else []
     return secrets
