@@ -93,8 +93,7 @@ class GivenSecrets:
 
 def read_passphrase(path: Path) -> Passphrase:
     """The first line of a file."""
-    with faults_of_files(path, hint="CAS_PASSPHRASE_FILE names a file with one line"):
-        lines = path.read_bytes().splitlines()
+    lines = _content(path, "CAS_PASSPHRASE_FILE names a file with one line").splitlines()
     if not lines or not lines[0]:
         raise InvalidInput("there is no passphrase in the file", where=str(path))
     return Passphrase(lines[0].decode("utf-8", "surrogateescape"))
@@ -102,12 +101,19 @@ def read_passphrase(path: Path) -> Passphrase:
 
 def read_key_file(path: Path) -> KeyFile:
     """The content without line ends at its end, which editors add and take away."""
-    with faults_of_files(path, hint="CAS_KEY_FILE names the file that `cas key add file` has made"):
-        content = path.read_bytes()
+    content = _content(path, "CAS_KEY_FILE names the file that `cas key add file` has made")
     try:
         return KeyFile(content.rstrip(b"\r\n"))
     except InvalidInput as error:
         raise InvalidInput(error.what, where=str(path), hint=error.hint) from None
+
+
+def _content(path: Path, hint: str) -> bytes:
+    with faults_of_files(path, hint=hint):
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            raise InvalidInput("there is no such file", where=str(path), hint=hint) from None
 
 
 def make_key_file(path: Path) -> bool:

@@ -88,7 +88,7 @@ def unlock(keys: Keys, secrets: Iterable[KeySecret], where: str = "") -> Unlocke
             if master is not None:
                 return Unlocked(keys.head, master, _contents(keys, master, where), slot.head.number)
     what = (
-        "no key that was given opens the store" if were_given else "the store is sealed, and no key was given"
+        "no key that was given opens it" if were_given else "it is sealed, and no key was given"
     )
     raise PermissionDenied(what, where=where, hint=NO_KEY_HINT)
 
