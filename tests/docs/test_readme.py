@@ -74,6 +74,17 @@ def test_the_tour_runs_from_top_to_bottom_in_an_empty_home(tmp_path: Path) -> No
     assert f"{versions} versions taken in" in worst_day
     assert "held: case 4711" in worst_day
     assert (tmp_path / "worst-day").is_dir()
+    sealing = worst_day.split("$ cas replica add elsewhere", 1)[1].split("$ cas stats\n", 1)[0]
+    assert "elsewhere is a sealed replica from now on" in sealing
+    assert "Nothing is wrong" in sealing
+    assert "Made sealed repository" in sealing
+    assert "1 key of file://" in sealing
+    assert "CAS_RECOVERY_CODE=" in (tmp_path / "recovery-kit.txt").read_text()
+    for copy, names in (("offsite", {"packs", "config"}), ("elsewhere", {"packs", "config", "keys"})):
+        assert {path.name for path in (tmp_path / copy).iterdir()} >= names
+    whole = b"".join(path.read_bytes() for path in (tmp_path / "elsewhere").rglob("*") if path.is_file())
+    assert b"repository_id" in whole
+    assert not [word for word in (b"CASPACK", b"products", b"spring", b"tree_nodes") if word in whole]
     room, mended = worst_day.split("$ cas stats\n", 1)[1].split("$ cas repair --dry-run", 1)
     assert f"hold {versions} versions" in room
     assert "of the quota are taken" in room
