@@ -85,14 +85,12 @@ def test_every_kind_of_object_and_every_part_of_a_block(sealed: Sealed) -> None:
 
 def test_a_damaged_block_costs_what_lies_in_it_and_not_its_neighbours(sealed: Sealed) -> None:
     key = largest_pack(sealed)
-    size = sealed.below.size(key)
-    assert size > 4 * SEALED_BLOCK_BYTES
-    sealed.flip(key, 2 * SEALED_BLOCK_BYTES + 1000)
+    assert sealed.below.size(key) > 4 * SEALED_BLOCK_BYTES, "frames, and from the third on the trailer"
+    sealed.flip(key, SEALED_BLOCK_BYTES + 1000)
     report = check_repository(sealed.open(), level=CheckLevel.BYTES)
     (finding,) = report.findings
     assert finding.object == key
-    share = 2 * SEALED_BLOCK_BYTES / size  # frames reach over the borders of blocks
-    assert 50 < finding.chunk_count < 3000 * share, "the other records are still there"
+    assert 50 < finding.chunk_count < len(ROWS) * 0.6, "the records of two blocks out of three are there"
 
 
 def test_objects_that_were_exchanged_or_put_back_are_found(sealed: Sealed) -> None:
@@ -113,7 +111,7 @@ def test_objects_that_were_exchanged_or_put_back_are_found(sealed: Sealed) -> No
 
 
 def test_what_somebody_puts_there_in_clear_is_not_taken(sealed: Sealed) -> None:
-    """Valid bytes of the format, which a store in clear would believe: nobody with the key has sealed them."""
+    """Valid bytes of the format, which a store in clear would believe: nobody with the key sealed them."""
     plain = World()
     plain.take(FIRST)
     forged = plain.store.get("versions/0000000001")
