@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from collections import Counter
 from math import log2
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from cli.exit_codes import ExitCode
 from tests.cli.running import SHOP, Place, execute, rows
+from tests.cli.test_terminal import Screen
 from tests.postgres.target.moving import DATA
 from tests.servers.postgres import Databases
 
@@ -404,3 +406,47 @@ def test_no_secret_is_in_the_catalog_the_home_or_an_error(sealed: Place, key: Pa
         for (row,) in rows(sealed.environment["CAS_CATALOG"], f"SELECT t::text FROM cas.{table} t"):
             assert secret.decode() not in row
             assert "correct horse" not in row
+
+
+# A person at a terminal.
+
+WORDS_OF_ADA = "correct horse battery staple"
+
+
+def asked(
+    place: Place, *arguments: str, answers: tuple[tuple[str, str], ...], **more: str
+) -> tuple[int, str]:
+    """Exit code, and all that was shown."""
+    screen = Screen(place, *arguments, width=120, **more)
+    for question, answer in answers:
+        screen.read_until(question)
+        screen.text = screen.text.replace(question, "asked, ", 1)
+        time.sleep(0.2)  # until the echo is off
+        screen.type(answer)
+    return screen.end(), screen.text
+
+
+def test_a_passphrase_is_asked_for_and_never_shown(bare: Place, database: Databases, shop: str) -> None:
+    bare.environment |= {"CAS_STORE": str(bare.store), "CAS_CATALOG": database(), "CAS_SOURCE": shop}
+    twice = (("New passphrase: ", f"{WORDS_OF_ADA}\n"), ("Once more: ", f"{WORDS_OF_ADA}\n"))
+    differ = (twice[0], ("Once more: ", "correct horse\n"))
+    code, text = asked(bare, "init", "--encrypt", answers=differ)
+    assert (code, "differ" in text) == (ExitCode.INVALID, True), text
+    code, text = asked(bare, "init", "--encrypt", answers=twice)
+    assert (code, WORDS_OF_ADA in text) == (0, False), text
+    assert "keys     passphrase" in text
+    code, text = asked(bare, "versions", answers=(("Passphrase: ", f"{WORDS_OF_ADA}\n"),))
+    assert (code, WORDS_OF_ADA in text) == (0, False), text
+    slip = (("Passphrase: ", "wrong\n"), ("That was not it. Passphrase: ", f"{WORDS_OF_ADA}\n"))
+    assert asked(bare, "versions", answers=slip)[0] == 0
+    thrice = (slip[0], (slip[1][0], "wrong\n"), (slip[1][0], "wrong\n"))
+    code, text = asked(bare, "versions", answers=thrice)
+    assert (code, "no key that was given opens it" in text) == (ExitCode.DENIED, True), text
+    code, text = asked(bare, "versions", answers=(("Passphrase: ", "\x03"),))
+    assert (code, "stopped by Ctrl-C" in text) == (ExitCode.INTERRUPTED, True), text
+    rotated = (("Passphrase: ", f"{WORDS_OF_ADA}\n"),)
+    code, text = asked(bare, "key", "rotate", answers=rotated)
+    assert code == 0, "what was typed once is not asked for again"
+    removing = (("Passphrase: ", f"{WORDS_OF_ADA}\n"), ("type its number: ", "2\n"))
+    code, text = asked(bare, "key", "remove", "1", answers=removing)
+    assert (code, "Nothing was done" in text) == (ExitCode.DECLINED, True), text
