@@ -9,13 +9,14 @@ from typing import Protocol
 from rich.table import Table
 
 from cas.errors import CasError
-from tests.bench import captured, hours, platform_cost, upkeep, ways_back
+from tests.bench import captured, hours, platform_cost, sealed, upkeep, ways_back
 from tests.bench.captured import measure_captured
 from tests.bench.figures import Figure
 from tests.bench.hours import measure_hours
 from tests.bench.measure import StepFailed
 from tests.bench.panels import Panel
 from tests.bench.platform_cost import measure_platform_cost
+from tests.bench.sealed import measure_sealed
 from tests.bench.setting import Setting
 from tests.bench.sizes import measure_sizes
 from tests.bench.upkeep import measure_upkeep
@@ -41,6 +42,8 @@ class Group(StrEnum):
     """A month of versions."""
     UPKEEP = "upkeep"
     """Garbage collection, and a catalog from the store alone."""
+    SEALED = "sealed"
+    """What sealing costs."""
     COST = "cost"
     """What change capture costs the platform."""
 
@@ -77,6 +80,7 @@ def works(options: argparse.Namespace) -> Mapping[Group, _Work]:
             lambda setting: measure_hours(setting, options.hours), hours.figures(None, options.hours)
         )
     found[Group.UPKEEP] = _Work(measure_upkeep, upkeep.figures(None))
+    found[Group.SEALED] = _Work(measure_sealed, sealed.figures(None))
     found[Group.COST] = _Work(measure_platform_cost, platform_cost.figures(None))
     return found
 
