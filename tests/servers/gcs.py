@@ -52,9 +52,8 @@ def gcs() -> Iterator[GcsServer]:
 
 def request(server: GcsServer, method: str, path: str, data: bytes = b"") -> bytes:
     """One request past the store that is tested; its answer's body."""
-    asked = urllib.request.Request(
-        server.endpoint + path, data or None, {"Authorization": f"Bearer {TOKEN}"}, method=method
-    )
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/octet-stream"}
+    asked = urllib.request.Request(server.endpoint + path, data or None, headers, method=method)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(asked, timeout=30) as answer:
         body: bytes = answer.read()

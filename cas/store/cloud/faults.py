@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, InvalidPathError
 
 from cas.errors import CasError, CorruptData
 from cas.store.interface import FaultKind, ObjectExists, ObjectMissing, StoreFault
@@ -21,6 +21,7 @@ _CODE = re.compile(r"<Code>([A-Za-z0-9]{1,64})</Code>")
 _ASKED = re.compile(r"Error performing [A-Z]+ (https?://\S+)")
 _KIND = re.compile(r"kind: (Connect|Request|Timeout|Interrupted|Decode|Unknown)\b")
 _NO_BUCKET = re.compile(r"specified container does not exist|specified bucket does not exist")
+_PATH = re.compile(r'Path "([^"\n]{1,400})"')
 _PAST_THE_END = re.compile(r"Wanted range starting at [0-9]+, but object was only [0-9]+ bytes long")
 _ODD_RANGE = re.compile(
     r"\b(NotPartial|NoContentRange|ParseContentRange|UnexpectedRange|InvalidRangeRequest)\b"
@@ -118,6 +119,8 @@ def is_about_the_range(error: Exception) -> bool:
 
 def translate(error: Exception, what: str, where: str, endpoint: str) -> CasError:
     """The error of ours for `error`, met while doing `what` (a verb) to `where` (an address)."""
+    if isinstance(error, InvalidPathError):
+        return _unlistable(error, what, where)
     found = failure_of(error)
     if found.host and found.host != urlsplit(endpoint).hostname:
         return _no_credentials(found, what, where)
@@ -135,6 +138,22 @@ def translate(error: Exception, what: str, where: str, endpoint: str) -> CasErro
     return StoreFault(f"{what} {_said(found, endpoint)}", fault=kind, where=where, hint=hint)
 
 
+def _unlistable(error: Exception, what: str, where: str) -> StoreFault:
+    """obstore gives up a listing that has a name in it which it cannot hold."""
+    name = _PATH.search(str(error))
+    named = f" `{_printable(name.group(1))}`" if name else ""
+    return StoreFault(
+        f"{what} met an object{named} whose name has an empty segment, or `.` or `..` as one",
+        fault=FaultKind.REFUSED,
+        where=where,
+        hint="It is none of ours: remove it with the provider's tool, or use a prefix of our own",
+    )
+
+
+def _printable(text: str) -> str:
+    return "".join(c for c in text[:100] if c.isascii() and c.isprintable())
+
+
 def _otherwise(error: Exception, found: Failure) -> FaultKind:
     """What neither code nor status tells."""
     if found.status:
@@ -142,7 +161,7 @@ def _otherwise(error: Exception, found: Failure) -> FaultKind:
     if found.kind:
         return FaultKind.UNREACHABLE if found.is_no_connection else FaultKind.TRANSIENT
     text = str(error)
-    if "NotPartial" in text or "InvalidPath" in text or "BareRedirect" in text:
+    if "NotPartial" in text or "BareRedirect" in text:
         return FaultKind.REFUSED
     return FaultKind.TRANSIENT
 

@@ -1,8 +1,11 @@
-"""Listings in key order from a provider that knows directories only. No I/O: rows come from a callable.
+"""Listings in key order from a library that knows directories only. No I/O: rows come from a callable.
 
 obstore lists below a directory, never from the middle of a name, and leaves to the server where to begin.
 Not every server does that (Azurite ignores it), and Azure's begins with the key itself. So what comes is
 looked through here: whatever the server makes of the two, just what was asked for is listed, in order.
+
+obstore also drops the slash at the end of the empty objects that consoles make for "folders", so `a/` comes
+as `a`, out of order. An empty object is asked for by its name before it is listed: they are rare.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,10 +19,13 @@ Rows = Callable[[str, str], Iterator[tuple[str, int, datetime]]]
 bucket), from after a path (empty: from the start) or from any earlier one."""
 
 
-def listing(rows: Rows, root: str, prefix: str, after: str) -> Iterator[ObjectInfo]:
+def listing(
+    rows: Rows, root: str, prefix: str, after: str, *, is_there: Callable[[str], bool]
+) -> Iterator[ObjectInfo]:
     """All objects of ours under `root + prefix` with a key above `after`, ascending; keys are below `root`.
 
-    Raises StoreFault(REFUSED) if the server's order is not that of the keys' bytes.
+    is_there: whether an object has just this key. Raises StoreFault(REFUSED) if the server's order is not
+    that of the keys' bytes.
     """
     if after > prefix and not after.startswith(prefix):
         return
@@ -28,12 +34,16 @@ def listing(rows: Rows, root: str, prefix: str, after: str) -> Iterator[ObjectIn
     last = ""
     for path, size, modified in rows(directory, _start(root, wanted, after)):
         if path <= last:
+            if not size:
+                continue  # a folder, whose slash would have stood behind what came before it
             raise _disorder(wanted)
         last = path
-        if path > wanted and not path.startswith(wanted):
-            return
+        if not path.startswith(wanted):
+            if path > wanted and size:
+                return
+            continue
         key = path[len(root) :]
-        if path.startswith(wanted) and key > after and is_key(key):
+        if key > after and is_key(key) and (size or is_there(key)):
             yield ObjectInfo(key, size, modified.timestamp())
 
 
@@ -52,5 +62,5 @@ def _disorder(where: str) -> StoreFault:
         "the store does not list its objects in key order",
         fault=FaultKind.REFUSED,
         where=where,
-        hint="Use a bucket or container without a hierarchical namespace",
+        hint="Remove objects whose names end in a slash; use a place without a hierarchical namespace",
     )

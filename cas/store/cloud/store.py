@@ -9,7 +9,7 @@ Match: *), whatever its size; obstore's uploads in parts know no condition and a
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import obstore
 
@@ -19,12 +19,28 @@ from cas.store.cloud.bodies import ranged_body, tail_body, whole_body
 from cas.store.cloud.connection import Clients
 from cas.store.cloud.faults import CAUGHT, failure_of, is_about_the_range, translate
 from cas.store.cloud.listing import listing
-from cas.store.interface import FaultKind, ObjectExists, ObjectInfo, ObjectMissing, StoreFault
+from cas.store.interface import (
+    MAX_OBJECT_BYTES,
+    FaultKind,
+    ObjectExists,
+    ObjectInfo,
+    ObjectMissing,
+    StoreFault,
+)
 from cas.store.keys import check_data, check_key, check_prefix, check_range
 from cas.store.options import StoreOptions
 
+if TYPE_CHECKING:
+    from obstore import GetOptions, GetResult
+
+_ODD_RANGE_HINT = "A proxy or server that ignores ranges cannot hold a repository"
+
 _LISTED_AT_ONCE = 1000
 """Rows that obstore hands over together: as many as a page of Google's has."""
+
+
+class OddRange(StoreFault):
+    """The answer to a request for a range is none that makes sense: the object's size must tell."""
 
 
 class CloudStore:
@@ -62,26 +78,36 @@ class CloudStore:
             ) from error
 
     def get(self, key: str) -> bytes:
+        """As a range up to the limit, whose answer says how large the whole is; a plain one would not."""
         check_key(key)
-        with self._faults("get", key):
-            answer = obstore.get(self._clients.reading, self._path(key))
-            return whole_body(answer, self._options, self._where(key))
+        try:
+            with self._faults("get", key):
+                answer = self._ask(key, {"range": (0, MAX_OBJECT_BYTES)})
+                return whole_body(answer, self._options, self._where(key))
+        except CorruptData as error:  # 416: an empty object has no range
+            if error.kind == "limit":
+                raise
+            if self.size(key):
+                raise self._replaced(key) from error
+            return b""
+        except OddRange:
+            if self.size(key):
+                raise
+            return b""
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         check_key(key)
         check_range(start, length)
         try:
             with self._faults("get_range", key):
-                answer = obstore.get(
-                    self._clients.reading, self._path(key), options={"range": (start, start + length)}
-                )
+                answer = self._ask(key, {"range": (start, start + length)})
                 return ranged_body(answer, start, length, self._options, self._where(key))
-        except StoreFault as fault:
-            if _is_odd(fault) and self.size(key) < start + length:
-                raise CorruptData(
-                    "the object ends before the range", kind="truncated", where=self._where(key)
-                ) from fault
-            raise
+        except OddRange as fault:
+            if self.size(key) >= start + length:
+                raise
+            raise CorruptData(
+                "the object ends before the range", kind="truncated", where=self._where(key)
+            ) from fault
 
     def get_tail(self, key: str, length: int) -> bytes:
         """One request at Google; at Azure, which knows no suffix ranges, the size is asked for first."""
@@ -91,16 +117,12 @@ class CloudStore:
             return self._tail_by_size(key, length)
         try:
             with self._faults("get_tail", key):
-                answer = obstore.get(
-                    self._clients.reading, self._path(key), options={"range": {"suffix": length}}
-                )
+                answer = self._ask(key, {"range": {"suffix": length}})
                 return tail_body(answer, length, self._options, self._where(key))
         except CorruptData:
             return b""  # 416: there is no last byte
-        except StoreFault as fault:
-            if _is_odd(fault):  # 200 for the whole of a short object, say
-                return self._tail_by_size(key, length)
-            raise
+        except OddRange:  # 200 for the whole of a short object, say
+            return self._tail_by_size(key, length)
 
     def size(self, key: str) -> int:
         check_key(key)
@@ -108,7 +130,7 @@ class CloudStore:
 
     def objects(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
         check_prefix(prefix)
-        return listing(self._rows, self._address.prefix, prefix, after)
+        return listing(self._rows, self._address.prefix, prefix, after, is_there=self._is_there)
 
     def delete(self, key: str) -> None:
         check_key(key)
@@ -123,6 +145,9 @@ class CloudStore:
 
     def close(self) -> None:
         """obstore's clients end with the last reference to them."""
+
+    def _ask(self, key: str, options: "GetOptions") -> "GetResult":
+        return obstore.get(self._clients.reading, self._path(key), options=options)
 
     def _head(self, key: str) -> tuple[int, str | None]:
         """Size and ETag."""
@@ -142,18 +167,15 @@ class CloudStore:
         start = max(0, size - length)
         try:
             with self._faults("get_tail", key):
-                answer = obstore.get(
-                    self._clients.reading,
-                    self._path(key),
-                    options={"range": (start, size), "if_match": tag},
-                )
+                answer = self._ask(key, {"range": (start, size), "if_match": tag})
                 return tail_body(answer, length, self._options, self._where(key))
         except (ObjectExists, CorruptData) as error:  # 412, 416: it is another one by now
-            raise StoreFault(
-                "the object was replaced while its end was read",
-                fault=FaultKind.TRANSIENT,
-                where=self._where(key),
-            ) from error
+            raise self._replaced(key) from error
+
+    def _replaced(self, key: str) -> StoreFault:
+        return StoreFault(
+            "the object was replaced while it was read", fault=FaultKind.TRANSIENT, where=self._where(key)
+        )
 
     def _rows(self, directory: str, after: str) -> Iterator[tuple[str, int, datetime]]:
         stream = obstore.list(
@@ -161,7 +183,7 @@ class CloudStore:
         )
         while True:
             try:
-                with self._faults("list", directory.removeprefix(self._address.prefix)):
+                with self._faults("list", f"{directory}/".removeprefix(self._address.prefix)):
                     page = next(stream, None)
             except ObjectMissing as error:
                 raise self._no_bucket("") from error  # a listing misses nothing else
@@ -169,6 +191,13 @@ class CloudStore:
                 return
             for row in page:
                 yield row["path"], row["size"], row["last_modified"]
+
+    def _is_there(self, key: str) -> bool:
+        try:
+            self.size(key)
+        except ObjectMissing:
+            return False
+        return True
 
     def _path(self, key: str) -> str:
         return self._address.prefix + key
@@ -209,14 +238,3 @@ class CloudStore:
             where=self._where(key),
             hint="Create the bucket or container, or correct its name",
         )
-
-
-class OddRange(StoreFault):
-    """The answer to a request for a range is none that makes sense."""
-
-
-_ODD_RANGE_HINT = "A proxy or server that ignores ranges cannot hold a repository"
-
-
-def _is_odd(fault: StoreFault) -> bool:
-    return isinstance(fault, OddRange)
