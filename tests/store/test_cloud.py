@@ -128,9 +128,7 @@ def test_a_connection_string_is_read_as_the_portal_writes_it() -> None:
     assert emulator.account == ACCOUNT
 
 
-@pytest.mark.parametrize(
-    "text", ["hunter2secret", "AccountKey=hunter2secret", "AccountName=;AccountKey=hunter2secret"]
-)
+@pytest.mark.parametrize("before", ["", "AccountKey=", "AccountName=;AccountKey="])
 def test_a_connection_string_that_is_none_is_refused_and_not_shown(before: str) -> None:
     with pytest.raises(InvalidInput) as raised:
         connection_string({VARIABLE: f"{before}hunter2secret"})

@@ -138,7 +138,7 @@ class CloudStore:
             with self._faults("delete", key):
                 obstore.delete(self._clients.reading, self._path(key))
         except ObjectMissing:
-            self._require_bucket(key)
+            return
 
     def free_bytes(self) -> int | None:
         return None
