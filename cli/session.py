@@ -108,13 +108,16 @@ class Session:
         self._open.callback(store.close)
         return store
 
-    def replica_store(self, url: str, *, create: bool = False) -> RetryingStore:
-        """The store of a replica."""
+    def replica_store(
+        self, url: str, *, create: bool = False, options: StoreOptions | None = None
+    ) -> RetryingStore:
+        """The store of a replica, or one that is tried out."""
         if url.startswith("memory:"):
             raise InvalidInput(
                 "a store in memory ends with this command", where=url, hint="Name a directory or a bucket"
             )
-        store = open_store(url_of(url), self.store_options, create=create, on_retry=self._tell_retry)
+        chosen = options or self.store_options
+        store = open_store(url_of(url), chosen, create=create, on_retry=self._tell_retry)
         self._open.callback(store.close)
         return store
 
