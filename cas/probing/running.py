@@ -20,7 +20,7 @@ PREFIX = ".cas-test-"
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """Something that a store must do. `meaning`: what follows if it does not. `failing`: how that is judged."""
+    """Something that a store must do. `meaning`: what follows if it does not, judged as `failing`."""
 
     name: str
     check: Callable[[Place], str]
@@ -49,9 +49,9 @@ PROMISES = (
     Promise(
         "one winner, large",
         racing.has_one_winner_of_large,
-        "two writers can both win an object that goes up in parts. Packs alone are so large, and each is named "
-        "by the hash of its bytes, so two writers of one name have the same: repositories are safe, and other "
-        "programs that rely on it are not",
+        "two writers can both win an object that goes up in parts. Only packs are that large, and each is "
+        "named by the hash of its bytes, so two writers of one name have the same: a repository is safe, and "
+        "other programs that rely on it are not",
         Verdict.WEAK,
     ),
     Promise(

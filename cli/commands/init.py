@@ -26,7 +26,13 @@ class InitReceipt:
 
 
 def add_init(app: typer.Typer) -> None:
-    command(app, "init", examples=["cas init /var/backups/shop", "cas init s3://bucket/shop"])(init)
+    examples = [
+        "cas init /var/backups/shop",
+        "cas init s3://bucket/shop",
+        "cas init gs://bucket/shop",
+        "cas init 'az://container/shop?account=name'",
+    ]
+    command(app, "init", examples=examples)(init)
 
 
 def init(

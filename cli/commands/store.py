@@ -38,7 +38,7 @@ def trial(
 ) -> ExitCode:
     """Try a store out: what it promises, under many writers and readers, and how fast it is.
 
-    Writes some 80 MiB below .cas-test-… and removes it. What is there already is not touched. Exit code 21
+    Sends some 80 MiB to below .cas-test-… and removes it. What is there already is not touched. Exit code 21
     where a promise is broken.
     """
     url = cas.store_url if place is None else place

@@ -10,8 +10,8 @@ import pytest
 
 from cas.store.interface import Store
 from cas.store.opening import StoreOptions, open_bare, open_store
-from tests.servers.azure import ACCOUNT, KEY, AzureServer, azurite
-from tests.servers.gcs import GcsServer, gcs
+from tests.servers.azure import ACCOUNT, KEY, AzureServer
+from tests.servers.gcs import GcsServer
 from tests.servers.s3 import S3Server, moto
 
 KINDS = ("memory", "local", "moto", "seaweedfs", "gcs", "azurite")
@@ -43,18 +43,6 @@ class Place:
 @pytest.fixture(scope="session")
 def moto_server() -> Iterator[S3Server]:
     with moto() as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def gcs_server() -> Iterator[GcsServer]:
-    with gcs() as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def azurite_server() -> Iterator[AzureServer]:
-    with azurite() as running:
         yield running
 
 

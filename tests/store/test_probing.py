@@ -23,7 +23,7 @@ def test_every_store_of_ours_keeps_its_promises(place: Place) -> None:
     trial = try_store(lambda: open_store(place.url, trial_options(OPTIONS), create=True), fresh_prefix())
     failed = {finding.promise: finding for finding in trial.findings if finding.verdict is not Verdict.KEPT}
     if place.kind == "seaweedfs":
-        # Its own: with If-None-Match: * on CompleteMultipartUpload, SeaweedFS 4.48 looks first and writes later.
+        # Its own: SeaweedFS 4.48 looks at If-None-Match: * of CompleteMultipartUpload first and writes later.
         # With boto3 alone, two to four of four writers won in five of eight races.
         weak = failed.pop("one winner, large", None)
         assert weak is None or weak.verdict is Verdict.WEAK
