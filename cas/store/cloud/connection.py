@@ -11,10 +11,9 @@ from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore
 
 from cas.errors import InvalidInput
-from cas.limits import KIB, MIB
+from cas.limits import KIB
 from cas.store.cloud.address import AzureAddress, CloudAddress, GoogleAddress
 from cas.store.cloud.connection_string import ConnectionString, connection_string
-from cas.store.interface import MAX_OBJECT_BYTES
 from cas.store.options import StoreOptions
 from cas.store.transport import check_certificates, check_transport
 
@@ -23,9 +22,10 @@ if TYPE_CHECKING:
 
 Client = GCSStore | AzureStore
 
-_UPLOADS = (256 * KIB, 4 * MIB, MAX_OBJECT_BYTES)
-"""Sizes of uploads that share a time-out. obstore knows one time-out a client, and while a request is sent
-no other, so each class has a client that waits as long as its largest object may take."""
+_SMALLEST_CLASS = 256 * KIB
+"""Uploads share time-outs by size, in powers of two from here on. obstore knows one time-out a client, and
+none that watches how an upload gets ahead; so each class has a client that waits as long as its largest
+upload may take. A network that goes silent in the midst of a large upload is noticed no earlier than that."""
 
 _NO_RETRIES: "RetryConfig" = {"max_retries": 0}
 
@@ -45,8 +45,8 @@ class Clients:
         self._making = threading.Lock()
 
     def writing(self, size: int) -> Client:
-        """The client for an upload of this many bytes, at most MAX_OBJECT_BYTES."""
-        largest = next(limit for limit in _UPLOADS if size <= limit)
+        """The client for an upload of this many bytes."""
+        largest = max(_SMALLEST_CLASS, 1 << (size - 1).bit_length() if size else 0)
         with self._making:
             if largest not in self._writing:
                 options = self._options
