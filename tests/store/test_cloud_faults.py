@@ -18,8 +18,8 @@ QUICK = StoreOptions(
     attempts=4,
     first_wait_seconds=0.01,
     longest_wait_seconds=0.05,
-    connect_timeout_seconds=0.5,
-    read_timeout_seconds=1.0,
+    connect_timeout_seconds=2.0,
+    read_timeout_seconds=2.0,
     slowest_bytes_per_second=200_000,
 )
 DATA = bytes(range(256)) * 40
@@ -249,7 +249,7 @@ def test_an_object_above_the_limit_is_refused_before_it_is_read(network: FaultyH
     with pytest.raises(CorruptData) as raised:
         bare.get("key")
     assert raised.value.kind == "limit"
-    assert time.monotonic() - before < 0.4
+    assert time.monotonic() - before < 2
 
 
 @pytest.mark.parametrize("call", ["put", "get", "get_range", "get_tail", "size", "objects"])
@@ -311,7 +311,7 @@ def test_a_body_that_drips_forever_is_given_up(network: FaultyHttp, bare: Store)
 def test_a_slow_uplink_is_no_time_out(network: FaultyHttp, bare: Store) -> None:
     """The upload takes several times the read time-out, with no word of the server meanwhile."""
     data = bytes(12 * 2**20)
-    network.plan(faulty.slow_uplink(4 * 2**20), method="PUT")
+    network.plan(faulty.slow_uplink(2 * 2**20), method="PUT")
     before = time.monotonic()
     bare.put("large", data)
     assert time.monotonic() - before > 2 * QUICK.read_timeout_seconds
@@ -319,12 +319,12 @@ def test_a_slow_uplink_is_no_time_out(network: FaultyHttp, bare: Store) -> None:
 
 
 def test_an_upload_that_nobody_answers_ends(network: FaultyHttp, bare: Store) -> None:
-    network.plan(faulty.stall(6), method="PUT")
+    network.plan(faulty.stall(10), method="PUT")
     before = time.monotonic()
     with pytest.raises(StoreFault) as raised:
         bare.put("new", b"x")
     assert raised.value.fault is FaultKind.TRANSIENT
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 9
 
 
 # Puts.
