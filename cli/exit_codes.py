@@ -48,7 +48,7 @@ class ExitCode(IntEnum):
     INCOMPLETE = 20
     """A version was taken, and something that should be in it is not: partial is not success."""
     NOT_HEALTHY = 21
-    """`doctor` found something that will not work."""
+    """`doctor` or `store test` found something that will not work."""
     DECLINED = 22
     """A person was asked, and did not agree. Nothing was done."""
     CANCELLED = 23

@@ -122,16 +122,19 @@ class Session:
             recognise(store, self.catalog, name)
         return store
 
-    def bare_replica_store(self, url: str, *, create: bool = False) -> Store:
-        """As it lies there, sealed or not."""
+    def bare_replica_store(
+        self, url: str, *, create: bool = False, options: StoreOptions | None = None
+    ) -> Store:
+        """As it lies there, sealed or not; also one that is tried out."""
         if url.startswith("memory:"):
             raise InvalidInput(
                 "a store in memory ends with this command", where=url, hint="Name a directory or a bucket"
             )
-        return self._opened(url_of(url), create=create)
+        return self._opened(url_of(url), create=create, options=options)
 
-    def _opened(self, url: str, *, create: bool) -> Store:
-        store = open_store(url, self.store_options, create=create, on_retry=self._tell_retry)
+    def _opened(self, url: str, *, create: bool, options: StoreOptions | None = None) -> Store:
+        chosen = options or self.store_options
+        store = open_store(url, chosen, create=create, on_retry=self._tell_retry)
         self._open.callback(store.close)
         return store
 

@@ -1,4 +1,4 @@
-"""Fixtures that several parts share: PostgreSQL clusters and an S3 server for the session, databases
+"""Fixtures that several parts share: PostgreSQL clusters and servers of stores for the session, databases
 for a test."""
 
 from collections.abc import Iterator
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.servers.azure import AzureServer, azurite
+from tests.servers.gcs import GcsServer, gcs
 from tests.servers.postgres import DEBIAN_15, Cluster, Databases, debian_cluster, embedded_cluster
 from tests.servers.s3 import S3Server, seaweedfs
 
@@ -52,4 +54,18 @@ def seaweedfs_server() -> Iterator[S3Server]:
     """A real S3 server with one empty bucket, for the whole session. Put its `environment` into the
     environment of whatever uses it."""
     with seaweedfs() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def gcs_server() -> Iterator[GcsServer]:
+    """A server that speaks Google's XML API, with one empty bucket, in the same way."""
+    with gcs() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def azurite_server() -> Iterator[AzureServer]:
+    """Azure's emulator with one empty container, in the same way; skipped where npm cannot install it."""
+    with azurite() as running:
         yield running

@@ -49,6 +49,7 @@ NAMES = (
     "capture",
     "catalog",
     "doctor",
+    "store",
     "demo",
 )
 """In the order in which `cas --help` lists them."""

@@ -32,7 +32,13 @@ class InitReceipt:
 
 
 def add_init(app: typer.Typer) -> None:
-    command(app, "init", examples=["cas init /var/backups/shop", "cas init s3://bucket/shop --encrypt"])(init)
+    examples = [
+        "cas init /var/backups/shop",
+        "cas init s3://bucket/shop --encrypt",
+        "cas init gs://bucket/shop",
+        "cas init 'az://container/shop?account=name'",
+    ]
+    command(app, "init", examples=examples)(init)
 
 
 def init(

@@ -66,6 +66,7 @@ def test_the_tour_runs_from_top_to_bottom_in_an_empty_home(tmp_path: Path) -> No
     assert numbers
     assert all(" valid 20" in line for line in numbers), "all of it was read within the budget"
     assert "read whole, none longer ago than" in listed
+    assert "This store keeps its promises" in shown.split("$ cas store test\n", 1)[1]
     copied, worst_day = shown.split("$ cas replicate\n", 1)[1].split("$ cas catalog rebuild", 1)
     assert re.search(r"offsite: \d+ versions copied", copied)
     assert "last 100, daily 365" in copied

@@ -7,13 +7,11 @@ server stops it: `with seaweedfs() as server: ...`.
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,13 +20,16 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.servers.processes import free_ports, running, temporary
+
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+
+__all__ = ["BUCKET", "REGION", "S3Server", "client", "free_ports", "moto", "seaweedfs"]
 
 BUCKET = "cas-tests"
 REGION = "us-east-1"
 _START_SECONDS = 60.0
-_STOP_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def seaweedfs() -> Iterator[S3Server]:
         "credentials": [{"accessKey": server.access_key, "secretKey": server.secret_key}],
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
-    with _directory("weed") as directory:
+    with temporary("weed") as directory:
         (directory / "data").mkdir()
         config = directory / "s3.json"
         config.write_text(json.dumps({"identities": [identity]}))
@@ -93,30 +94,19 @@ def seaweedfs() -> Iterator[S3Server]:
             "-master.telemetry=false",
             "-master.volumeSizeLimitMB=64",
         ]
-        with _running(command, directory) as process:
+        with running(command, directory) as process:
             yield _ready(replace(server, endpoint=endpoint), process, directory)
 
 
 @contextmanager
 def moto() -> Iterator[S3Server]:
     """moto's server, one request at a time: no disk, no check of signatures."""
-    with _directory("moto") as directory:
+    with temporary("moto") as directory:
         port = free_ports(1)[0]
         command = [sys.executable, str(Path(__file__).with_name("moto_in_turn.py")), str(port)]
-        with _running(command, directory) as process:
+        with running(command, directory) as process:
             server = S3Server("moto", f"http://127.0.0.1:{port}", "tests-access", "tests-secret-key")
             yield _ready(server, process, directory)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody uses now."""
-    with ExitStack() as open_sockets:
-        ports = []
-        for _ in range(count):
-            listener = open_sockets.enter_context(socket.socket())
-            listener.bind(("127.0.0.1", 0))
-            ports.append(int(listener.getsockname()[1]))
-        return ports
 
 
 def _program(name: str) -> str:
@@ -125,28 +115,6 @@ def _program(name: str) -> str:
     found = str(own) if own.exists() else shutil.which(name)
     assert found is not None, f"{name} is missing: make setup installs it"
     return found
-
-
-@contextmanager
-def _directory(name: str) -> Iterator[Path]:
-    """A directory with a short path, since a socket's path has at most 107 bytes."""
-    with tempfile.TemporaryDirectory(prefix=f"cas-{name}-", dir="/tmp", ignore_cleanup_errors=True) as path:
-        yield Path(path)
-
-
-@contextmanager
-def _running(command: list[str], directory: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with (directory / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=directory, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 def client(server: S3Server) -> "S3Client":

@@ -1,5 +1,6 @@
 """Places where stores live: each kind of store, empty for each test, bare, with retries, and sealed."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,11 @@ import pytest
 from cas.store.interface import Store
 from cas.store.opening import StoreOptions, open_bare, open_store
 from tests.sealing.scenes import bare_sealed
+from tests.servers.azure import ACCOUNT, KEY, AzureServer
+from tests.servers.gcs import GcsServer
 from tests.servers.s3 import S3Server, moto
 
-KINDS = ("memory", "local", "moto", "seaweedfs")
+KINDS = ("memory", "local", "moto", "seaweedfs", "gcs", "azurite")
 
 OPTIONS = StoreOptions(
     first_wait_seconds=0.01,
@@ -47,8 +50,13 @@ def moto_server() -> Iterator[S3Server]:
 
 
 @pytest.fixture(autouse=True)
-def s3_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both servers take the same credentials; nothing of the machine's own AWS settings is seen."""
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the servers take; nothing of the machine's own settings is seen."""
+    for name in [name for name in os.environ if name.startswith(("GOOGLE_", "AZURE_"))]:
+        monkeypatch.delenv(name)
+    for server in (GcsServer("any", "", "", ""), AzureServer("any", "", ACCOUNT, KEY)):
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
     for name, value in S3Server("any", "", "tests-access", "tests-secret-key").environment.items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"):
@@ -62,7 +70,7 @@ def place_url(kind: str, directory: Path, request: pytest.FixtureRequest) -> str
         return f"memory://{fresh}"
     if kind == "local":
         return (directory / fresh).as_uri()
-    server: S3Server = request.getfixturevalue("moto_server" if kind == "moto" else "seaweedfs_server")
+    server: S3Server = request.getfixturevalue(f"{kind}_server")
     return server.url(f"tests/{fresh}")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cas.errors import CasError, InvalidInput
+from cas.store.cloud import CloudStore
 from cas.store.interface import FaultKind, StoreFault
 from cas.store.local import LocalStore
 from cas.store.memory import MemoryStore
@@ -19,6 +20,8 @@ def test_each_scheme_opens_its_store(tmp_path: Path) -> None:
     assert isinstance(open_bare(tmp_path.as_uri()), LocalStore)
     assert isinstance(open_bare("memory://name"), MemoryStore)
     assert isinstance(open_bare("s3://bucket/prefix?region=eu-central-1"), S3Store)
+    assert isinstance(open_bare("gs://bucket/prefix"), CloudStore)
+    assert isinstance(open_bare("az://container/prefix?account=name"), CloudStore)
 
 
 def test_a_memory_store_is_shared_by_name() -> None:
@@ -61,6 +64,17 @@ def test_a_path_with_odd_characters_goes_round(tmp_path: Path) -> None:
             "s3://bucket/a?endpoint=http://host&allow_http=true",
         ),
         ("s3://bucket/a?kms_key=arn:aws:kms:x", "s3://bucket/a?sse=aws:kms&kms_key=arn:aws:kms:x"),
+        ("gs://bucket", "gs://bucket"),
+        ("gs://my-app.appspot.com/a/b/", "gs://my-app.appspot.com/a/b"),
+        (
+            "gs://bucket/a?allow_http=true&endpoint=http://host/",
+            "gs://bucket/a?endpoint=http://host&allow_http=true",
+        ),
+        ("az://container/a/?account=name", "az://container/a?account=name"),
+        (
+            "az://container?account=name&endpoint=https://name.blob.core.chinacloudapi.cn",
+            "az://container?endpoint=https://name.blob.core.chinacloudapi.cn&account=name",
+        ),
     ],
 )
 def test_the_url_of_a_store_is_normal_and_opens_it_again(url: str, shown: str) -> None:
@@ -115,6 +129,22 @@ def test_what_the_url_says_wins_over_the_options() -> None:
         ("s3://bucket/a?endpoint=https://", "endpoint=https://host:port"),
         ("s3://bucket/a?endpoint=https://host?x=y", "endpoint=https://host:port"),
         ("s3://[::1/a", "file:///path"),
+        ("gopher://host/x", "gs://bucket/prefix, az://container/prefix"),
+        ("gs://", "gs://bucket/prefix"),
+        ("gs://Bucket/a", "gs://bucket/prefix"),
+        ("gs://bucket/a%20b", "letters without accents"),
+        ("gs://bucket/a//b", "gs://bucket/some/prefix"),
+        ("gs://bucket/a?region=eu", "allow_http, ca, credentials, endpoint"),
+        ("gs://bucket/a?endpoint=http://storage.internal", "allow_http=true"),
+        ("gs://bucket/a?allow_http=yes", "true or false"),
+        ("gs://bucket/a?credentials=/no/such/file", "no such file of credentials"),
+        ("gs://bucket/a?ca=/no/such/file", "PEM"),
+        ("az://c", "az://container/prefix"),
+        ("az://con--tainer/a?account=name", "az://container/prefix"),
+        ("az://container/a", "account=NAME"),
+        ("az://container/a?account=No", "small letters and digits"),
+        ("az://container/a?account=name&endpoint=http://name.blob.internal", "allow_http=true"),
+        ("az://container/a?project=x", "account, allow_http, ca, endpoint"),
     ],
 )
 def test_a_url_that_opens_nothing_says_what_would(url: str, said: str) -> None:
@@ -138,6 +168,13 @@ def test_a_url_that_opens_nothing_says_what_would(url: str, said: str) -> None:
         "hunter2secret",
         "s3://bucket/a#hunter2secret",
         "s3://bucket/a?endpoint=http://host&hunter2secret",
+        "gs://user:hunter2secret@bucket/prefix",
+        "gs://bucket/a?token=hunter2secret",
+        "gs://bucket/a?endpoint=https://user:hunter2secret@host",
+        "az://name:hunter2secret@container/prefix",
+        "az://container/a?account=name&sas=hunter2secret",
+        "az://container/a?account=name&account_key=hunter2secret",
+        "az://container/a?account=name&sig=hunter2secret",
     ],
 )
 def test_secrets_are_refused_and_never_shown(url: str) -> None:
@@ -150,9 +187,18 @@ def test_secrets_are_refused_and_never_shown(url: str) -> None:
     assert "AKIASECRET" not in text
     if "AKIA" in url or "SECRET" in url or "Token" in url:
         assert "AWS_SECRET_ACCESS_KEY" in raised.value.hint
+    if url.startswith("gs:"):
+        assert "GOOGLE_APPLICATION_CREDENTIALS" in raised.value.hint
+    if url.startswith("az:"):
+        assert "AZURE_STORAGE_ACCOUNT_KEY" in raised.value.hint
 
 
-def test_local_stores_do_not_load_boto3() -> None:
-    program = "import sys, cas.store.opening as o; o.open_store('memory://a'); print('boto3' in sys.modules)"
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+@pytest.mark.parametrize("library", ["boto3", "obstore"])
+def test_local_stores_do_not_load_the_libraries_of_others(library: str) -> None:
+    program = (
+        f"import sys, cas.store.opening as o; o.open_store('memory://a'); print('{library}' in sys.modules)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program, library], capture_output=True, text=True, check=True
+    )
     assert found.stdout == "False\n"

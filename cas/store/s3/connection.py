@@ -1,7 +1,5 @@
 """Where a bucket is, and a client for it: time-outs, trust, addressing; no retries of botocore's own."""
 
-import ipaddress
-import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlencode, urlsplit
@@ -14,6 +12,7 @@ from botocore.exceptions import BotoCoreError
 
 from cas.errors import InvalidInput
 from cas.store.options import StoreOptions
+from cas.store.transport import check_certificates, check_transport
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -58,7 +57,7 @@ def connect(address: S3Address, options: StoreOptions) -> "S3Client":
     Raises InvalidInput for a profile, CA file, endpoint or region that cannot work, and for plain
     http to another machine without `allow_http`, wherever the endpoint was configured.
     """
-    _check_ca(options.ca)
+    check_certificates(options.ca)
     style: Literal["path", "virtual", "auto"] = address.addressing or ("path" if address.endpoint else "auto")
     config = Config(
         connect_timeout=options.connect_timeout_seconds,
@@ -85,7 +84,7 @@ def connect(address: S3Address, options: StoreOptions) -> "S3Client":
     except (BotoCoreError, ValueError) as error:
         said = str(error)[:200]
         raise InvalidInput(f"the S3 settings do not work: {said}", where=address.url()) from error
-    _check_transport(client.meta.endpoint_url, address)
+    check_transport(client.meta.endpoint_url, address.url(), allow_http=address.allow_http)
     return client
 
 
@@ -93,34 +92,3 @@ def is_amazon(client: "S3Client") -> bool:
     """Whether the server is Amazon's, whose listings are in the byte order of keys by documentation."""
     host = urlsplit(client.meta.endpoint_url).hostname or ""
     return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
-
-
-def _check_ca(path: str) -> None:
-    if not path:
-        return
-    try:
-        ssl.create_default_context(cafile=path)
-    except OSError as error:  # ssl.SSLError is one
-        raise InvalidInput(
-            "not a file of certificates in PEM form", where=path, hint="Correct the setting `ca`"
-        ) from error
-
-
-def _check_transport(endpoint: str, address: S3Address) -> None:
-    parts = urlsplit(endpoint)
-    if parts.scheme == "https" or address.allow_http or _is_loopback(parts.hostname or ""):
-        return
-    raise InvalidInput(
-        "plain http would send data and signatures unprotected",
-        where=address.url(),
-        hint="Use https, or add allow_http=true to the store's URL if the network is trusted",
-    )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

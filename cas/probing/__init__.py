@@ -1,0 +1,1 @@
+"""Trying out whether a store keeps what the engine relies on, and how fast it is."""
