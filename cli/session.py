@@ -31,7 +31,7 @@ from cas.sealed_places import recognise
 from cas.sealing.opening import readable_id, unsealed
 from cas.store.interface import Store
 from cas.store.opening import StoreOptions, open_store
-from cas.store.retrying import Retry
+from cas.store.retrying import Retry, RetryingStore
 from cli.key_secrets import GivenSecrets
 from cli.operating_system import faults_of_files
 from cli.settings import Settings, load_settings
@@ -110,7 +110,7 @@ class Session:
         """The store, opened where it is sealed. `create`: make the directory of a local one."""
         return unsealed(self.bare_store(create=create), self.secrets)
 
-    def bare_store(self, *, create: bool = False) -> Store:
+    def bare_store(self, *, create: bool = False) -> RetryingStore:
         """The store as it lies there, sealed or not."""
         return self._opened(self.store_url, create=create)
 
@@ -124,7 +124,7 @@ class Session:
 
     def bare_replica_store(
         self, url: str, *, create: bool = False, options: StoreOptions | None = None
-    ) -> Store:
+    ) -> RetryingStore:
         """As it lies there, sealed or not; also one that is tried out."""
         if url.startswith("memory:"):
             raise InvalidInput(
@@ -132,7 +132,7 @@ class Session:
             )
         return self._opened(url_of(url), create=create, options=options)
 
-    def _opened(self, url: str, *, create: bool, options: StoreOptions | None = None) -> Store:
+    def _opened(self, url: str, *, create: bool, options: StoreOptions | None = None) -> RetryingStore:
         chosen = options or self.store_options
         store = open_store(url, chosen, create=create, on_retry=self._tell_retry)
         self._open.callback(store.close)

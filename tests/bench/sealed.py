@@ -9,12 +9,13 @@ from rich.table import Table
 from tests.bench import measure
 from tests.bench.changing import change
 from tests.bench.figures import MOST_MEMORY_BYTES, Figure
+from tests.bench.measure import Pipeline
 from tests.bench.ours import Cas
 from tests.bench.panels import FLOOR, OURS, Panel
 from tests.bench.samples import Sample
 from tests.bench.sampling import sampled
 from tests.bench.setting import Setting
-from tests.bench.tools import Pipeline, Place
+from tests.bench.tools import Place
 
 MOST_OF_PLAIN = 1.15
 
