@@ -26,9 +26,9 @@ class StoreOptions:
     connections: int = 16
     """Connections kept open: at least the number of threads that use the store."""
     multipart_threshold_bytes: int = 34 * MIB
-    """Larger objects are sent in parts. Packs of the usual size stay one request, and so do all documents, sealed
-    ones too: some servers let two create-only uploads in parts win, which only packs survive, whose names are
-    those of their bytes."""
+    """Larger objects are sent in parts. Packs of the usual size stay one request, and so do all documents,
+    sealed ones too: some servers let two create-only uploads in parts win, which does no harm to packs alone,
+    whose names are those of their bytes."""
     part_bytes: int = 16 * MIB
     """Size of a part; S3 demands at least 5 MiB."""
 
