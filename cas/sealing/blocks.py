@@ -90,10 +90,10 @@ class Sealer:
 
     def open_blocks(self, name: str, first: int, sealed: bytes, *, is_end: bool) -> "Opened":
         """Blocks from number `first` on, `sealed` beginning where it begins. `is_end`: the last of them is
-        the object's last one; no other may be."""
+        the object's last one; no other may be. Where there is none at all then, one is lost."""
         opened = Opened()
         view = memoryview(sealed)
-        for at in range(0, len(view), SEALED_BLOCK_BYTES):
+        for at in range(0, max(len(view), is_end), SEALED_BLOCK_BYTES):
             block = view[at : at + SEALED_BLOCK_BYTES]
             ends = is_end and at + SEALED_BLOCK_BYTES >= len(view)
             plain = self._opened(name, first + at // SEALED_BLOCK_BYTES, block, ends)
@@ -101,7 +101,7 @@ class Sealer:
         return opened
 
     def _opened(self, name: str, number: int, block: memoryview, ends: bool) -> bytes | None:
-        if len(block) < OVERHEAD_BYTES:
+        if len(block) < OVERHEAD_BYTES or (len(block) == OVERHEAD_BYTES and number):
             return None
         version, is_last, key = _HEAD.unpack(block[: _HEAD.size])
         if version != VERSION or is_last != ends or not self.knows(key):
