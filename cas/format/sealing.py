@@ -271,9 +271,11 @@ def _costs(values: Sequence[Json], where: str) -> Costs:
     if len(numbers) != len(values) or len(numbers) != _COST_FIELDS:
         raise malformed("costs of a passphrase", where)
     costs = Costs(*numbers)
-    in_bounds = 1 <= costs.passes <= MAX_KEY_PASSES and 1 <= costs.lanes <= MAX_KEY_LANES
-    if not in_bounds or not LEAST_MEMORY_KIB * costs.lanes <= costs.memory_kib <= MAX_KEY_MEMORY_KIB:
+    is_bearable = costs.passes <= MAX_KEY_PASSES and costs.lanes <= MAX_KEY_LANES
+    if not is_bearable or costs.memory_kib > MAX_KEY_MEMORY_KIB:
         raise over_limit(f"a passphrase that costs {costs.memory_kib} KiB and {costs.passes} passes", where)
+    if 0 in numbers or costs.memory_kib < LEAST_MEMORY_KIB * costs.lanes:
+        raise malformed("costs of a passphrase that Argon2 does not know", where)
     return costs
 
 
