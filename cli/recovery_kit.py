@@ -26,7 +26,7 @@ To use it, with the program:
   cas versions
 
 Without the program: FORMAT.md, section "Sealed stores", says how each byte is
-found, and tests/reference_reader.py reads everything back.
+found, and tests/reference_sealing.py reads everything back.
 
 Is it still good?   cas key list   shows key {number} for as long as it is.
 """

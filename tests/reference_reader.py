@@ -6,6 +6,7 @@ r"""Reads a repository from FORMAT.md alone: the proof of the document, and the 
 
 REPOSITORY is a directory: a local store, or a copy of a bucket. One file, to be carried anywhere; nothing
 of the product is imported, only blake3, zstandard and xxhash. Every byte is proven before it is written.
+A sealed store is read by reference_sealing.py, which opens what this file then reads.
 restore.sql runs the SQL of the repository, through psql: trust it as far as those who can write there.
 """
 
@@ -32,7 +33,7 @@ Object: TypeAlias = dict[str, Any]  # what JSON or a table holds: of known form 
 
 
 class Refused(Exception):
-    """kind: malformed, hash-mismatch, truncated, missing, unsupported or limit."""
+    """kind: malformed, hash-mismatch, truncated, missing, unsupported, limit; or locked: a wrong secret."""
 
     def __init__(self, kind: str, what: str) -> None:
         super().__init__(f"{kind}: {what}")
@@ -133,9 +134,9 @@ def fits(value: Any, form: Any) -> bool:
             return isinstance(value, dict)
         case "time":
             return isinstance(value, str) and is_time(value)
-        case "hex16" | "hex32":
-            digits = 2 * int(form[3:])
-            return isinstance(value, str) and bool(re.fullmatch(f"[0-9a-f]{{{digits}}}", value))
+        case "hex" | "hex16" | "hex32" | "hex60":
+            times = f"{{{form[3:]}}}" if form[3:] else "*"
+            return isinstance(value, str) and bool(re.fullmatch(f"([0-9a-f]{{2}}){times}", value))
         case _:
             return isinstance(value, str)
 
@@ -184,7 +185,12 @@ def require_texts(value: Any) -> None:
             waiting += one
 
 
-def open_envelope(data: bytes, kind: str) -> Object:
+def in_envelope(value: Any) -> bytes:
+    body = canonical(value)
+    return body + b"\n" + blake3(body).hexdigest().encode() + b"\n"
+
+
+def open_envelope(data: bytes, kind: str, sealing: str | None = None) -> Object:
     require(len(data) <= 32 * MIB, "document", "limit")
     require(len(data) >= 66 and data[-66:-65] == b"\n" == data[-1:], "no hash line", "truncated")
     require(blake3(data[:-66]).hexdigest().encode() == data[-65:-1], "document", "hash-mismatch")
@@ -192,7 +198,7 @@ def open_envelope(data: bytes, kind: str) -> Object:
     require(
         isinstance(value, dict) and value.get("type") == kind and fits(value.get("format"), "natural"), kind
     )
-    require(value["format"] == 1 and value.get("sealing") is None, "format or sealing", "unsupported")
+    require(value["format"] == 1 and value.get("sealing") == sealing, "format or sealing", "unsupported")
     assert isinstance(value, dict)
     return value
 
@@ -431,30 +437,46 @@ def chunk_keys(id_key: bytes) -> dict[int, bytes]:
 # --- A repository ----------------------------------------------------------------------------------
 
 
-class Repository:
+class Objects:
+    """What lies in a directory, by keys."""
+
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.config = parse_config((root / "config").read_bytes())
+
+    def keys(self, pattern: str) -> list[str]:
+        return sorted(path.relative_to(self.root).as_posix() for path in self.root.glob(pattern))
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
+        with (self.root / key).open("rb") as file:
+            file.seek(start)
+            return file.read(length)
+
+
+class Repository:
+    def __init__(self, place: Path | Objects) -> None:
+        self.objects = place if isinstance(place, Objects) else Objects(place)
+        self.config = parse_config(self.objects.read("config"))
         id_key = bytes.fromhex(self.config["id_key"])
         self.keys = chunk_keys(id_key)
         boundary = blake3(id_key, derive_key_context="cas 1 tree boundary").digest()
         self.seed, self.mask = int.from_bytes(boundary[:8], "little"), (1 << self.config["node_bits"]) - 1
-        self.packs: list[tuple[Path, list[tuple[Object, int]]]] = []
+        self.packs: list[tuple[str, list[tuple[Object, int]]]] = []
         self.places: dict[bytes, list[tuple[int, int, int, int]]] = {}
         self.damage: list[str] = []
-        for path in sorted(root.glob("packs/??/" + "?" * 64)):
-            self.learn(path, path.read_bytes())
+        for key in self.objects.keys("packs/??/" + "?" * 64):
+            self.learn(key, self.objects.read(key))
         self.plain_frame = lru_cache(maxsize=256)(self.read_frame)
 
-    def learn(self, path: Path, data: bytes) -> None:
+    def learn(self, key: str, data: bytes) -> None:
         """Where each chunk of a pack lies. Of a damaged pack, what ids still prove is used."""
-        if blake3(data).hexdigest() != path.name:
-            self.damage.append(f"{path.name}: hash-mismatch: pack and its name")
+        name = key[-64:]
+        if blake3(data).hexdigest() != name:
+            self.damage.append(f"{name}: hash-mismatch: pack and its name")
         try:
             parse_header(data)
             trailer = parse_end(data, len(data))
         except Refused as refused:
-            self.damage.append(f"{path.name}: {refused}: passed over")
+            self.damage.append(f"{name}: {refused}: passed over")
             return
         frames: list[tuple[Object, int]] = []
         chunks, offset = zip(trailer["short_ids"], trailer["lengths"], strict=True), 48
@@ -465,17 +487,15 @@ class Repository:
                 short, length = next(chunks)
                 self.places.setdefault(short, []).append((len(self.packs), index, start, length))
                 start += length
-        self.packs.append((path, frames))
+        self.packs.append((key, frames))
 
     def read_frame(self, pack: int, index: int) -> bytes:
-        path, frames = self.packs[pack]
+        key, frames = self.packs[pack]
         frame, offset = frames[index]
         is_coded = frame["encoding"] == WITH_DICTIONARY
         kind, depth = (DICTIONARY, 1) if is_coded else (frame["kind"], frame["depth"])
         bases = [self.chunk(kind, base, depth) for base in frame["bases"]]
-        with path.open("rb") as file:
-            file.seek(offset)
-            return decode_frame(frame, file.read(frame["stored_length"]), bases)
+        return decode_frame(frame, self.objects.read(key, offset, frame["stored_length"]), bases)
 
     def chunk(self, kind: int, chunk_id: bytes, depth: int = 33) -> bytes:
         """The bytes from the first copy that the id proves, in a frame of lesser depth than `depth`."""
@@ -490,9 +510,8 @@ class Repository:
                 return plain
             except Refused as refused:
                 fault = refused
-        second_copy = self.root / "dictionaries" / chunk_id.hex()
-        if kind == DICTIONARY and second_copy.exists():
-            plain = second_copy.read_bytes()
+        for second_copy in self.objects.keys(f"dictionaries/{chunk_id.hex()}") if kind == DICTIONARY else ():
+            plain = self.objects.read(second_copy)
             if self.proves(kind, plain, chunk_id):
                 return plain
         raise fault
@@ -513,16 +532,17 @@ class Repository:
 
     def versions(self) -> Iterator[tuple[int, Object | Refused]]:
         """Each number with its document, or with what is wrong with it; ascending."""
-        for path in sorted(self.root.glob("versions/" + "[0-9]" * 10)):
+        for key in self.objects.keys("versions/" + "[0-9]" * 10):
+            number = int(key[-10:])
             try:
-                yield int(path.name), self.document(int(path.name))
+                yield number, self.document(number)
             except Refused as refused:
-                yield int(path.name), refused
+                yield number, refused
 
     def document(self, number: int) -> Object:
-        path = self.root / "versions" / f"{number:010d}"
-        require(path.exists(), f"version {number}", "missing")
-        document = parse_document(path.read_bytes())
+        key = f"versions/{number:010d}"
+        require(self.objects.keys(key) == [key], f"version {number}", "missing")
+        document = parse_document(self.objects.read(key))
         require(document["repository_id"] == self.config["repository_id"], "another repository's document")
         require(document["number"] == number, "another version's document")
         return document
@@ -634,13 +654,13 @@ def restore(repository: Repository, number: int, directory: Path) -> Iterator[st
         (directory / f"{name}.sql").write_bytes(script.encode("utf-8", "surrogateescape"))
 
 
-def lines(arguments: Sequence[str]) -> Iterator[str]:
-    repository = Repository(Path(arguments[0]))
+def lines(repository: Repository, wanted: Sequence[str]) -> Iterator[str]:
+    """What the command prints: `wanted` is nothing, or a version and a directory."""
     for damage in repository.damage:
         print(damage, file=sys.stderr)
-    if len(arguments) == 3:
-        yield from restore(repository, int(arguments[1]), Path(arguments[2]))
-        yield f"version {arguments[1]} is whole: every byte was proven"
+    if wanted:
+        yield from restore(repository, int(wanted[0]), Path(wanted[1]))
+        yield f"version {wanted[0]} is whole: every byte was proven"
         return
     for number, found in repository.versions():
         if isinstance(found, Refused):
@@ -655,7 +675,7 @@ def main(arguments: Sequence[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     try:
-        for line in lines(arguments):
+        for line in lines(Repository(Path(arguments[0])), arguments[1:]):
             print(line)
     except (Refused, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,8 +1,9 @@
 """How the product reads a vector: the parser for each kind of bytes, and the value as a vector states it."""
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, is_dataclass
-from typing import cast
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any, cast
 
 import numpy as np
 
@@ -19,7 +20,20 @@ from cas.format.node import encode_node, parse_node
 from cas.format.notes import encode_notes, parse_notes
 from cas.format.pack import encode_header, parse_end, parse_header
 from cas.format.schema import encode_schema, parse_schema
+from cas.format.sealing import (
+    SlotHead,
+    SlotKind,
+    encode_contents,
+    encode_keys,
+    encode_sealed_config,
+    parse_keys,
+    parse_sealed_config,
+)
 from cas.ids import SHORT_ID_BYTES, ChunkId, ChunkKind, IdKey
+from cas.sealing.blocks import Sealer
+from cas.sealing.key_ring import unlock
+from cas.sealing.key_secrets import Entropy, KeyFile, KeySecret, Passphrase, unwrap
+from cas.sealing.recovery import RecoveryCode
 from tests.vectors.model import Json, Vector, dumps
 from tests.vectors.primitives import canonical
 
@@ -158,6 +172,61 @@ def _decoded(frame: Frame, vector: Vector) -> bytes:
             return decompressor.decompress_delta(stored, frame.plain_length, b"".join(plains))
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A secret of a command, without the command: what it gives back."""
+
+    key: bytes
+    kind = SlotKind.COMMAND
+
+    def fitted(self, head: SlotHead, entropy: Entropy) -> tuple[SlotHead, bytes]:
+        raise NotImplementedError
+
+    def slot_key(self, head: SlotHead) -> bytes:
+        return self.key
+
+
+def _secret(kind: SlotKind, text: str) -> KeySecret:
+    match kind:
+        case SlotKind.PASSPHRASE:
+            return Passphrase(text)
+        case SlotKind.FILE:
+            return KeyFile(bytes.fromhex(text))
+        case SlotKind.RECOVERY:
+            return RecoveryCode.read(text)
+        case SlotKind.COMMAND:
+            return Answer(bytes.fromhex(text))
+
+
+def _keys(vector: Vector) -> Json:
+    keys = parse_keys(vector.data)
+    assert encode_keys(keys) == vector.data
+    slots, contents = {slot.head.number: slot for slot in keys.head.slots}, set()
+    for number, text in cast(Mapping[str, str], vector.given.get("secrets", {})).items():
+        slot = slots[int(number)]
+        secret = _secret(slot.head.kind, text)
+        unlocked = unlock(keys, [secret])
+        assert unwrap(secret, slot, keys.head.repository_id) == unlocked.master
+        contents.add(encode_contents(unlocked.contents))
+    assert len(contents) <= 1
+    return cast(Json, json.loads(contents.pop())) if contents else None
+
+
+def _sealed(vector: Vector) -> Json:
+    given = cast(Mapping[str, Any], vector.given)
+    sealer = Sealer(bytes.fromhex(given["repository"]), [bytes.fromhex(key) for key in given["data-keys"]])
+    opened = sealer.open_blocks(given["key"], 0, vector.data, is_end=True)
+    if opened.lost:
+        raise mismatch(f"{opened.lost} blocks do not open")
+    return opened.join().hex()
+
+
+def _sealed_config(vector: Vector) -> None:
+    repository_id = parse_sealed_config(vector.data)
+    assert repository_id is not None, "a config in clear"
+    assert encode_sealed_config(repository_id) == vector.data
+
+
 READERS: Mapping[str, Callable[[Vector], Json]] = {
     "config": _config,
     "definition": _definition,
@@ -168,8 +237,11 @@ READERS: Mapping[str, Callable[[Vector], Json]] = {
     "large": _large,
     "node": _node,
     "journal": _journal,
+    "keys": _keys,
     "notes": _notes,
     "schema": _schema,
+    "sealed": _sealed,
+    "sealed-config": _sealed_config,
     "trailer": _trailer,
 }
 

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from uuid import UUID
 
 import psycopg
@@ -17,7 +16,7 @@ from cas.format.config import FORMAT, parse_config
 from cas.format.document import KINDS, STATES, TRIGGERS, parse_document
 from cas.format.entities import IDENTITIES
 from cas.format.frame import Encoding
-from cas.format.names import dictionary_key, journal_key, notes_key, pack_key, version_key
+from cas.format.names import dictionary_key, journal_key, keys_key, notes_key, pack_key, version_key
 from cas.format.node import EMPTY_LEAF, encode_node, parse_node
 from cas.format.schema import SECTIONS
 from cas.ids import ChunkId, ChunkKind, IdKey, PackName
@@ -26,52 +25,14 @@ from cas.records.model import EntityKind, KeyPart
 from cas.records.payload import NULL, TAB, pad_with_nulls, strip_trailing_nulls
 from cas.tree.boundary import Boundary
 from cas.tree.build import TreeBuilder
+from tests.format.format_text import TEXT, blocks, code, hex_bytes, section, table
 from tests.servers.postgres import Cluster
 from tests.vectors.generate import scenarios
 from tests.vectors.model import EXPECTATIONS, Vector, all_vectors
 from tests.vectors.primitives import canonical
 
-TEXT = (Path(__file__).parents[2] / "FORMAT.md").read_text()
 VECTORS = {f"{vector.of}/{vector.name}": vector for vector in all_vectors()}
 KEY = IdKey(bytes(range(32)))
-
-
-def blocks(language: str) -> list[tuple[str, str]]:
-    """(name of the vector, text) of the fenced blocks in this language."""
-    return re.findall(rf"```{language} (\S+)\n(.*?)```", TEXT, re.DOTALL)
-
-
-def table(*head: str) -> list[list[str]]:
-    """The rows of all tables whose head row is this, cells as they stand between the bars."""
-    lines = iter(TEXT.splitlines())
-    rows = []
-    for line in lines:
-        if line == f"| {' | '.join(head)} |":
-            next(lines)
-            for row in lines:
-                if not row.startswith("|"):
-                    break
-                rows.append([cell.strip() for cell in row.strip("|").split(" | ")])
-    assert rows, f"no table {head}"
-    return rows
-
-
-def code(cell: str) -> str:
-    """What stands between backticks."""
-    match = re.fullmatch(r"`(.*)`", cell)
-    assert match, cell
-    return match[1]
-
-
-def hex_bytes(block: str) -> bytes:
-    """The bytes of an annotated dump, whose offsets must be right."""
-    data = b""
-    for line in block.splitlines():
-        match = re.match(r"([0-9a-f]{4})  ((?:[0-9a-f]{2} )*[0-9a-f]{2})(?:   |$)", line)
-        assert match, line
-        assert int(match[1], 16) == len(data), line
-        data += bytes.fromhex(match[2])
-    return data
 
 
 @pytest.mark.parametrize(("name", "block"), blocks("hex"), ids=lambda text: text[:20])
@@ -93,7 +54,13 @@ def test_the_hash_line_of_the_example_is_right() -> None:
 
 
 def test_every_kind_of_binary_bytes_has_an_example() -> None:
-    assert {name.split("/")[0] for name, _ in blocks("hex")} == {"header", "large", "node", "trailer"}
+    assert {name.split("/")[0] for name, _ in blocks("hex")} == {
+        "header",
+        "large",
+        "node",
+        "sealed",
+        "trailer",
+    }
 
 
 def test_kinds_and_the_ids_of_the_example() -> None:
@@ -129,7 +96,8 @@ def test_words_of_documents() -> None:
     def words(line: str) -> set[str]:
         return set(re.findall(r"`([^`]+)`", line))
 
-    fields = {code(row[0]): row[1] for row in table("field", "value") if row[0].count("`") == 2}
+    rows = table("field", "value", text=section("12 The version document"))
+    fields = {code(row[0]): row[1] for row in rows if row[0].count("`") == 2}
     assert words(fields["trigger"]) == TRIGGERS
     assert words(fields["kind"]) == KINDS
     assert words(fields["state"]) - {"omissions"} == STATES
@@ -145,7 +113,7 @@ def test_words_of_documents() -> None:
 def test_fields_of_config_and_document_are_all_described() -> None:
     named = set(re.findall(r"^\| (`[^|]*`) \|", TEXT, re.MULTILINE))
     described = {name for cell in named for name in re.findall(r"`([^`]+)`", cell)}
-    for name in ("config/example", "document/full"):
+    for name in ("config/example", "document/full", "sealed-config/example", "keys/example"):
         assert json.loads(VECTORS[name].data.split(b"\n")[0]).keys() <= described
     parse_config(VECTORS["config/example"].data)
     parse_document(VECTORS["document/full"].data)
@@ -160,7 +128,7 @@ def test_object_keys() -> None:
         .replace("<id, 64 hex>", chunk_id.hex())
         for key in keys
     }
-    made = {"config", version_key(42), journal_key(42), notes_key(42)}
+    made = {"config", version_key(42), journal_key(42), notes_key(42), keys_key(42)}
     made |= {pack_key(name), dictionary_key(chunk_id)}
     assert forms == made
 
@@ -259,7 +227,7 @@ def test_the_text_of_every_type_on_both_servers(pinned: psycopg.Connection) -> N
 
 def test_names_of_vectors_that_the_text_mentions_exist() -> None:
     folders = {name.split("/")[0] for name in VECTORS}
-    mentioned = set(re.findall(r"`([a-z]+)/`", TEXT)) - {"dictionaries", "packs", "gc"}
+    mentioned = set(re.findall(r"`([a-z-]+)/`", TEXT)) - {"dictionaries", "packs", "gc"}
     assert mentioned == folders
     assert {f"{v.of}/{v.name}" for v in scenarios()} == VECTORS.keys()
 
@@ -278,5 +246,5 @@ def vector_fields(vector: Vector) -> set[str]:
 
 def test_lines_of_vectors_are_all_described() -> None:
     names = set().union(*map(vector_fields, VECTORS.values())) | {"expect", "about", "value", "body"}
-    section = TEXT.split("## 23 Test vectors")[1]
-    assert all(f"`{name}" in section for name in names)
+    described = section("24 Test vectors")
+    assert all(f"`{name}" in described for name in names)

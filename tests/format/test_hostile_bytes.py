@@ -3,6 +3,7 @@
 import json
 import tracemalloc
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,8 +22,17 @@ from cas.format.node import encode_node, parse_node
 from cas.format.notes import encode_notes, parse_notes
 from cas.format.pack import encode_end, encode_header, parse_end, parse_header
 from cas.format.schema import encode_schema, parse_schema
+from cas.format.sealing import (
+    encode_contents,
+    encode_keys,
+    encode_sealed_config,
+    parse_contents,
+    parse_keys,
+    parse_sealed_config,
+)
 from cas.limits import MIB
 from tests.format.reading_vectors import plain_value, read_vector
+from tests.vectors.keys import CONTENTS
 from tests.vectors.model import Vector, all_vectors
 from tests.vectors.packs import end_of
 from tests.vectors.primitives import canonical, envelope
@@ -35,7 +45,7 @@ SMALL = {
         if vector.of == of and vector.expect == "success" and len(vector.data) < 4000
     ]
     for of in sorted({vector.of for vector in VECTORS})
-}
+} | {"contents": [canonical(CONTENTS)]}
 """Valid bytes of each kind, to be mutated."""
 
 
@@ -43,7 +53,7 @@ def _entities_again(rows: tuple[EntityRow, ...]) -> bytes:
     return canonical([plain_value(row) for row in rows])
 
 
-ENVELOPED = ("config", "document", "journal", "notes")
+ENVELOPED = ("config", "document", "journal", "keys", "notes", "sealed-config")
 
 AGAIN: Mapping[str, Callable[[bytes], bytes]] = {
     "config": lambda data: encode_config(parse_config(data)),
@@ -54,10 +64,18 @@ AGAIN: Mapping[str, Callable[[bytes], bytes]] = {
     "large": lambda data: encode_large(*_large(data)),
     "node": lambda data: encode_node(*_node(data)),
     "journal": lambda data: encode_journal(parse_journal(data)),
+    "keys": lambda data: encode_keys(parse_keys(data)),
+    "contents": lambda data: encode_contents(parse_contents(data)),
     "notes": lambda data: encode_notes(parse_notes(data)),
     "schema": lambda data: encode_schema(parse_schema(data)),
+    "sealed-config": lambda data: _sealed_config_again(data),
 }
 """Parse and encode again, for what has exactly one encoding."""
+
+
+def _sealed_config_again(data: bytes) -> bytes:
+    repository_id = parse_sealed_config(data)
+    return data if repository_id is None else encode_sealed_config(repository_id)
 
 
 def _large(data: bytes) -> tuple[Any, ...]:
@@ -98,7 +116,7 @@ def require_one_encoding_or_refusal(of: str, data: bytes) -> None:
     assert again == data
 
 
-@pytest.mark.parametrize("of", ["header", "large", "node", "definition", "entities", "schema"])
+@pytest.mark.parametrize("of", ["header", "large", "node", "definition", "entities", "schema", "contents"])
 @given(data=st.data())
 @settings(max_examples=400, deadline=None)
 def test_mutated_chunks(of: str, data: st.DataObject) -> None:
@@ -139,7 +157,7 @@ def changed_json(draw: st.DrawFn, samples: list[Any]) -> Any:
     return value
 
 
-@pytest.mark.parametrize("of", [*ENVELOPED, "definition", "entities", "schema"])
+@pytest.mark.parametrize("of", [*ENVELOPED, "definition", "entities", "schema", "contents"])
 @given(data=st.data())
 @settings(max_examples=600, deadline=None)
 def test_canonical_json_of_another_form(of: str, data: st.DataObject) -> None:
@@ -160,6 +178,20 @@ def test_json_of_any_bytes(data: bytes) -> None:
     except CorruptData:
         return
     assert encode_json(value) == data
+
+
+SEALED = [vector for vector in VECTORS if vector.of == "sealed" and vector.data in SMALL["sealed"]]
+
+
+@given(mutated(SMALL["sealed"]), st.sampled_from(SEALED))
+@settings(max_examples=400, deadline=None)
+def test_mutated_sealed_objects(data: bytes, other: Vector) -> None:
+    """No bytes open but those that were sealed, for the object and with the keys that `other` tells."""
+    try:
+        read_vector(replace(other, parts=((data, 1),)))
+    except CorruptData:
+        return
+    assert data in SMALL["sealed"]
 
 
 @given(mutated(SMALL["trailer"]))

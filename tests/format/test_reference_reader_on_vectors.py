@@ -4,12 +4,14 @@ import ast
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import pytest
 from blake3 import blake3
 
 from tests import reference_reader as reference
+from tests import reference_sealing as sealing
 from tests.format.reading_vectors import plain_value
 from tests.vectors.model import Json, Vector, all_vectors, stated
 from tests.vectors.primitives import canonical, envelope
@@ -44,6 +46,35 @@ def _frame(vector: Vector) -> Json:
     return plain_value(chunks)
 
 
+def _secret(kind: str, text: str) -> sealing.Secret:
+    match kind:
+        case "passphrase":
+            return sealing.by_passphrase(text)
+        case "file":
+            return sealing.by_key_file(bytes.fromhex(text))
+        case "recovery":
+            return sealing.by_recovery_code(text)
+        case _:
+            return sealing.by_command(lambda kept: bytes.fromhex(text))
+
+
+def _keys(vector: Vector) -> Json:
+    keys = sealing.parse_keys(vector.data)
+    assert envelope(canonical(keys)) == vector.data
+    slots, found = {str(slot["number"]): slot for slot in keys["slots"]}, None
+    for number, text in cast(Mapping[str, str], vector.given.get("secrets", {})).items():
+        alone = sealing.unlock(keys, _secret(slots[number]["kind"], text))
+        assert found in (None, alone)
+        found = alone
+    return found
+
+
+def _sealed(vector: Vector) -> Json:
+    given = cast(Mapping[str, Any], vector.given)
+    opener = sealing.Opener(given["repository"], [bytes.fromhex(key) for key in given["data-keys"]])
+    return opener.whole(given["key"], vector.data).hex()
+
+
 READERS: Mapping[str, Callable[[Vector], Json]] = {
     "config": _same_text(reference.parse_config, envelope),
     "definition": _same_text(reference.parse_definition, bytes),
@@ -54,8 +85,11 @@ READERS: Mapping[str, Callable[[Vector], Json]] = {
     "large": _value(reference.parse_large),
     "node": _value(reference.parse_node),
     "journal": _same_text(reference.parse_journal, envelope),
+    "keys": _keys,
     "notes": _same_text(reference.parse_notes, envelope),
     "schema": _same_text(reference.parse_schema, bytes),
+    "sealed": _sealed,
+    "sealed-config": _same_text(sealing.parse_sealed_config, envelope),
     "trailer": _value(reference.parse_end),
 }
 
@@ -71,14 +105,22 @@ def test_the_reference_reader_reads_the_vector_as_stated(vector: Vector) -> None
     assert caught.value.kind == vector.expect, str(caught.value)
 
 
-def test_the_reference_reader_imports_nothing_of_the_product() -> None:
-    tree = ast.parse(Path(reference.__file__).read_text())
+@pytest.mark.parametrize(
+    ("reader", "libraries"),
+    [
+        (reference, {"blake3", "xxhash", "zstandard"}),
+        (sealing, {"blake3", "cryptography", "tests.reference_reader"}),
+    ],
+    ids=["reader", "sealing"],
+)
+def test_the_reference_reader_imports_nothing_of_the_product(reader: ModuleType, libraries: set[str]) -> None:
+    tree = ast.parse(Path(reader.__file__ or "").read_text())
     imports = {
-        name.split(".")[0]
+        name if name.startswith("tests") else name.split(".")[0]
         for node in ast.walk(tree)
         if isinstance(node, ast.Import | ast.ImportFrom)
         for name in (
             [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
         )
     }
-    assert imports - sys.stdlib_module_names == {"blake3", "xxhash", "zstandard"}
+    assert imports - sys.stdlib_module_names == libraries

@@ -145,7 +145,8 @@ def test_a_damaged_dictionary_is_read_from_its_second_copy(own: Path, tmp_path: 
     (copy,) = own.glob("dictionaries/*")
     repository, plain = Repository(own), copy.read_bytes()
     ((number, index, _, _),) = repository.places[bytes.fromhex(copy.name)[:16]]
-    pack, frames = repository.packs[number]
+    key, frames = repository.packs[number]
+    pack = own / key
     at = frames[index][1] + 20
     data = pack.read_bytes()
     pack.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])

@@ -17,6 +17,9 @@ NEEDED = {
     "large": {"success", "malformed", "truncated", "limit"},
     "trailer": {"success", "malformed", "truncated", "hash-mismatch", "unsupported", "limit"},
     "frame": {"success", "malformed", "hash-mismatch", "missing"},
+    "keys": {"success", "malformed", "truncated", "hash-mismatch", "unsupported", "limit"},
+    "sealed": {"success", "hash-mismatch"},
+    "sealed-config": {"success", "malformed", "truncated", "hash-mismatch", "unsupported"},
 }
 """The outcomes that each kind of bytes must have a vector for."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.vectors import documents, frames, nodes, packs
+from tests.vectors import documents, frames, keys, nodes, packs, sealing
 from tests.vectors.model import HOME, Vector, to_text
 
 
@@ -11,6 +11,8 @@ def scenarios() -> Iterator[Vector]:
     yield from nodes.vectors()
     yield from packs.vectors()
     yield from frames.vectors()
+    yield from keys.vectors()
+    yield from sealing.vectors()
 
 
 def main() -> None:
