@@ -229,6 +229,8 @@ def test_names_of_vectors_that_the_text_mentions_exist() -> None:
     folders = {name.split("/")[0] for name in VECTORS}
     mentioned = set(re.findall(r"`([a-z-]+)/`", TEXT)) - {"dictionaries", "packs", "gc"}
     assert mentioned == folders
+    listed = section("24 Test vectors").split("`of` is one of ")[1].split(" (trailer and footer)")[0]
+    assert {*re.findall(r"`([a-z-]+)`", listed)} == folders
     assert {f"{v.of}/{v.name}" for v in scenarios()} == VECTORS.keys()
 
 

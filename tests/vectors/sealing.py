@@ -113,7 +113,7 @@ def _objects() -> Iterator[Vector]:
     yield one("other-repository", "that of another repository", block(small, repository=OTHER_REPOSITORY))
     yield one("other-number", "a block of another number", block(small, 1))
     yield one("unknown-key", "a data key that nobody has", sealed(small, key_number=2))
-    yield one("key-0", "data keys count from 1", whole[:2] + bytes(2) + whole[4:])
+    yield one("key-0", "data keys count from 1", sealed(small, key_number=0), known=2)
     yield one("nothing", "no block at all", b"")
     yield one("short", "shorter than any block", sealed(b"")[0][:-1])
     yield one("head-alone", "three bytes", whole[:3])
