@@ -87,9 +87,7 @@ def unlock(keys: Keys, secrets: Iterable[KeySecret], where: str = "") -> Unlocke
             master = unwrap(secret, slot, keys.head.repository_id)
             if master is not None:
                 return Unlocked(keys.head, master, _contents(keys, master, where), slot.head.number)
-    what = (
-        "no key that was given opens it" if were_given else "it is sealed, and no key was given"
-    )
+    what = "no key that was given opens it" if were_given else "it is sealed, and no key was given"
     raise PermissionDenied(what, where=where, hint=NO_KEY_HINT)
 
 
@@ -102,7 +100,7 @@ def _contents(keys: Keys, master: bytes, where: str) -> KeyContents:
             "the keys were changed by somebody who had none of them",
             kind="hash-mismatch",
             where=where,
-            hint="Bring the object back from a replica",
+            hint="`cas key restore` puts back those that were seen last. A replica has keys of its own",
         ) from None
     contents = parse_contents(plain, where)
     if contents.config.repository_id != keys.head.repository_id:

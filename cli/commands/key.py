@@ -1,6 +1,7 @@
 """`cas key list | add | remove | rotate | export | restore`: what opens a sealed repository."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -23,7 +24,7 @@ from cas.store.interface import Store
 from cli.commanding import command
 from cli.exit_codes import ExitCode
 from cli.key_secrets import key_command, make_key_file, read_key_file, read_passphrase
-from cli.recovery_kit import kit_text, write_kit
+from cli.recovery_kit import kit_file, kit_text
 from cli.session import Session
 from cli.tables import cells, indented, table
 from cli.words import counted, plain
@@ -202,12 +203,13 @@ def export(
     store = _opened(cas, replica)
     chance = Chance()
     code = RecoveryCode(chance.entropy(CODE_BYTES))
-    changed = store.keys.change(lambda now: with_slot(now, Labelled(code, label), chance))
+    with kit_file(output) if output is not None else nullcontext() as write:
+        changed = store.keys.change(lambda now: with_slot(now, Labelled(code, label), chance))
+        slot = changed.head.slots[-1].head
+        text = kit_text(store.url, changed.head.repository_id, slot, code.text())
+        if write is not None:
+            write(text)
     recognise(store, cas.catalog, replica or PRIMARY)
-    slot = changed.head.slots[-1].head
-    text = kit_text(store.url, changed.head.repository_id, slot, code.text())
-    if output is not None:
-        write_kit(output, text)
     made = KitMade(slot.number, code.text(), str(output or ""), text)
     said = Text(f"Written to {output}. Print it, put it in a safe, delete the file") if output else Text(text)
     cas.terminal.result(made, human=said)
@@ -220,7 +222,7 @@ def restore(cas: Session, replica: Replica = None) -> ExitCode:
     The catalog has a copy, which is no more worth to a thief than the one in the store.
     """
     store = _bare(cas, replica)
-    number = restore_keys(store, cas.catalog_of(store), replica or PRIMARY)
+    number = restore_keys(store, cas.catalog_of(store), cas.secrets, replica or PRIMARY)
     done = KeysRestored(store.url, number)
     cas.terminal.result(done, human=Text(f"Keys {number} are back in {plain(store.url)}", style="bold green"))
     return ExitCode.OK
