@@ -92,7 +92,7 @@ def add(
     """
     rules = [parse_rule(text, "--retention") for text in retention] if retention else None
     url = _with_lock(url_of(place), object_lock)
-    primary = cas.repository
+    primary, catalog = cas.repository, cas.catalog  # which says whether the primary is what it was
     _refuse_the_primary(primary.store.url, url)
     if encrypt and in_clear:
         raise InvalidInput("sealed or in clear", where="--in-clear", hint="Say one of them")
@@ -105,8 +105,8 @@ def add(
     texts = tuple(map(rule_text, rules)) if rules else None
     kind = "sealed " if isinstance(store, SealedStore) else ""
     new = NewReplica(name, store.url, texts, days, whoami())
-    cas.catalog.replicating.add(new)
-    recognise(store, cas.catalog, name)
+    catalog.replicating.add(new)
+    recognise(store, catalog, name)
     cas.terminal.result(
         new,
         human=Group(
