@@ -252,6 +252,64 @@ def reforged(config: bytes, repository_id: bytes) -> bytes:
     return body + b"\n" + blake3(body).hexdigest().encode() + b"\n"
 
 
+def test_a_catalog_that_is_rebuilt_remembers_what_was_seen(
+    sealed: Place, bare: Place, database: Databases
+) -> None:
+    """Somebody puts a whole repository in clear into the place of a sealed one, under the same id."""
+    sealed("snapshot")
+    repository_id = re.search(rb'"repository_id":"(\w+)"', (sealed.store / "config").read_bytes())
+    assert repository_id is not None
+    plain = Place(sealed.directory / "plain", {"CAS_HOME": str(sealed.directory / "other home")})
+    plain.directory.mkdir()
+    plain.environment |= {"CAS_STORE": str(plain.store), "CAS_CATALOG": database()}
+    plain.environment["CAS_SOURCE"] = sealed.environment["CAS_SOURCE"]
+    assert plain("init").code == 0
+    config = plain.store / "config"
+    config.write_bytes(reforged(config.read_bytes(), repository_id[1]))
+    plain.environment["CAS_CATALOG"] = database()
+    assert plain("catalog", "rebuild").code == 0
+    for _ in range(2):
+        assert plain("snapshot").code == 0
+    shutil.rmtree(sealed.store)
+    shutil.copytree(plain.store, sealed.store)
+    for words in (["catalog", "rebuild"], ["replica", "add", "copy", str(sealed.directory / "copy")]):
+        ran = sealed(*words)
+        assert (ran.code, "says that it is not" in ran.error) == (ExitCode.CONFLICT, True), ran
+    copies = (sealed.directory / "copy", sealed.directory / "sealed copy")
+    assert sealed("replica", "add", "copy", str(copies[1]), "--encrypt").code == ExitCode.CONFLICT
+    assert [bytes_of(copy) for copy in copies] == [b"", b""]
+
+
+def test_one_of_several_keys_is_enough(sealed: Place, key: Path) -> None:
+    missing = sealed.directory / "not mounted" / "stick.key"
+    several = f"{missing}{os.pathsep}{key}"
+    assert sealed("versions", CAS_KEY_FILE=several).code == 0
+    word = sealed.directory / "word"
+    word.write_bytes(b"\xef\xbb\xbfcorrect horse battery staple\r\n")
+    assert sealed("key", "add", "passphrase", str(word)).code == 0
+    given = {"CAS_KEY_FILE": str(missing), "CAS_PASSPHRASE": "correct horse battery staple"}
+    assert sealed("versions", **given).code == 0, "the mark of an editor is no part of it"
+    wrong = {**given, "CAS_PASSPHRASE": "incorrect horse battery"}
+    ran = sealed("versions", **wrong)
+    assert (ran.code, "stick.key" in ran.error) == (ExitCode.INVALID, True), ran
+    assert sealed("key", "rotate", CAS_KEY_FILE=several).code == ExitCode.INVALID, "all are needed"
+    word.write_bytes("correct horse battery staple".encode("utf-16"))
+    assert sealed("key", "add", "passphrase", str(word)).code == ExitCode.INVALID
+
+
+def test_a_kit_that_cannot_be_written_makes_no_key(sealed: Place) -> None:
+    there = sealed.directory / "kit.txt"
+    there.write_text("mine")
+    for path in (there, sealed.directory / "absent" / "kit.txt"):
+        assert sealed("key", "export", "--output", str(path)).code != 0
+    assert len(sealed("key", "list", "--json").json["keys"]) == 1
+    assert there.read_text() == "mine"
+    kit = sealed.directory / "new.txt"
+    assert sealed("key", "export", "--output", str(kit)).code == 0
+    assert stat.S_IMODE(kit.stat().st_mode) == 0o600
+    assert "CAS_RECOVERY_CODE" in kit.read_text()
+
+
 # Replicas.
 
 
