@@ -1,5 +1,6 @@
 """`cas key list | add | remove | rotate | export | restore`: what opens a sealed repository."""
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -216,13 +217,23 @@ def export(
     return ExitCode.OK
 
 
-def restore(cas: Session, replica: Replica = None) -> ExitCode:
+def restore(
+    cas: Session,
+    replica: Replica = None,
+    repository: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Of the repository, where not even the config says it any more."),
+    ] = None,
+) -> ExitCode:
     """Put back the keys that were seen last, where they were deleted, damaged or exchanged in the store.
 
     The catalog has a copy, which is no more worth to a thief than the one in the store.
     """
+    if repository is not None and not re.fullmatch(r"[0-9a-f]{32}", repository):
+        raise InvalidInput("an id has 32 hex digits", where="--repository")
     store = _bare(cas, replica)
-    number = restore_keys(store, cas.catalog_of(store), cas.secrets, replica or PRIMARY)
+    catalog = cas.catalog_of(store, repository) if replica is None else cas.catalog
+    number = restore_keys(store, catalog, cas.secrets, replica or PRIMARY)
     done = KeysRestored(store.url, number)
     cas.terminal.result(done, human=Text(f"Keys {number} are back in {plain(store.url)}", style="bold green"))
     return ExitCode.OK

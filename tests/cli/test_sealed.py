@@ -222,6 +222,17 @@ def test_keys_that_were_deleted_come_back_from_the_catalog(sealed: Place) -> Non
     assert sealed("check", "--level", "bytes").code == 0
 
 
+def test_keys_come_back_where_the_config_is_gone_too(sealed: Place) -> None:
+    sealed("snapshot")
+    (home,) = (sealed.home / "cache").iterdir()
+    shutil.rmtree(sealed.store / "keys")
+    (sealed.store / "config").unlink()
+    ran = sealed("key", "restore")
+    assert (ran.code, "--repository" in ran.error) == (ExitCode.NOT_FOUND, True), ran
+    assert sealed("key", "restore", "--repository", home.name).code == 0
+    assert sealed("check").code == 0
+
+
 def test_a_config_in_clear_does_not_open_the_way_for_data_in_clear(
     sealed: Place, bare: Place, database: Databases
 ) -> None:
@@ -371,6 +382,9 @@ def test_keys_of_a_replica_are_its_own(sealed: Place) -> None:
     assert sealed("key", "remove", "1", "--yes", "--replica", "offsite").code == 0
     assert sealed("replicate").code == ExitCode.DENIED
     both = f"{sealed.environment['CAS_KEY_FILE']}{os.pathsep}{second}"
+    assert sealed("replicate", CAS_KEY_FILE=both).code == 0
+    shutil.rmtree(sealed.directory / "offsite" / "keys")
+    assert sealed("key", "restore", "--replica", "offsite").code == 0
     assert sealed("replicate", CAS_KEY_FILE=both).code == 0
     assert sealed("versions").code == 0
 
