@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from cas.catalog.replicating_postgres import PostgresReplicating
+from cas.errors import CasError
 from cli.exit_codes import ExitCode
 from tests.cli.running import SHOP, Place, execute, rows
 from tests.cli.test_terminal import Screen
@@ -369,6 +371,36 @@ def test_nothing_sealed_is_copied_in_clear_by_accident(sealed: Place) -> None:
     assert sealed("replica", "add", "open", str(clear), "--in-clear").code == 0
     sealed("replicate", "open")
     assert shows(clear) != []
+
+
+def test_a_name_that_is_taken_leaves_no_trace_elsewhere(sealed: Place) -> None:
+    sealed("snapshot")
+    assert sealed("replica", "add", "offsite", str(sealed.directory / "offsite")).code == 0
+    other = sealed.directory / "other"
+    ran = sealed("replica", "add", "offsite", str(other), "--encrypt")
+    assert (ran.code, bytes_of(other)) == (ExitCode.CONFLICT, b""), ran
+    assert sealed("replicate").code == 0
+
+
+def test_what_died_before_it_was_a_replica_is_begun_anew(
+    sealed: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And it is known to be sealed from before it counts as a replica."""
+    sealed("snapshot")
+    offsite = sealed.directory / "offsite"
+    words = ("replica", "add", "offsite", str(offsite), "--encrypt")
+    with monkeypatch.context() as patch:
+        patch.setattr(PostgresReplicating, "add", dies)
+        assert sealed(*words).code != 0
+    shutil.rmtree(offsite)
+    url = sealed.environment["CAS_CATALOG"]
+    assert rows(url, "SELECT place FROM cas.sealing ORDER BY 1") == [("",), ("offsite",)]
+    assert sealed(*words).code == 0
+    assert sealed("replicate").code == 0
+
+
+def dies(*_: object) -> None:
+    raise CasError("it died")
 
 
 def test_keys_of_a_replica_are_its_own(sealed: Place) -> None:
