@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import count
 
 from cas.errors import CasError, Conflict, PermissionDenied
 from cas.format.config import Config
@@ -126,14 +127,15 @@ class HeldKeys:
         return HeldKeys(store, self._secrets, keys, chance=self._chance)
 
     def _next_number(self) -> int:
-        """The one behind these, or behind those that an `init` has left over that lost a race."""
+        """The next one that is free: an `init` that lost a race, or anybody, may have left keys of another
+        repository over."""
         now = self._there().keys.head
-        last = max(numbers(self._store), default=0)
-        if last > now.number:
+        taken = [number for number in numbers(self._store) if number > now.number]
+        if taken:
             newest = newest_keys(self._store, now.repository_id)
             if newest is not None and newest.head.number > now.number:
                 raise changed_just_now(self._store)
-        return max(last, now.number) + 1
+        return next(number for number in count(now.number + 1) if number not in taken)
 
     def _there(self) -> _Held:
         if self._held is None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +18,7 @@ from cas.format.sealing import KeysHead, SlotHead, SlotKind
 from cas.sealed_places import recognise, restore_keys
 from cas.sealing.key_ring import Chance, Labelled, Unlocked, rotated, with_slot, without_slot
 from cas.sealing.key_secrets import KeySecret, unwrap
+from cas.sealing.opening import readable_id
 from cas.sealing.recovery import CODE_BYTES, RecoveryCode
 from cas.sealing.store import SealedStore
 from cas.sealing.stored_keys import newest_keys
@@ -114,7 +115,10 @@ def add_key(app: typer.Typer) -> None:
 def list_keys(cas: Session, replica: Replica = None) -> ExitCode:
     """Show what opens the repository. No key is needed for that."""
     store = _bare(cas, replica)
-    keys = newest_keys(store, None)
+    repository_id: str | None = None
+    with suppress(NotFound):
+        repository_id = readable_id(store)
+    keys = newest_keys(store, repository_id)
     if keys is None:
         raise _not_sealed(store)
     found = _shown(store, keys.head)

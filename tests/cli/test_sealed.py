@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from math import log2
 from pathlib import Path
 
@@ -15,10 +16,12 @@ import pytest
 
 from cas.catalog.replicating_postgres import PostgresReplicating
 from cas.errors import CasError
+from cas.format.sealing import encode_keys
 from cli.exit_codes import ExitCode
 from tests.cli.running import SHOP, Place, execute, rows
 from tests.cli.test_terminal import Screen
 from tests.postgres.target.moving import DATA
+from tests.sealing.scenes import KEYS
 from tests.servers.postgres import Databases
 
 LOST = {"CAS_KEY_FILE": ""}
@@ -308,6 +311,16 @@ def test_one_of_several_keys_is_enough(sealed: Place, key: Path) -> None:
     assert sealed("key", "rotate", CAS_KEY_FILE=several).code == ExitCode.INVALID, "all are needed"
     word.write_bytes("correct horse battery staple".encode("utf-16"))
     assert sealed("key", "add", "passphrase", str(word)).code == ExitCode.INVALID
+
+
+def test_keys_of_another_repository_are_not_shown(sealed: Place) -> None:
+    """Left over from an `init` that lost a race."""
+    left_over = encode_keys(replace(KEYS, head=replace(KEYS.head, number=2)))
+    (sealed.store / "keys" / "0000000002").write_bytes(left_over)
+    assert sealed("key", "list", "--json").json["number"] == 1
+    second = sealed.directory / "second.key"
+    assert sealed("key", "add", "file", str(second)).code == 0
+    assert sealed("versions", CAS_KEY_FILE=str(second)).code == 0
 
 
 def test_a_kit_that_cannot_be_written_makes_no_key(sealed: Place) -> None:

@@ -17,7 +17,7 @@ from cas.sealing.opening import unsealed
 from cas.sealing.store import SealedStore
 from cas.sealing.stored_keys import numbers, put_keys
 from cas.store.memory import MemoryStore
-from tests.sealing.scenes import KEY_FILE, OTHER_FILE, PASSPHRASE, Given, new_sealed
+from tests.sealing.scenes import KEY_FILE, KEYS, OTHER_FILE, PASSPHRASE, Given, new_sealed
 
 
 @pytest.fixture
@@ -95,9 +95,11 @@ def test_keys_can_be_changed_after_a_lost_race_of_two_inits(below: MemoryStore) 
     config = create_repository(one)
     lost = HeldKeys(below, Given(OTHER_FILE), None, new=[Labelled(OTHER_FILE, "")])
     lost.begin(replace(config, repository_id="0f" * 16))
-    assert numbers(below) == [1, 2]
+    far = 9_999_999_999
+    put_keys(below, parse_keys(encode_keys(replace(KEYS, head=replace(KEYS.head, number=far)))))
+    assert numbers(below) == [1, 2, far]
     one.keys.change(lambda now: with_slot(now, Labelled(PASSPHRASE, ""), Chance()))
-    assert numbers(below) == [3], "what was left over is gone, too"
+    assert numbers(below) == [3, far], "what was left over is gone, too"
     assert opened(below, PASSPHRASE).keys.config == config
     assert two.url == one.url
 
