@@ -18,6 +18,7 @@ from cas.catalog.model import Trigger, Version, VersionState
 from cas.errors import CasError
 from cas.postgres.capture.platform_feed import PlatformFeed
 from cas.records.changes import ChangeFeed, PlatformName
+from cas.sealed_places import recognise
 from cas.snapshot import SnapshotRequest, take_version
 from cli.dates import parse_span
 from cli.exit_codes import ExitCode
@@ -59,6 +60,7 @@ def run_watcher(
             return PlatformFeed(url, repository.id, cas.connection_options, position=position)
 
     def take(reason: str, metadata: Mapping[str, str]) -> Version:
+        recognise(repository.store, cas.catalog)  # keys may have been rotated since it began
         request = auto_request(cas, reason, metadata, allow_incomplete=allow_incomplete)
         with watching(cas.terminal, "snapshot") as counters:
             receipt = take_version(repository, cas.catalog, Announced(platform, counters), request, counters)

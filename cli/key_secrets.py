@@ -5,12 +5,14 @@ Nothing of them is ever printed, and no flag takes one: command lines are seen b
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from getpass import getpass
 from pathlib import Path
 from secrets import token_hex
 
-from cas.errors import InvalidInput
+from cas.errors import CasError, InvalidInput
 from cas.format.sealing import SlotKind
 from cas.sealing.key_secrets import KeyCommand, KeyFile, KeySecret, Passphrase
 from cas.sealing.recovery import RecoveryCode
@@ -36,10 +38,13 @@ class GivenSecrets:
     def __call__(self, kinds: frozenset[SlotKind]) -> Iterator[KeySecret]:
         """What costs little first; a person is asked last, where a passphrase would open something."""
         were_given = False
-        for secret in self.settled(kinds):
+        faults: list[CasError] = []
+        for secret in self.settled(kinds, faults):
             were_given = True
             yield secret
         yield from self.typed
+        if faults:
+            raise faults[0]  # nothing else has opened it
         if SlotKind.PASSPHRASE not in kinds or were_given or not self._terminal.is_interactive:
             return
         for attempt in range(TRIES):
@@ -47,21 +52,36 @@ class GivenSecrets:
             self.typed.append(typed)
             yield typed
 
-    def settled(self, kinds: frozenset[SlotKind] = frozenset(SlotKind)) -> Iterator[KeySecret]:
-        """Those of the settings."""
+    def settled(
+        self, kinds: frozenset[SlotKind] = frozenset(SlotKind), faults: list[CasError] | None = None
+    ) -> Iterator[KeySecret]:
+        """Those of the settings. `faults`: takes why some of them cannot be had, as a key file on a disk that
+        is not there: another one may open the store."""
+        for kind, read in self._readings():
+            if kind not in kinds:
+                continue
+            try:
+                secret = read()
+            except CasError as error:
+                if faults is None:
+                    raise
+                faults.append(error)
+            else:
+                yield secret
+
+    def _readings(self) -> Iterator[tuple[SlotKind, Callable[[], KeySecret]]]:
         settings = self._settings
-        if SlotKind.FILE in kinds:
-            for path in filter(None, settings.key_file.split(os.pathsep)):
-                yield read_key_file(Path(path).expanduser())
-        if SlotKind.RECOVERY in kinds and settings.recovery_code.get_secret_value():
-            yield RecoveryCode.read(settings.recovery_code.get_secret_value())
-        if SlotKind.COMMAND in kinds and settings.key_command:
-            yield key_command(settings.key_command, "CAS_KEY_COMMAND")
-        if SlotKind.PASSPHRASE in kinds:
-            if settings.passphrase.get_secret_value():
-                yield Passphrase(settings.passphrase.get_secret_value())
-            if settings.passphrase_file:
-                yield read_passphrase(Path(settings.passphrase_file).expanduser())
+        for path in filter(None, settings.key_file.split(os.pathsep)):
+            yield SlotKind.FILE, partial(read_key_file, Path(path).expanduser())
+        if code := settings.recovery_code.get_secret_value():
+            yield SlotKind.RECOVERY, partial(RecoveryCode.read, code)
+        if settings.key_command:
+            yield SlotKind.COMMAND, partial(key_command, settings.key_command, "CAS_KEY_COMMAND")
+        if passphrase := settings.passphrase.get_secret_value():
+            yield SlotKind.PASSPHRASE, partial(Passphrase, passphrase)
+        if settings.passphrase_file:
+            path = settings.passphrase_file
+            yield SlotKind.PASSPHRASE, partial(read_passphrase, Path(path).expanduser())
 
     def new(self, *, ask: bool = True) -> Sequence[KeySecret]:
         """For the slots of a new store: those of the settings, whose key file is made where it is not there;
@@ -92,10 +112,15 @@ class GivenSecrets:
 
 
 def read_passphrase(path: Path) -> Passphrase:
-    """The first line of a file."""
-    lines = _content(path, "CAS_PASSPHRASE_FILE names a file with one line").splitlines()
+    """The first line of a file, without the mark that editors of Windows put before it: nobody types it."""
+    content = _content(path, "CAS_PASSPHRASE_FILE names a file with one line").removeprefix(BOM_UTF8)
+    lines = content.splitlines()
     if not lines or not lines[0]:
         raise InvalidInput("there is no passphrase in the file", where=str(path))
+    if b"\0" in lines[0]:
+        raise InvalidInput(
+            "the passphrase in the file can be typed by nobody", where=str(path), hint="Save it as UTF-8"
+        )
     return Passphrase(lines[0].decode("utf-8", "surrogateescape"))
 
 

@@ -1,6 +1,8 @@
 """The recovery kit: one page for a safe."""
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cas.format.sealing import SlotHead
@@ -38,9 +40,22 @@ def kit_text(store: str, repository: str, slot: SlotHead, code: str) -> str:
     return _KIT.format(repository=repository, store=store, made=made, number=slot.number, code=code)
 
 
-def write_kit(path: Path, text: str) -> None:
-    """Into a new file that only its owner can read. A file that is there is left as it is."""
+@contextmanager
+def kit_file(path: Path) -> Iterator[Callable[[str], None]]:
+    """What writes a kit into a new file that only its owner can read. A file that is there is left as it is,
+    and found out before anything else; one that was not written in the end is removed."""
     with faults_of_files(path, hint="Name a file that is not there yet"):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+    with open(descriptor, "w", encoding="utf-8") as file:
+
+        def write(text: str) -> None:
+            with faults_of_files(path):
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+
+        try:
+            yield write
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise

@@ -183,13 +183,24 @@ class Session:
         recognise(repository.store, catalog)
         return catalog
 
-    def catalog_of(self, store: Store) -> PostgresCatalog:
-        """The catalog of a repository that cannot be opened now, by what its store says in clear."""
-        repository_id = readable_id(store)
+    def catalog_of(self, store: Store, repository_id: str | None = None) -> PostgresCatalog:
+        """The catalog of a repository that cannot be opened now, by its id or what its store says of it."""
+        repository_id = repository_id or self._readable_id(store)
         catalog = PostgresCatalog(self.catalog_url(repository_id))
         self._open.callback(catalog.close)
         catalog.attach(repository_id, store.url)
         return catalog
+
+    def _readable_id(self, store: Store) -> str:
+        try:
+            return readable_id(store)
+        except NotFound as error:
+            raise NotFound(
+                "neither config nor keys lie there that say which repository it was",
+                where=store.url,
+                hint="Name it with --repository: the recovery kit has its id, and CAS_HOME/cache a folder of "
+                "that name",
+            ) from error
 
     def unattached(self, repository: Repository) -> PostgresCatalog:
         """The catalog at the repository's address, whoever's it is."""

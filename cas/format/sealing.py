@@ -115,7 +115,7 @@ class Keys:
     sealed: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class KeyContents:
     """What the master key opens. `data_keys`: by their numbers, which begin with 1."""
 

@@ -4,15 +4,16 @@ changed them."""
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 
 from cas.errors import CasError, Conflict, PermissionDenied
 from cas.format.config import Config
-from cas.format.sealing import Keys, KeysHead, SlotKind, encode_keys
+from cas.format.sealing import KeyContents, Keys, KeysHead, SlotKind, encode_keys
 from cas.sealing.blocks import Sealer
 from cas.sealing.key_ring import Chance, Labelled, Unlocked, make_keys, sealed_keys, unlock
 from cas.sealing.key_secrets import KeySecret
-from cas.sealing.stored_keys import delete_older, newest_keys, numbers, put_keys
+from cas.sealing.stored_keys import changed_just_now, delete_older, newest_keys, numbers, put_keys
 from cas.store.interface import Store
 
 Secrets = Callable[[frozenset[SlotKind]], Iterable[KeySecret]]
@@ -20,7 +21,7 @@ Secrets = Callable[[frozenset[SlotKind]], Iterable[KeySecret]]
 passphrase only where there is a slot for one, and nothing else has opened the store."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class _Held:
     """Keys as they lie in the store, what opened them, and what is sealed with them."""
 
@@ -84,10 +85,23 @@ class HeldKeys:
             if keys is None or keys.head.number <= now.number:
                 return False
             try:
-                self._held = self._opened(keys)
+                opened = self._opened(keys)
             except PermissionDenied:
                 return False
+            if not follows(opened.unlocked.contents, self._there().unlocked.contents):
+                return False
+            self._held = opened
             return True
+
+    def follow(self, older: Keys) -> bool:
+        """Whether these came of `older` ones by changes. Who has lost his key with a rotation can still wrap
+        keys of his own in slots of before, but the data keys that came after him he does not know. True, too,
+        where no secret opens the older ones: then none of their slots has opened these."""
+        try:
+            known = unlock(older, self._secrets(kinds(older.head)), self._store.url)
+        except PermissionDenied:
+            return True
+        return follows(self.unlocked.contents, known.contents)
 
     def begin(self, config: Config) -> None:
         """Make and put the keys of a new repository. They count when its config is put."""
@@ -100,7 +114,8 @@ class HeldKeys:
         else was faster. Older ones that cannot be deleted now go with the next change."""
         self.look_again()
         with self._lock:
-            self._put(change(self.unlocked))
+            changed = change(self.unlocked)
+            self._put(replace(changed, head=replace(changed.head, number=self._next_number())))
             with suppress(CasError):
                 delete_older(self._store, self.number)
             return self.unlocked
@@ -110,6 +125,17 @@ class HeldKeys:
         keys = self._there().keys
         put_keys(store, keys)
         return HeldKeys(store, self._secrets, keys, chance=self._chance)
+
+    def _next_number(self) -> int:
+        """The next one that is free: an `init` that lost a race, or anybody, may have left keys of another
+        repository over."""
+        now = self._there().keys.head
+        taken = [number for number in numbers(self._store) if number > now.number]
+        if taken:
+            newest = newest_keys(self._store, now.repository_id)
+            if newest is not None and newest.head.number > now.number:
+                raise changed_just_now(self._store)
+        return next(number for number in count(now.number + 1) if number not in taken)
 
     def _there(self) -> _Held:
         if self._held is None:
@@ -128,6 +154,12 @@ class HeldKeys:
     def _sealer_of(self, unlocked: Unlocked) -> Sealer:
         repository_id = bytes.fromhex(unlocked.head.repository_id)
         return Sealer(repository_id, unlocked.contents.data_keys, self._chance.entropy)
+
+
+def follows(newer: KeyContents, older: KeyContents) -> bool:
+    """Whether the contents of keys are those of older ones after changes: data keys are appended only."""
+    known = older.data_keys
+    return newer.config == older.config and newer.data_keys[: len(known)] == known
 
 
 def kinds(head: KeysHead) -> frozenset[SlotKind]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from cas.errors import Conflict, CorruptData, InvalidInput, NotFound, PermissionDenied
+from cas.errors import CasError, Conflict, CorruptData, InvalidInput, NotFound, PermissionDenied
 from cas.format.config import Config
 from cas.format.malformed import malformed
 from cas.format.sealing import (
@@ -78,15 +78,18 @@ def sealed_keys(unlocked: Unlocked, chance: Chance) -> Keys:
 
 
 def unlock(keys: Keys, secrets: Iterable[KeySecret], where: str = "") -> Unlocked:
-    """By the first secret that opens a slot. PermissionDenied where none does; CorruptData where the keys
-    were changed by somebody who has none."""
+    """By the first secret that opens a slot. PermissionDenied where none does, or what kept one of them from
+    it; CorruptData where the keys were changed by somebody who has none."""
     were_given = False
+    faults: list[CasError] = []
     for secret in secrets:
         were_given = True
         for slot in keys.head.slots:
-            master = unwrap(secret, slot, keys.head.repository_id)
+            master = unwrap(secret, slot, keys.head.repository_id, faults)
             if master is not None:
                 return Unlocked(keys.head, master, _contents(keys, master, where), slot.head.number)
+    if faults:
+        raise faults[0]
     what = "no key that was given opens it" if were_given else "it is sealed, and no key was given"
     raise PermissionDenied(what, where=where, hint=NO_KEY_HINT)
 
@@ -100,7 +103,7 @@ def _contents(keys: Keys, master: bytes, where: str) -> KeyContents:
             "the keys were changed by somebody who had none of them",
             kind="hash-mismatch",
             where=where,
-            hint="Bring the object back from a replica",
+            hint="`cas key restore` puts back those that were seen last. A replica has keys of its own",
         ) from None
     contents = parse_contents(plain, where)
     if contents.config.repository_id != keys.head.repository_id:

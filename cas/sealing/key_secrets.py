@@ -21,7 +21,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from cas.errors import InvalidInput, PermissionDenied, TimedOut
+from cas.errors import CasError, InvalidInput, PermissionDenied, TimedOut
 from cas.format.sealing import MASTER_KEY_BYTES, SALT_BYTES, Costs, Slot, SlotHead, SlotKind
 from cas.limits import KIB, MAX_COMMAND_KEY_BYTES, MIB
 from cas.sealing.blocks import NONCE_BYTES
@@ -62,15 +62,24 @@ def wrap(secret: KeySecret, master: bytes, head: SlotHead, repository_id: str, e
     return Slot(fitted, nonce + AESGCM(key).encrypt(nonce, master, fitted.bound(repository_id)))
 
 
-def unwrap(secret: KeySecret, slot: Slot, repository_id: str) -> bytes | None:
-    """The master key; None where the secret is not that of this slot, or the slot was changed."""
+def unwrap(
+    secret: KeySecret, slot: Slot, repository_id: str, faults: list[CasError] | None = None
+) -> bytes | None:
+    """The master key; None where the secret is not that of this slot, or the slot was changed. `faults`:
+    takes why the secret could not say it, as a key service that does not answer."""
     if secret.kind is not slot.head.kind:
         return None
     try:
         key = secret.slot_key(slot.head)
         nonce, wrapped = slot.wrapped[:NONCE_BYTES], slot.wrapped[NONCE_BYTES:]
         return AESGCM(key).decrypt(nonce, wrapped, slot.head.bound(repository_id))
-    except (InvalidTag, PermissionDenied):
+    except InvalidTag:
+        return None
+    except CasError as error:
+        if faults is not None:
+            faults.append(error)
+        elif not isinstance(error, PermissionDenied):
+            raise
         return None
 
 

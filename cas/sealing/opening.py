@@ -33,7 +33,8 @@ def unsealed(store: Store, secrets: Secrets, chance: Chance | None = None) -> St
             "the keys of the sealed store are gone",
             kind="missing",
             where=f"{store.url}/keys/",
-            hint="Bring the newest of them back from a copy: nothing opens the store without it",
+            hint="`cas key restore` puts back those that were seen last; nothing else opens the store, and a "
+            "replica has keys of its own",
         )
     return _sealed(store, HeldKeys(store, secrets, keys, chance=chance))
 

@@ -47,11 +47,15 @@ def put_keys(store: Store, keys: Keys) -> None:
     try:
         store.put(keys_key(keys.head.number), encode_keys(keys), create_only=True)
     except ObjectExists as error:
-        raise Conflict(
-            "somebody else changed the keys just now",
-            where=store.url,
-            hint="Look at `cas key list`, try again",
-        ) from error
+        raise changed_just_now(store) from error
+
+
+def changed_just_now(store: Store) -> Conflict:
+    return Conflict(
+        "somebody else changed the keys just now",
+        where=store.url,
+        hint="Look at `cas key list`, try again",
+    )
 
 
 def delete_older(store: Store, number: int) -> int:

@@ -33,7 +33,7 @@ def rebuild(cas: Session) -> ExitCode:
     by a later run once it was mended.
     """
     repository = cas.repository
-    catalog = cas.unattached(repository)
+    catalog = cas.attached(repository, create=True)
     cas.if_stopped = "What was taken in so far is kept; run it again to go on"
     with watching(cas.terminal, "rebuild") as counters:
         report = rebuild_catalog(repository, catalog, counters)

@@ -1,6 +1,8 @@
 """`cas key list | add | remove | rotate | export | restore`: what opens a sealed repository."""
 
+import re
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +18,7 @@ from cas.format.sealing import KeysHead, SlotHead, SlotKind
 from cas.sealed_places import recognise, restore_keys
 from cas.sealing.key_ring import Chance, Labelled, Unlocked, rotated, with_slot, without_slot
 from cas.sealing.key_secrets import KeySecret, unwrap
+from cas.sealing.opening import readable_id
 from cas.sealing.recovery import CODE_BYTES, RecoveryCode
 from cas.sealing.store import SealedStore
 from cas.sealing.stored_keys import newest_keys
@@ -23,7 +26,7 @@ from cas.store.interface import Store
 from cli.commanding import command
 from cli.exit_codes import ExitCode
 from cli.key_secrets import key_command, make_key_file, read_key_file, read_passphrase
-from cli.recovery_kit import kit_text, write_kit
+from cli.recovery_kit import kit_file, kit_text
 from cli.session import Session
 from cli.tables import cells, indented, table
 from cli.words import counted, plain
@@ -112,7 +115,10 @@ def add_key(app: typer.Typer) -> None:
 def list_keys(cas: Session, replica: Replica = None) -> ExitCode:
     """Show what opens the repository. No key is needed for that."""
     store = _bare(cas, replica)
-    keys = newest_keys(store, None)
+    repository_id: str | None = None
+    with suppress(NotFound):
+        repository_id = readable_id(store)
+    keys = newest_keys(store, repository_id)
     if keys is None:
         raise _not_sealed(store)
     found = _shown(store, keys.head)
@@ -202,25 +208,36 @@ def export(
     store = _opened(cas, replica)
     chance = Chance()
     code = RecoveryCode(chance.entropy(CODE_BYTES))
-    changed = store.keys.change(lambda now: with_slot(now, Labelled(code, label), chance))
+    with kit_file(output) if output is not None else nullcontext() as write:
+        changed = store.keys.change(lambda now: with_slot(now, Labelled(code, label), chance))
+        slot = changed.head.slots[-1].head
+        text = kit_text(store.url, changed.head.repository_id, slot, code.text())
+        if write is not None:
+            write(text)
     recognise(store, cas.catalog, replica or PRIMARY)
-    slot = changed.head.slots[-1].head
-    text = kit_text(store.url, changed.head.repository_id, slot, code.text())
-    if output is not None:
-        write_kit(output, text)
     made = KitMade(slot.number, code.text(), str(output or ""), text)
     said = Text(f"Written to {output}. Print it, put it in a safe, delete the file") if output else Text(text)
     cas.terminal.result(made, human=said)
     return ExitCode.OK
 
 
-def restore(cas: Session, replica: Replica = None) -> ExitCode:
+def restore(
+    cas: Session,
+    replica: Replica = None,
+    repository: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Of the repository, where not even the config says it any more."),
+    ] = None,
+) -> ExitCode:
     """Put back the keys that were seen last, where they were deleted, damaged or exchanged in the store.
 
     The catalog has a copy, which is no more worth to a thief than the one in the store.
     """
+    if repository is not None and not re.fullmatch(r"[0-9a-f]{32}", repository):
+        raise InvalidInput("an id has 32 hex digits", where="--repository")
     store = _bare(cas, replica)
-    number = restore_keys(store, cas.catalog_of(store), replica or PRIMARY)
+    catalog = cas.catalog_of(store, repository) if replica is None else cas.catalog
+    number = restore_keys(store, catalog, cas.secrets, replica or PRIMARY)
     done = KeysRestored(store.url, number)
     cas.terminal.result(done, human=Text(f"Keys {number} are back in {plain(store.url)}", style="bold green"))
     return ExitCode.OK

@@ -11,6 +11,7 @@ from rich.console import Group
 from rich.text import Text
 
 from cas.catalog.replica_model import NewReplica
+from cas.catalog.replicating_rules import name_taken
 from cas.check import CheckLevel
 from cas.errors import Conflict, InvalidInput, NotFound
 from cas.format.names import CONFIG
@@ -92,8 +93,10 @@ def add(
     """
     rules = [parse_rule(text, "--retention") for text in retention] if retention else None
     url = _with_lock(url_of(place), object_lock)
-    primary = cas.repository
+    primary, catalog = cas.repository, cas.catalog  # which says whether the primary is what it was
     _refuse_the_primary(primary.store.url, url)
+    if any(replica.new.name == name for replica in catalog.replicating.replicas()):
+        raise name_taken(name)
     if encrypt and in_clear:
         raise InvalidInput("sealed or in clear", where="--in-clear", hint="Say one of them")
     bare = cas.bare_replica_store(url, create=True)
@@ -105,8 +108,10 @@ def add(
     texts = tuple(map(rule_text, rules)) if rules else None
     kind = "sealed " if isinstance(store, SealedStore) else ""
     new = NewReplica(name, store.url, texts, days, whoami())
-    cas.catalog.replicating.add(new)
-    recognise(store, cas.catalog, name)
+    # Known as sealed before it is filled: it must never be one that came without keys.
+    catalog.sealing.forget(name)
+    recognise(store, catalog, name)
+    catalog.replicating.add(new)
     cas.terminal.result(
         new,
         human=Group(

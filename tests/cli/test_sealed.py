@@ -8,15 +8,20 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from math import log2
 from pathlib import Path
 
 import pytest
 
+from cas.catalog.replicating_postgres import PostgresReplicating
+from cas.errors import CasError
+from cas.format.sealing import encode_keys
 from cli.exit_codes import ExitCode
 from tests.cli.running import SHOP, Place, execute, rows
 from tests.cli.test_terminal import Screen
 from tests.postgres.target.moving import DATA
+from tests.sealing.scenes import KEYS
 from tests.servers.postgres import Databases
 
 LOST = {"CAS_KEY_FILE": ""}
@@ -222,6 +227,17 @@ def test_keys_that_were_deleted_come_back_from_the_catalog(sealed: Place) -> Non
     assert sealed("check", "--level", "bytes").code == 0
 
 
+def test_keys_come_back_where_the_config_is_gone_too(sealed: Place) -> None:
+    sealed("snapshot")
+    (home,) = (sealed.home / "cache").iterdir()
+    shutil.rmtree(sealed.store / "keys")
+    (sealed.store / "config").unlink()
+    ran = sealed("key", "restore")
+    assert (ran.code, "--repository" in ran.error) == (ExitCode.NOT_FOUND, True), ran
+    assert sealed("key", "restore", "--repository", home.name).code == 0
+    assert sealed("check").code == 0
+
+
 def test_a_config_in_clear_does_not_open_the_way_for_data_in_clear(
     sealed: Place, bare: Place, database: Databases
 ) -> None:
@@ -250,6 +266,74 @@ def reforged(config: bytes, repository_id: bytes) -> bytes:
 
     body = re.sub(rb'"repository_id":"\w+"', b'"repository_id":"%s"' % repository_id, config.split(b"\n")[0])
     return body + b"\n" + blake3(body).hexdigest().encode() + b"\n"
+
+
+def test_a_catalog_that_is_rebuilt_remembers_what_was_seen(
+    sealed: Place, bare: Place, database: Databases
+) -> None:
+    """Somebody puts a whole repository in clear into the place of a sealed one, under the same id."""
+    sealed("snapshot")
+    repository_id = re.search(rb'"repository_id":"(\w+)"', (sealed.store / "config").read_bytes())
+    assert repository_id is not None
+    plain = Place(sealed.directory / "plain", {"CAS_HOME": str(sealed.directory / "other home")})
+    plain.directory.mkdir()
+    plain.environment |= {"CAS_STORE": str(plain.store), "CAS_CATALOG": database()}
+    plain.environment["CAS_SOURCE"] = sealed.environment["CAS_SOURCE"]
+    assert plain("init").code == 0
+    config = plain.store / "config"
+    config.write_bytes(reforged(config.read_bytes(), repository_id[1]))
+    plain.environment["CAS_CATALOG"] = database()
+    assert plain("catalog", "rebuild").code == 0
+    for _ in range(2):
+        assert plain("snapshot").code == 0
+    shutil.rmtree(sealed.store)
+    shutil.copytree(plain.store, sealed.store)
+    for words in (["catalog", "rebuild"], ["replica", "add", "copy", str(sealed.directory / "copy")]):
+        ran = sealed(*words)
+        assert (ran.code, "says that it is not" in ran.error) == (ExitCode.CONFLICT, True), ran
+    copies = (sealed.directory / "copy", sealed.directory / "sealed copy")
+    assert sealed("replica", "add", "copy", str(copies[1]), "--encrypt").code == ExitCode.CONFLICT
+    assert [bytes_of(copy) for copy in copies] == [b"", b""]
+
+
+def test_one_of_several_keys_is_enough(sealed: Place, key: Path) -> None:
+    missing = sealed.directory / "not mounted" / "stick.key"
+    several = f"{missing}{os.pathsep}{key}"
+    assert sealed("versions", CAS_KEY_FILE=several).code == 0
+    word = sealed.directory / "word"
+    word.write_bytes(b"\xef\xbb\xbfcorrect horse battery staple\r\n")
+    assert sealed("key", "add", "passphrase", str(word)).code == 0
+    given = {"CAS_KEY_FILE": str(missing), "CAS_PASSPHRASE": "correct horse battery staple"}
+    assert sealed("versions", **given).code == 0, "the mark of an editor is no part of it"
+    wrong = {**given, "CAS_PASSPHRASE": "incorrect horse battery"}
+    ran = sealed("versions", **wrong)
+    assert (ran.code, "stick.key" in ran.error) == (ExitCode.INVALID, True), ran
+    assert sealed("key", "rotate", CAS_KEY_FILE=several).code == ExitCode.INVALID, "all are needed"
+    word.write_bytes("correct horse battery staple".encode("utf-16"))
+    assert sealed("key", "add", "passphrase", str(word)).code == ExitCode.INVALID
+
+
+def test_keys_of_another_repository_are_not_shown(sealed: Place) -> None:
+    """Left over from an `init` that lost a race."""
+    left_over = encode_keys(replace(KEYS, head=replace(KEYS.head, number=2)))
+    (sealed.store / "keys" / "0000000002").write_bytes(left_over)
+    assert sealed("key", "list", "--json").json["number"] == 1
+    second = sealed.directory / "second.key"
+    assert sealed("key", "add", "file", str(second)).code == 0
+    assert sealed("versions", CAS_KEY_FILE=str(second)).code == 0
+
+
+def test_a_kit_that_cannot_be_written_makes_no_key(sealed: Place) -> None:
+    there = sealed.directory / "kit.txt"
+    there.write_text("mine")
+    for path in (there, sealed.directory / "absent" / "kit.txt"):
+        assert sealed("key", "export", "--output", str(path)).code != 0
+    assert len(sealed("key", "list", "--json").json["keys"]) == 1
+    assert there.read_text() == "mine"
+    kit = sealed.directory / "new.txt"
+    assert sealed("key", "export", "--output", str(kit)).code == 0
+    assert stat.S_IMODE(kit.stat().st_mode) == 0o600
+    assert "CAS_RECOVERY_CODE" in kit.read_text()
 
 
 # Replicas.
@@ -302,6 +386,36 @@ def test_nothing_sealed_is_copied_in_clear_by_accident(sealed: Place) -> None:
     assert shows(clear) != []
 
 
+def test_a_name_that_is_taken_leaves_no_trace_elsewhere(sealed: Place) -> None:
+    sealed("snapshot")
+    assert sealed("replica", "add", "offsite", str(sealed.directory / "offsite")).code == 0
+    other = sealed.directory / "other"
+    ran = sealed("replica", "add", "offsite", str(other), "--encrypt")
+    assert (ran.code, bytes_of(other)) == (ExitCode.CONFLICT, b""), ran
+    assert sealed("replicate").code == 0
+
+
+def test_what_died_before_it_was_a_replica_is_begun_anew(
+    sealed: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And it is known to be sealed from before it counts as a replica."""
+    sealed("snapshot")
+    offsite = sealed.directory / "offsite"
+    words = ("replica", "add", "offsite", str(offsite), "--encrypt")
+    with monkeypatch.context() as patch:
+        patch.setattr(PostgresReplicating, "add", dies)
+        assert sealed(*words).code != 0
+    shutil.rmtree(offsite)
+    url = sealed.environment["CAS_CATALOG"]
+    assert rows(url, "SELECT place FROM cas.sealing ORDER BY 1") == [("",), ("offsite",)]
+    assert sealed(*words).code == 0
+    assert sealed("replicate").code == 0
+
+
+def dies(*_: object) -> None:
+    raise CasError("it died")
+
+
 def test_keys_of_a_replica_are_its_own(sealed: Place) -> None:
     sealed("snapshot")
     sealed("replica", "add", "offsite", str(sealed.directory / "offsite"))
@@ -313,6 +427,9 @@ def test_keys_of_a_replica_are_its_own(sealed: Place) -> None:
     assert sealed("key", "remove", "1", "--yes", "--replica", "offsite").code == 0
     assert sealed("replicate").code == ExitCode.DENIED
     both = f"{sealed.environment['CAS_KEY_FILE']}{os.pathsep}{second}"
+    assert sealed("replicate", CAS_KEY_FILE=both).code == 0
+    shutil.rmtree(sealed.directory / "offsite" / "keys")
+    assert sealed("key", "restore", "--replica", "offsite").code == 0
     assert sealed("replicate", CAS_KEY_FILE=both).code == 0
     assert sealed("versions").code == 0
 

@@ -139,6 +139,20 @@ def test_a_command_that_fails_later_opens_nothing(tmp_path: Path) -> None:
     assert unlock(keys, [failing, KEY_FILE]).slot == 2, "another key is tried"
 
 
+@pytest.mark.parametrize(
+    ("program", "error"),
+    [("raise SystemExit('the token has expired')", "code 1"), ("import time; time.sleep(60)", "longer than")],
+)
+def test_a_key_service_that_does_not_answer_is_told_and_keeps_no_other_key_from_opening(
+    tmp_path: Path, program: str, error: str
+) -> None:
+    keys = stored(made(command(tmp_path), PASSPHRASE))
+    failing = replace(command(tmp_path, program), seconds=0.5 if "sleep" in program else 60.0)
+    assert unlock(keys, [failing, PASSPHRASE]).slot == 2
+    with pytest.raises(CasError, match=error):
+        unlock(keys, [failing, OTHER_FILE])
+
+
 # Recovery codes.
 
 

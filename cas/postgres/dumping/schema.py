@@ -117,9 +117,10 @@ def _arguments(request: DumpRequest, output: Path) -> list[str]:
 
 
 def _environment(request: DumpRequest) -> dict[str, str]:
-    """Ours, so that .pgpass and the like work; with the password, which must not stand on a command
-    line, and with a time zone that default expressions are written in."""
-    environment = {**os.environ, "LC_ALL": "C", "PGTZ": "UTC"}
+    """Ours, so that .pgpass and the like work, but for CAS_*, which may be secrets; with the password, which
+    must not stand on a command line, and with a time zone that default expressions are written in."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("CAS_")}
+    environment = {**ours, "LC_ALL": "C", "PGTZ": "UTC"}
     if "password" in request.parameters:
         environment["PGPASSWORD"] = str(request.parameters["password"])
     return environment

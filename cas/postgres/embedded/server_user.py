@@ -39,11 +39,11 @@ class ServerUser:
     ) -> tuple[int, str]:
         """Run a program to its end as this user: exit code, and standard output with errors.
 
-        Our own PG* variables do not reach it: they would move its port or socket. `place` is its
-        working directory, `keep` are open files that it inherits. TimedOut after `seconds`; the
-        program is then killed.
+        Our own PG* variables do not reach it: they would move its port or socket. Nor do CAS_*, which may
+        be secrets. `place` is its working directory, `keep` are open files that it inherits. TimedOut after
+        `seconds`; the program is then killed.
         """
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "CAS_"))}
         try:
             done = subprocess.run(
                 [str(argument) for argument in arguments],
