@@ -18,7 +18,7 @@ from cas.store.interface import ObjectExists, ObjectMissing, Store
 
 TAMPERED = (
     "Somebody changed it, or it is another place than before. If it is the same one, `cas key restore` puts "
-    "the keys back that were seen last"
+    "the keys back that were seen last; where it is another one, `cas key accept` says so"
 )
 
 
@@ -50,6 +50,12 @@ def recognise(store: Store, catalog: Catalog, place: str = PRIMARY) -> None:
             )
     if seen is None or seen.number < number:
         catalog.sealing.note(place, SeenKeys(number, store.keys.stored()))
+
+
+def accept(store: Store, catalog: Catalog, place: str = PRIMARY) -> None:
+    """A person has looked, and says that the store is as it should be: what was seen before is forgotten."""
+    catalog.sealing.forget(place)
+    recognise(store, catalog, place)
 
 
 def restore_keys(store: Store, catalog: Catalog, secrets: Secrets, place: str = PRIMARY) -> int:

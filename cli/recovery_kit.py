@@ -1,6 +1,7 @@
 """The recovery kit: one page for a safe."""
 
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ where you keep contracts, and not beside the computer.
 
 To use it, with the program:
 
-  export CAS_STORE='{store}'
+  export CAS_STORE={quoted}
   export CAS_RECOVERY_CODE='{code}'
   cas catalog rebuild
   cas versions
@@ -37,7 +38,14 @@ Is it still good?   cas key list   shows key {number} for as long as it is.
 def kit_text(store: str, repository: str, slot: SlotHead, code: str) -> str:
     """The page."""
     made = slot.created_at[:16].replace("T", " ") + " UTC"
-    return _KIT.format(repository=repository, store=store, made=made, number=slot.number, code=code)
+    return _KIT.format(
+        repository=repository,
+        store=store,
+        made=made,
+        number=slot.number,
+        code=code,
+        quoted=shlex.quote(store),
+    )
 
 
 @contextmanager

@@ -78,16 +78,14 @@ class HeldKeys:
         return encode_keys(self._there().keys)
 
     def look_again(self) -> bool:
-        """Whether somebody has changed the keys meanwhile, and they could be opened."""
+        """Whether somebody has changed the keys meanwhile. PermissionDenied where they cannot be opened: what
+        is sealed from now on must not be taken for damage by who was locked out."""
         with self._lock:
             now = self._there().keys.head
             keys = newest_keys(self._store, now.repository_id)
             if keys is None or keys.head.number <= now.number:
                 return False
-            try:
-                opened = self._opened(keys)
-            except PermissionDenied:
-                return False
+            opened = self._opened(keys)
             if not follows(opened.unlocked.contents, self._there().unlocked.contents):
                 return False
             self._held = opened

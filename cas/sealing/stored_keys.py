@@ -43,11 +43,17 @@ def newest_keys(store: Store, repository_id: str | None) -> Keys | None:
 
 
 def put_keys(store: Store, keys: Keys) -> None:
-    """Let these count. Conflict where somebody else was faster."""
+    """Let these count. Conflict where somebody else was faster, also by several changes: then the number may
+    be free again, and what lies under a higher one counts."""
+    key = keys_key(keys.head.number)
     try:
-        store.put(keys_key(keys.head.number), encode_keys(keys), create_only=True)
+        store.put(key, encode_keys(keys), create_only=True)
     except ObjectExists as error:
         raise changed_just_now(store) from error
+    newest = newest_keys(store, keys.head.repository_id)
+    if newest is not None and newest.head.number > keys.head.number:
+        store.delete(key)
+        raise changed_just_now(store)
 
 
 def changed_just_now(store: Store) -> Conflict:

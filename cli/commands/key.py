@@ -1,4 +1,4 @@
-"""`cas key list | add | remove | rotate | export | restore`: what opens a sealed repository."""
+"""`cas key list | add | remove | rotate | export | restore | accept`: what opens a sealed repository."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -15,10 +15,10 @@ from rich.text import Text
 from cas.catalog.sealing import PRIMARY
 from cas.errors import Conflict, InvalidInput, NotFound
 from cas.format.sealing import KeysHead, SlotHead, SlotKind
-from cas.sealed_places import recognise, restore_keys
+from cas.sealed_places import accept, recognise, restore_keys
 from cas.sealing.key_ring import Chance, Labelled, Unlocked, rotated, with_slot, without_slot
 from cas.sealing.key_secrets import KeySecret, unwrap
-from cas.sealing.opening import readable_id
+from cas.sealing.opening import readable_id, unsealed
 from cas.sealing.recovery import CODE_BYTES, RecoveryCode
 from cas.sealing.store import SealedStore
 from cas.sealing.stored_keys import newest_keys
@@ -96,6 +96,14 @@ class KeysRestored:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class KeysAccepted:
+    """`number`: of the keys that count from now on; None where the store is in clear."""
+
+    store: str
+    number: int | None
+
+
 def add_key(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
     adding = [
@@ -109,6 +117,7 @@ def add_key(app: typer.Typer) -> None:
     command(group, "rotate", examples=["cas key rotate", "cas key rotate --drop 2"])(rotate)
     command(group, "export", examples=["cas key export", "cas key export --output kit.txt"])(export)
     command(group, "restore", examples=["cas key restore"])(restore)
+    command(group, "accept", examples=["cas key accept"])(accept_keys)
     app.add_typer(group, name="key", help="What opens a sealed repository: passphrases, files, commands.")
 
 
@@ -240,6 +249,39 @@ def restore(
     number = restore_keys(store, catalog, cas.secrets, replica or PRIMARY)
     done = KeysRestored(store.url, number)
     cas.terminal.result(done, human=Text(f"Keys {number} are back in {plain(store.url)}", style="bold green"))
+    return ExitCode.OK
+
+
+def accept_keys(
+    cas: Session,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    replica: Replica = None,
+) -> ExitCode:
+    """Say that the keys of the store, or that it has none, are right, whatever the catalog has seen before.
+
+    Only where you know why: the repository was moved to a copy with keys of its own, or to one in clear. Who
+    can write to the store can bring it about, too, that this is asked.
+    """
+    store = unsealed(_bare(cas, replica), cas.secrets)
+    catalog = cas.catalog_of(store) if replica is None else cas.catalog
+    place = replica or PRIMARY
+    seen = catalog.sealing.seen(place)
+    was = f"keys {seen.number}" if seen else "no keys"
+    now = f"sealed with keys {store.keys.number}" if isinstance(store, SealedStore) else "in clear"
+    if not yes:
+        if not cas.terminal.is_interactive:
+            raise InvalidInput(
+                "this wants to be confirmed, and nobody can be asked", where="key", hint="Add --yes"
+            )
+        cas.terminal.note(f"The catalog has seen {was} of {store.url}, which is {now}")
+        if cas.terminal.ask("To accept that, type accept: ").strip() != "accept":
+            cas.terminal.note("Nothing was done")
+            return ExitCode.DECLINED
+    accept(store, catalog, place)
+    done = KeysAccepted(store.url, store.keys.number if isinstance(store, SealedStore) else None)
+    cas.terminal.result(
+        done, human=Text(f"{plain(store.url)} is {now}, and that is right", style="bold green")
+    )
     return ExitCode.OK
 
 

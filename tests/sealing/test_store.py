@@ -14,10 +14,10 @@ from cas.format.sealing import encode_sealed_config, parse_keys, parse_sealed_co
 from cas.ids import PackName
 from cas.limits import MAX_PACK_BYTES, SEALED_BLOCK_BYTES
 from cas.sealing.blocks import PLAIN_BLOCK_BYTES, plain_size, sealed_size
-from cas.sealing.key_ring import Chance, Labelled, Unlocked, rotated, with_slot, without_slot
+from cas.sealing.key_ring import Chance, Labelled, Unlocked, rotated, sealed_keys, with_slot, without_slot
 from cas.sealing.opening import newly_sealed, readable_id, unsealed
 from cas.sealing.store import SealedStore
-from cas.sealing.stored_keys import numbers
+from cas.sealing.stored_keys import numbers, put_keys
 from cas.store.interface import ObjectExists, ObjectMissing
 from cas.store.memory import MemoryStore
 from tests.sealing.scenes import KEY_FILE, OTHER_FILE, PASSPHRASE, Given, bare_sealed, new_sealed
@@ -331,13 +331,45 @@ def test_who_is_at_work_during_a_rotation_reads_and_writes_on(below: Counting) -
     assert [below.get(f"notes/000000000{n}")[2] for n in (1, 2, 3, 4)] == [1, 2, 1, 2], "keys of the blocks"
 
 
-def test_who_may_not_read_any_more_is_told_nothing(below: Counting) -> None:
+def test_who_may_not_read_any_more_is_told_so_and_finds_no_damage(below: Counting) -> None:
     first = new_sealed(below, KEY_FILE, PASSPHRASE)
     create_repository(first)
     second = unsealed(below, Given(PASSPHRASE))
     first.keys.change(lambda now: rotated(now, [KEY_FILE], (2,), Chance()))
     first.put("notes/0000000001", b"secret")
-    assert second.get("notes/0000000001") == bytes(6)
+    with pytest.raises(PermissionDenied):
+        second.get("notes/0000000001")
+
+
+def test_two_changes_of_others_meanwhile_are_noticed(below: Counting) -> None:
+    """The number that comes next is free again then."""
+    one = new_sealed(below)
+    create_repository(one)
+    two = unsealed(below, Given(KEY_FILE))
+    assert isinstance(two, SealedStore)
+
+    def while_another_one_changes_twice(now: Unlocked) -> Unlocked:
+        one.keys.change(lambda now: with_slot(now, Labelled(PASSPHRASE, ""), Chance()))
+        one.keys.change(lambda now: with_slot(now, Labelled(PASSPHRASE, "again"), Chance()))
+        return with_slot(now, Labelled(OTHER_FILE, ""), Chance())
+
+    with pytest.raises(Conflict, match="somebody else changed the keys"):
+        two.keys.change(while_another_one_changes_twice)
+    assert numbers(below) == [3]
+    with pytest.raises(PermissionDenied):
+        unsealed(below, Given(OTHER_FILE))
+
+
+def test_a_number_that_is_free_again_is_not_taken(below: Counting) -> None:
+    """Others change the keys twice between the look and the putting."""
+    one = new_sealed(below)
+    create_repository(one)
+    older = sealed_keys(with_slot(one.keys.unlocked, Labelled(OTHER_FILE, ""), Chance()), Chance())
+    for label in ("", "again"):
+        one.keys.change(lambda now, label=label: with_slot(now, Labelled(PASSPHRASE, label), Chance()))
+    with pytest.raises(Conflict, match="somebody else changed the keys"):
+        put_keys(below, older)
+    assert numbers(below) == [3]
 
 
 def test_of_two_changes_at_once_one_is_told(below: Counting) -> None:
