@@ -279,9 +279,8 @@ def accept_keys(
             return ExitCode.DECLINED
     accept(store, catalog, place)
     done = KeysAccepted(store.url, store.keys.number if isinstance(store, SealedStore) else None)
-    cas.terminal.result(
-        done, human=Text(f"{plain(store.url)} is {now}, and that is right", style="bold green")
-    )
+    said = f"{plain(store.url)} is {now}, and that is right"
+    cas.terminal.result(done, human=Text(said, style="bold green"))
     return ExitCode.OK
 
 
