@@ -434,6 +434,24 @@ def test_keys_of_a_replica_are_its_own(sealed: Place) -> None:
     assert sealed("versions").code == 0
 
 
+def test_a_copy_with_keys_of_its_own_takes_the_place_of_the_primary(sealed: Place) -> None:
+    sealed("snapshot")
+    second = sealed.directory / "second.key"
+    offsite = sealed.directory / "offsite"
+    both = f"{sealed.environment['CAS_KEY_FILE']}{os.pathsep}{second}"
+    assert sealed("replica", "add", "offsite", str(offsite), "--encrypt", CAS_KEY_FILE=both).code == 0
+    assert sealed("replicate", CAS_KEY_FILE=both).code == 0
+    assert sealed("replica", "remove", "offsite").code == 0
+    shutil.rmtree(sealed.store)
+    moved = {"CAS_STORE": str(offsite), "CAS_KEY_FILE": str(second)}
+    ran = sealed("versions", **moved)
+    assert (ran.code, "cas key accept" in ran.error) == (ExitCode.CONFLICT, True), ran
+    assert sealed("key", "accept", **moved).code == ExitCode.INVALID, "nobody can be asked"
+    assert sealed("key", "accept", "--yes", "--json", **moved).json["number"] == 1
+    assert sealed("snapshot", **moved).code == 0
+    assert sealed("check", "--level", "bytes", **moved).code == 0
+
+
 # What the bucket shows.
 
 WORDS = [
