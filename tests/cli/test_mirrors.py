@@ -96,6 +96,7 @@ def test_a_mirror_that_fails_is_told_and_fails_neither_the_version_nor_the_other
     assert (near["is_held"], near["error"]["code"]) == (False, "STORE_FAULT")
     assert near["why_not"].count("\n") == 0
     place.unlink()
+    place.mkdir()
     assert mirrored("replicate").code == ExitCode.OK
     assert (numbers(mirrored("versions", "--partial", "--json")), owed(mirrored)["near"]) == ([], [])
     assert "partial versions" not in mirrored("doctor").out
@@ -169,7 +170,7 @@ def test_ctrl_c_during_the_copying_leaves_it_complete_and_partial(
         patch.setattr(running, "list_replica", stopped)
         ran = mirrored("snapshot")
     assert ran.code == ExitCode.INTERRUPTED, ran
-    assert "Version 1 is complete in the primary; it is partial until `cas replicate`" in ran.error
+    assert "Version 1 is complete in the primary; it is partial until `cas replicate`" in ran.err
     assert mirrored("show", "1", "--json").json["state"] == "complete"
     assert shown(mirrored) == ([], ["near"], True)
     assert mirrored("replicate", "near").code == ExitCode.OK
