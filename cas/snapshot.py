@@ -78,6 +78,9 @@ class SnapshotRequest:
     """Every so many versions all rows are read and what changed as well, and both are compared; 0: never."""
     unusual: AnomalyRules | None = field(default_factory=AnomalyRules)
     """Which counts of changes are marked; None: none are."""
+    destinations: tuple[str, ...] | None = ()
+    """Replicas that are to hold it, too, and that somebody copies it to afterwards; None: the enabled
+    mirrors."""
 
     @property
     def kind(self) -> VersionKind:
@@ -151,6 +154,7 @@ def _new_version(request: SnapshotRequest, source_url: str, parent: int | None) 
         excluded=request.selection.exclude,
         included_schemas=request.selection.schemas,
         parent=parent,
+        destinations=request.destinations,
     )
 
 

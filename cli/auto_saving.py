@@ -23,6 +23,7 @@ from cas.snapshot import SnapshotRequest, take_version
 from cli.dates import parse_span
 from cli.exit_codes import ExitCode
 from cli.faults import failure_of
+from cli.mirroring import Copies, copy_version
 from cli.session import Session, naming, whoami
 from cli.showing_counts import STYLE, most_unusual
 from cli.stopping import Stopped
@@ -54,6 +55,7 @@ def run_watcher(
     url, repository = cas.source_url, cas.repository
     platform = cas.source(url)
     told = _Teller(cas.terminal, if_waiting)
+    before = cas.if_stopped
 
     def open_feed(position: str) -> ChangeFeed:
         with naming("CAS_SOURCE"):
@@ -66,6 +68,8 @@ def run_watcher(
             receipt = take_version(repository, cas.catalog, Announced(platform, counters), request, counters)
         for warning in receipt.warnings:
             cas.terminal.warn(warning)
+        told.mirrored(receipt.version, copy_version(cas, receipt.version))
+        cas.if_stopped = before
         return receipt.version
 
     watcher = Watcher(
@@ -95,8 +99,10 @@ def run_watcher(
     cas.terminal.result({"taken": told.taken, "versions": list(told.newest)})
     if told.taken:
         cas.terminal.note(f"{counted(told.taken, 'version')} taken; see them: cas versions", style="dim")
+    if not once:
+        return ExitCode.OK
     is_whole = all(version.state is VersionState.COMPLETE for version in told.newest)
-    return ExitCode.OK if is_whole or not once else ExitCode.INCOMPLETE
+    return (told.lacking or ExitCode.OK) if is_whole else ExitCode.INCOMPLETE
 
 
 def auto_request(
@@ -114,6 +120,7 @@ def auto_request(
         delta_depth=cas.settings.delta_depth,
         scan_every=cas.settings.scan_every,
         unusual=cas.settings.anomaly_rules,
+        destinations=None,
     )
 
 
@@ -126,6 +133,8 @@ class _Teller:
     if_waiting: str = ""
     taken: int = 0
     newest: deque[Version] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    lacking: ExitCode | None = None
+    """Of the newest version."""
 
     def say(self, text: str, *, style: str = "") -> None:
         self.terminal.note(f"{moment(datetime.now().astimezone())}  {text}", style=style)
@@ -152,6 +161,15 @@ class _Teller:
 
     def covered(self, version: Version) -> None:
         self.say(f"Version {version.number} holds it already")
+
+    def mirrored(self, version: Version, copies: Copies) -> None:
+        self.lacking = copies.exit_code
+        for one in copies.copies:
+            if one.is_held:
+                self.say(f"Version {version.number} is copied to {plain(one.store)}", style="green")
+            elif one.is_lacking:
+                why = f"is not in {plain(one.store)}: {plain(one.why_not)}"
+                self.say(f"Version {version.number} {why}", style="bold red")
 
     def saved(self, version: Version, reason: str) -> None:
         self.taken += 1

@@ -55,6 +55,8 @@ class ExitCode(IntEnum):
     """Somebody asked for it to be stopped. Nothing was committed."""
     OUTCOME_UNKNOWN = 24
     """The connection was lost during COMMIT, and nobody could be asked whether it was committed."""
+    PARTIAL = 25
+    """A version was taken, and a store that should hold it does not: partial is not success."""
     INTERRUPTED = 130
     """Ctrl-C, as shells count it: 128 + SIGINT."""
     BROKEN_PIPE = 141

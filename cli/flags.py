@@ -85,6 +85,15 @@ SchemaOnly = Annotated[
 DataOnly = Annotated[
     bool, typer.Option("--data-only", help="Records without definitions.", rich_help_panel=_WHAT)
 ]
+To = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="A replica that is to hold it, too; may be repeated. none: only the primary. "
+        "Unset: all enabled mirrors.",
+        rich_help_panel=_WHAT,
+    ),
+]
 LeaveOut = Annotated[
     bool,
     typer.Option(

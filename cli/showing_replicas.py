@@ -46,6 +46,8 @@ def statuses(found: Sequence[ReplicaStatus], now: datetime) -> Iterator[Renderab
 
 
 def _behind(one: ReplicaStatus) -> Text:
+    if not one.replica.enabled:
+        return Text("disabled", style="dim")
     if not one.lacking:
         return Text("up to date", style="green")
     late = f", {duration(one.behind_seconds)}"
@@ -70,6 +72,13 @@ def _verified(one: ReplicaStatus) -> Text:
 
 
 def _remarks(one: ReplicaStatus, now: datetime) -> Iterator[tuple[str, str]]:
+    if one.replica.mirror:
+        yield "a mirror: new versions are copied to it in the run that takes them", "dim"
+    if not one.replica.enabled:
+        yield "disabled: left alone by `cas replicate` without its name, and by snapshots", "yellow"
+    if one.owed:
+        some = ", ".join(map(str, one.owed[:5])) + (" ..." if len(one.owed) > 5 else "")
+        yield f"should hold {counted(len(one.owed), 'version')}, and does not: {some}", "yellow"
     if one.text:
         yield one.text, "red" if one.outcome is RunOutcome.FAILED else "yellow"
     if one.succeeded_at is not None and one.outcome is not RunOutcome.COMPLETE:

@@ -527,6 +527,8 @@ CREATE TABLE cas.replicas (
     verified_at timestamptz,
     verified_level text,
     verified_clean boolean,
+    enabled boolean NOT NULL DEFAULT true,
+    mirror boolean NOT NULL DEFAULT false,
     CONSTRAINT replicas_leased CHECK ((run IS NULL) = (lease_until IS NULL)),
     CONSTRAINT replicas_verified CHECK (num_nonnulls(verified_at, verified_level, verified_clean) IN (0, 3))
 );
@@ -536,6 +538,8 @@ COMMENT ON COLUMN cas.replicas.started_at IS 'Of the last run; it has not ended 
 COMMENT ON COLUMN cas.replicas.succeeded_at IS 'When the last complete run began';
 COMMENT ON COLUMN cas.replicas.locked_at IS 'All that lives there is locked for twice lock_days from then on, at least';
 COMMENT ON COLUMN cas.replicas.settled IS 'What was looked at when nothing was left to be deleted';
+COMMENT ON COLUMN cas.replicas.enabled IS 'One that is not is left alone by all who do not name it';
+COMMENT ON COLUMN cas.replicas.mirror IS 'New versions are copied there in the run that takes them';
 
 CREATE TABLE cas.replica_versions (
     replica text NOT NULL REFERENCES cas.replicas (name) ON DELETE CASCADE,
@@ -544,7 +548,16 @@ CREATE TABLE cas.replica_versions (
     forgotten_at timestamptz,
     PRIMARY KEY (replica, version)
 );
+CREATE INDEX replica_versions_by_version ON cas.replica_versions (version);
 COMMENT ON TABLE cas.replica_versions IS 'Versions that were copied; what is forgotten on a replica is never copied there again';
+
+CREATE TABLE cas.destinations (
+    version bigint NOT NULL REFERENCES cas.versions (number),
+    replica text NOT NULL REFERENCES cas.replicas (name) ON DELETE CASCADE,
+    PRIMARY KEY (replica, version)
+);
+CREATE INDEX destinations_by_version ON cas.destinations (version);
+COMMENT ON TABLE cas.destinations IS 'Where a version is meant to be beside the primary, known before it is there: one that is not there is partial';
 
 CREATE TABLE cas.cleanups (
     kind text PRIMARY KEY CHECK (kind IN ('forget', 'gc')),

@@ -5,7 +5,8 @@ Guarantees that an implementation gives (STORAGE protocol; FORMAT.md, "Write ord
 1. Postgres is the only clock. A lease is compared with the catalog's clock, inside the
    transaction that depends on it.
 2. `begin` takes the view (packs that are live) in the same transaction that makes the session,
-   pins its parent, reserves the number and lists the version as running.
+   pins its parent, reserves the number, lists the version as running and keeps its destinations: whatever
+   happens after the commit, a version that one of them does not hold is known to be partial.
 3. `register_pack`, `prepare` and `commit` lock the session's row and demand: open, and its lease
    in the future. Otherwise `Fenced`, and nothing is changed. The epoch's row is locked FOR SHARE
    in begin, prepare and commit; gc locks it FOR UPDATE.
@@ -82,7 +83,8 @@ class Catalog(Protocol):
 
     def begin(self, new: NewVersion) -> SessionHandle:
         """InvalidInput for a text that cannot be kept, NotFound or Conflict for a parent that is not
-        committed. A lapsed session of somebody else is no obstacle and is left alone."""
+        committed, NotFound for a destination that is no replica. A lapsed session of somebody else is no
+        obstacle and is left alone."""
 
     def describe_source(
         self, session: UUID, database: str, server_version: str, system_identifier: str

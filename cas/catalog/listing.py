@@ -17,6 +17,7 @@ from cas.catalog.model import (
     VersionKind,
     VersionState,
 )
+from cas.catalog.placing_postgres import LACKING
 from cas.catalog.rules import COMMITTED, MAX_INTEGER, NOT_FORGOTTEN, lapsed
 from cas.errors import Fenced, NotFound
 from cas.ids import ChunkId
@@ -48,6 +49,8 @@ _CONDITIONS: Mapping[str, LiteralString] = {
     "text": "strpos(search, %(text)s) > 0",
     "before": "number < %(before)s",
     "unusual": "EXISTS (SELECT FROM cas.anomalies a WHERE a.version = listed.number)",
+    "partial": "state = ANY (%(committed)s) AND EXISTS ("
+    "SELECT FROM cas.destinations d WHERE d.version = listed.number AND" + LACKING + ")",
 }
 
 
@@ -63,6 +66,7 @@ def versions(connection: Connection, where: VersionFilter) -> Sequence[Version]:
         "text": where.text.casefold(),
         "before": None if where.before is None else min(where.before, MAX_INTEGER),
         "unusual": where.unusual or None,
+        "partial": where.partial or None,
     }
     demanded: list[LiteralString] = [
         condition for name, condition in _CONDITIONS.items() if given[name] not in ([], None, "")
@@ -70,7 +74,9 @@ def versions(connection: Connection, where: VersionFilter) -> Sequence[Version]:
     condition: LiteralString = " AND ".join(demanded) or "true"
     query: LiteralString = _LISTED + " WHERE " + condition + " ORDER BY number DESC LIMIT %(limit)s"
     with connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(query, {**given, "limit": where.limit}).fetchall()
+        rows = cursor.execute(
+            query, {**given, "committed": [state.value for state in COMMITTED], "limit": where.limit}
+        ).fetchall()
     return [_version(row, ()) for row in rows]
 
 

@@ -145,6 +145,7 @@ class MemoryCatalog:
             self._demand_attached()
             if new.parent is not None:
                 self._demand_parent(new.parent)
+            destinations = self._replicating.require_destinations(new.destinations)
             number, now = self._next_number, self.now()
             self._next_number += 1
             session = self._rows.new_id()
@@ -152,6 +153,7 @@ class MemoryCatalog:
                 number, self._rows.epoch, new.parent, "open", now, now + rules.LEASE
             )
             self._rows.versions[number] = begun(number, new, now)
+            self._replicating.aim(number, destinations)
             return SessionHandle(session, number, self._rows.epoch, now, self.live_packs())
 
     def describe_source(
@@ -238,7 +240,12 @@ class MemoryCatalog:
                 self._listed(self._rows.versions[number])
                 for number in sorted(self._rows.versions, reverse=True)
             )
-            matching = [replace(version, entities=()) for version in listed if matches(version, where)]
+            matching = [
+                replace(version, entities=())
+                for version in listed
+                if matches(version, where)
+                and (not where.partial or self._replicating.is_partial(version.number))
+            ]
             return matching[: where.limit]
 
     def version(self, number: int) -> Version:

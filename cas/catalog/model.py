@@ -72,6 +72,8 @@ class NewVersion:
     included_schemas: tuple[str, ...] = ()
     parent: int | None = None
     """Number of the version to pin: its chunks may be reused and must not go meanwhile."""
+    destinations: tuple[str, ...] | None = ()
+    """Replicas that are to hold it, too; None: the enabled mirrors of the moment when its session begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +312,8 @@ class VersionFilter:
     """Found in number, name, reason or description, regardless of case."""
     unusual: bool = False
     """Only those with anomalies."""
+    partial: bool = False
+    """Only those that a destination lacks."""
     limit: int = 100
     before: int | None = None
     """Only numbers below this one: the cursor of the next page."""

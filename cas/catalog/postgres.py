@@ -60,7 +60,7 @@ class PostgresCatalog:
         self._repository_id: str | None = None
         self._restores = PostgresRestores(self._connections, self._share_epoch)
         self._auto_saving = PostgresAutoSaving(self._connections)
-        self._replicating = PostgresReplicating(self._connections, self._share_epoch)
+        self._replicating = PostgresReplicating(self._connections, self._share_epoch, self._take_epoch)
         self._keeping = PostgresKeeping(self._connections, self._share_epoch)
         self._collecting = PostgresCollecting(self._connections, self._share_epoch, self._take_epoch)
         self._cleaning = PostgresCleaning(self._connections, self._share_epoch)

@@ -20,13 +20,16 @@ class RunOutcome(StrEnum):
 class NewReplica:
     """A replica as it is added. `url`: as the store itself writes it. `rules`: of retention, as people write
     them; None: what the primary keeps. `lock_days`: objects cannot be deleted for so long at least; 0: no
-    Object Lock."""
+    Object Lock. `mirror`: new versions are copied to it in the run that takes them. `enabled`: one that is
+    not is left alone by all who do not name it."""
 
     name: str
     url: str
     rules: tuple[str, ...] | None = None
     lock_days: int = 0
     added_by: str = ""
+    mirror: bool = False
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,23 @@ class RunResult:
     objects: int = 0
     stored_bytes: int = 0
     settled: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a version is. `primary`: it is complete or incomplete there. `replicas`: that hold it.
+    `destinations`: where it is meant to be beside the primary. `lacks`: those of them that do not hold it;
+    one that let it go by its own rules lacks nothing, and nothing is lacking of what is no version of the
+    primary (any more). All by name."""
+
+    primary: bool
+    replicas: tuple[str, ...] = ()
+    destinations: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+
+    @property
+    def is_partial(self) -> bool:
+        return bool(self.lacks)
 
 
 @dataclass(frozen=True, slots=True)

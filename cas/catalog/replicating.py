@@ -13,6 +13,10 @@ Guarantees that an implementation gives:
 4. `packs` has every pack that any committed version may need: live ones, and condemned ones, since a session
    that began before the condemnation may have used them. `may_live` has also those on their way. A pack that
    is in neither is being deleted or is gone, and never lives again.
+5. Where a version is, and whether it is partial, is never stored: it follows from its destinations, which
+   are known before it is committed, and from what counts as copied.
+6. `remove` decides about only copies with all others kept out who forget, remove or switch off: of two stores
+   with the last copies of a version one stays.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +24,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from cas.catalog.replica_model import NewReplica, Replica, RunResult
+from cas.catalog.replica_model import NewReplica, Placement, Replica, RunResult
 from cas.ids import PackName
 
 
@@ -30,8 +34,16 @@ class Replicating(Protocol):
     def add(self, new: NewReplica) -> None:
         """Conflict where the name or the URL is taken; InvalidInput for what cannot be kept."""
 
-    def remove(self, name: str) -> None:
-        """Know it no more. NotFound; Conflict while a run is at work."""
+    def change(self, name: str, *, mirror: bool | None = None, enabled: bool | None = None) -> Replica:
+        """Those that are given; the replica as it is then. NotFound."""
+
+    def only_copies(self, name: str) -> Sequence[int]:
+        """Versions that this replica holds, and neither the primary nor another enabled one, ascending.
+        NotFound."""
+
+    def remove(self, name: str, *, lost: bool = False) -> Sequence[int]:
+        """Know it no more, nor that it is a destination. Returns its only copies, which go with it. NotFound;
+        Conflict while a run is at work, and where it has only copies, unless it is `lost` with them."""
 
     def replicas(self) -> Sequence[Replica]:
         """By name."""
@@ -60,6 +72,16 @@ class Replicating(Protocol):
     def forgotten(self, run: UUID, numbers: Sequence[int]) -> None:
         """The replica wants them no more: from now on their documents may be deleted there. Those that are
         not copied are passed over."""
+
+    def waive(self, run: UUID, numbers: Sequence[int]) -> None:
+        """By its rules the replica does not want these: it is a destination of theirs no more."""
+
+    def placements(self, numbers: Sequence[int]) -> Mapping[int, Placement]:
+        """Where these versions are; those that are not known are passed over."""
+
+    def owed(self) -> Mapping[str, Sequence[int]]:
+        """What each replica lacks though it is a destination, ascending. Those that lack nothing are passed
+        over."""
 
     def packs(self) -> Mapping[PackName, int]:
         """Live and condemned packs, with their stored bytes; 0 or 1: not known."""

@@ -8,7 +8,7 @@ from uuid import UUID
 from cas.catalog import replicating_rules
 from cas.catalog.memory_rows import MemoryRows
 from cas.catalog.model import PackState
-from cas.catalog.replica_model import NewReplica, Replica, RunOutcome, RunResult, Verified
+from cas.catalog.replica_model import NewReplica, Placement, Replica, RunOutcome, RunResult, Verified
 from cas.catalog.rules import COMMITTED, LEASE, clean
 from cas.ids import PackName
 
@@ -22,6 +22,9 @@ class _Row:
     lease_until: datetime | None = None
     held: dict[int, datetime | None] = field(default_factory=dict)
 
+    def holds(self) -> set[int]:
+        return {number for number, since in self.held.items() if since is None}
+
 
 class MemoryReplicating:
     """On the rows of a `MemoryCatalog`."""
@@ -30,6 +33,7 @@ class MemoryReplicating:
         self._rows = rows
         self._demand_attached = demand_attached
         self._replicas: dict[str, _Row] = {}
+        self._destinations: dict[int, set[str]] = {}
 
     def add(self, new: NewReplica) -> None:
         replicating_rules.check_new(new)
@@ -42,12 +46,54 @@ class MemoryReplicating:
                     raise replicating_rules.url_taken(row.replica.name, new.url)
             self._replicas[new.name] = _Row(Replica(new, self._rows.now()))
 
-    def remove(self, name: str) -> None:
+    def change(self, name: str, *, mirror: bool | None = None, enabled: bool | None = None) -> Replica:
+        with self._rows.lock:
+            self._demand_attached()
+            row = self._row(name)
+            new = row.replica.new
+            new = replace(
+                new,
+                mirror=new.mirror if mirror is None else mirror,
+                enabled=new.enabled if enabled is None else enabled,
+            )
+            row.replica = replace(row.replica, new=new)
+            return self.replica(name)
+
+    def only_copies(self, name: str) -> Sequence[int]:
+        with self._rows.lock:
+            mine = self._row(name)
+            others = [row for row in self._replicas.values() if row is not mine and row.replica.new.enabled]
+            return sorted(
+                number
+                for number in mine.holds()
+                if not self._is_committed(number) and not any(number in row.holds() for row in others)
+            )
+
+    def remove(self, name: str, *, lost: bool = False) -> Sequence[int]:
         with self._rows.lock:
             self._demand_attached()
             if self._is_running(self._row(name)):
                 raise replicating_rules.somebody_replicates(name, "", 0)
+            only = self.only_copies(name)
+            if only and not lost:
+                raise replicating_rules.has_only_copies(name, only)
             del self._replicas[name]
+            for names in self._destinations.values():
+                names.discard(name)
+            return only
+
+    def require_destinations(self, destinations: Sequence[str] | None) -> set[str]:
+        """Those that a version that begins now is to have. NotFound."""
+        if destinations is None:
+            found = [row.replica.new for row in self._replicas.values()]
+            return {new.name for new in found if new.mirror and new.enabled}
+        for name in sorted(destinations):
+            self._row(name)
+        return set(destinations)
+
+    def aim(self, number: int, destinations: set[str]) -> None:
+        """A version begins. Where it is meant to be."""
+        self._destinations[number] = destinations
 
     def replicas(self) -> Sequence[Replica]:
         with self._rows.lock:
@@ -102,8 +148,7 @@ class MemoryReplicating:
             held = self._demand(run).held
             counted = []
             for number in sorted(numbers):
-                version = self._rows.versions.get(number)
-                if version is None or version.state not in COMMITTED:
+                if not self._is_committed(number):
                     continue
                 if held.setdefault(number, None) is None:
                     counted.append(number)
@@ -116,6 +161,28 @@ class MemoryReplicating:
             for number in numbers:
                 if number in held and held[number] is None:
                     held[number] = self._rows.now()
+
+    def waive(self, run: UUID, numbers: Sequence[int]) -> None:
+        with self._rows.lock:
+            self._demand_attached()
+            name = self._demand(run).replica.name
+            for number in numbers:
+                self._destinations.get(number, set()).discard(name)
+
+    def placements(self, numbers: Sequence[int]) -> Mapping[int, Placement]:
+        with self._rows.lock:
+            return {number: self._placement(number) for number in numbers if number in self._rows.versions}
+
+    def owed(self) -> Mapping[str, Sequence[int]]:
+        with self._rows.lock:
+            found: dict[str, list[int]] = {}
+            for number in sorted(self._destinations):
+                for name in self._placement(number).lacks:
+                    found.setdefault(name, []).append(number)
+            return dict(sorted(found.items()))
+
+    def is_partial(self, number: int) -> bool:
+        return self._placement(number).is_partial
 
     def packs(self) -> Mapping[PackName, int]:
         with self._rows.lock:
@@ -140,6 +207,21 @@ class MemoryReplicating:
     def name_at(self, url: str) -> str | None:
         """The replica at this URL."""
         return next((row.replica.name for row in self._replicas.values() if row.replica.new.url == url), None)
+
+    def _placement(self, number: int) -> Placement:
+        destinations = sorted(self._destinations.get(number, ()))
+        is_committed = self._is_committed(number)
+        lacks = [name for name in destinations if number not in self._replicas[name].held]
+        return Placement(
+            is_committed,
+            tuple(name for name, row in sorted(self._replicas.items()) if number in row.holds()),
+            tuple(destinations),
+            tuple(lacks) if is_committed else (),
+        )
+
+    def _is_committed(self, number: int) -> bool:
+        version = self._rows.versions.get(number)
+        return version is not None and version.state in COMMITTED
 
     def _end(self, row: _Row, result: RunResult) -> None:
         row.run = row.lease_until = None

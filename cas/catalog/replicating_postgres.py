@@ -12,9 +12,9 @@ from uuid import UUID
 from psycopg.errors import UniqueViolation
 from psycopg.rows import TupleRow
 
-from cas.catalog import replicating_rules
+from cas.catalog import placing_postgres, replicating_rules
 from cas.catalog.connecting import Connection, Connections
-from cas.catalog.replica_model import NewReplica, Replica, RunOutcome, RunResult, Verified
+from cas.catalog.replica_model import NewReplica, Placement, Replica, RunOutcome, RunResult, Verified
 from cas.catalog.rules import COMMITTED, LEASE, clean
 from cas.ids import PackName
 
@@ -22,7 +22,7 @@ _REPLICAS = """
 SELECT name, url, rules, lock_days, added_by, added_at, started_at, ended_at,
     coalesce(lease_until > clock_timestamp(), false), succeeded_at, locked_at,
     outcome, outcome_text, copied_versions, copied_bytes, objects, stored_bytes, settled,
-    verified_at, verified_level, verified_clean
+    verified_at, verified_level, verified_clean, mirror, enabled
 FROM cas.replicas
 """
 
@@ -54,10 +54,17 @@ WHERE run = %(run)s
 class PostgresReplicating:
     """On the connections of a `PostgresCatalog`, which see for what may be raised."""
 
-    def __init__(self, connections: Connections, demand_owner: Callable[[Connection], object]) -> None:
-        """`demand_owner`: that the catalog still belongs to the repository, until the transaction ends."""
+    def __init__(
+        self,
+        connections: Connections,
+        demand_owner: Callable[[Connection], object],
+        keep_out: Callable[[Connection], object],
+    ) -> None:
+        """`demand_owner`: that the catalog still belongs to the repository, until the transaction ends.
+        `keep_out`: the same, and that nobody else who demands it is at work meanwhile."""
         self._connections = connections
         self._demand_owner = demand_owner
+        self._keep_out = keep_out
 
     def add(self, new: NewReplica) -> None:
         replicating_rules.check_new(new)
@@ -71,9 +78,9 @@ class PostgresReplicating:
             if other is None:
                 try:
                     connection.execute(
-                        "INSERT INTO cas.replicas (name, url, rules, lock_days, added_by)"
-                        " VALUES (%s, %s, %s, %s, %s)",
-                        [new.name, new.url, rules, new.lock_days, new.added_by],
+                        "INSERT INTO cas.replicas (name, url, rules, lock_days, added_by, mirror, enabled)"
+                        " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                        [new.name, new.url, rules, new.lock_days, new.added_by, new.mirror, new.enabled],
                     )
                 except UniqueViolation as error:
                     raise replicating_rules.name_taken(new.name) from error
@@ -82,11 +89,32 @@ class PostgresReplicating:
             else:
                 raise replicating_rules.url_taken(other[0], new.url)
 
-    def remove(self, name: str) -> None:
+    def change(self, name: str, *, mirror: bool | None = None, enabled: bool | None = None) -> Replica:
         with self._connections.transaction() as connection:
             self._demand_owner(connection)
+            connection.execute(
+                "UPDATE cas.replicas SET mirror = coalesce(%s, mirror), enabled = coalesce(%s, enabled)"
+                " WHERE name = %s",
+                [mirror, enabled, name],
+            )
+            return _found(connection, name)
+
+    def only_copies(self, name: str) -> Sequence[int]:
+        with self._connections.transaction() as connection:
+            _found(connection, name)
+            return placing_postgres.only_copies(connection, name)
+
+    def remove(self, name: str, *, lost: bool = False) -> Sequence[int]:
+        with self._connections.transaction() as connection:
+            # Whoever forgets a version, here or on another replica, removes or switches off demands the
+            # owner: so none of them is between our look and our decision.
+            self._keep_out(connection)
             _refuse_running(connection, name)
+            only = placing_postgres.only_copies(connection, name)
+            if only and not lost:
+                raise replicating_rules.has_only_copies(name, only)
             connection.execute("DELETE FROM cas.replicas WHERE name = %s", [name])
+            return only
 
     def replicas(self) -> Sequence[Replica]:
         with self._connections.transaction() as connection:
@@ -95,10 +123,7 @@ class PostgresReplicating:
 
     def replica(self, name: str) -> Replica:
         with self._connections.transaction() as connection:
-            row = connection.execute(f"{_REPLICAS} WHERE name = %s".encode(), [name]).fetchone()
-        if row is None:
-            raise replicating_rules.none_such(name)
-        return _replica(row)
+            return _found(connection, name)
 
     def begin(self, name: str) -> UUID:
         with self._connections.transaction() as connection:
@@ -178,6 +203,23 @@ class PostgresReplicating:
                 [name, list(numbers)],
             )
 
+    def waive(self, run: UUID, numbers: Sequence[int]) -> None:
+        with self._connections.transaction() as connection:
+            self._demand_owner(connection)
+            name = _demand(connection, run)
+            connection.execute(
+                "DELETE FROM cas.destinations WHERE replica = %s AND version = ANY (%s)",
+                [name, list(numbers)],
+            )
+
+    def placements(self, numbers: Sequence[int]) -> Mapping[int, Placement]:
+        with self._connections.transaction() as connection:
+            return placing_postgres.placements(connection, numbers)
+
+    def owed(self) -> Mapping[str, Sequence[int]]:
+        with self._connections.transaction() as connection:
+            return placing_postgres.owed(connection)
+
     def packs(self) -> Mapping[PackName, int]:
         with self._connections.transaction() as connection:
             rows = connection.execute(
@@ -212,6 +254,13 @@ def name_at(connection: Connection, url: str) -> str | None:
     """The replica at this URL."""
     row = connection.execute("SELECT name FROM cas.replicas WHERE url = %s", [url]).fetchone()
     return None if row is None else str(row[0])
+
+
+def _found(connection: Connection, name: str) -> Replica:
+    row = connection.execute(f"{_REPLICAS} WHERE name = %s".encode(), [name]).fetchone()
+    if row is None:
+        raise replicating_rules.none_such(name)
+    return _replica(row)
 
 
 def _refuse_running(connection: Connection, name: str) -> None:
@@ -249,7 +298,7 @@ def _replica(row: TupleRow) -> Replica:
         name, url, rules, lock_days, added_by, added_at, started_at, ended_at,
         is_running, succeeded_at, locked_at,
         outcome, text, versions, copied_bytes, objects, stored_bytes, settled,
-        verified_at, level, is_clean,
+        verified_at, level, is_clean, mirror, enabled,
     ) = row  # fmt: skip
     given = None if rules is None else tuple(rules)
     result = None
@@ -258,7 +307,7 @@ def _replica(row: TupleRow) -> Replica:
             RunOutcome(outcome), text, versions, copied_bytes, objects, stored_bytes, bytes(settled)
         )
     return Replica(
-        NewReplica(name, url, given, lock_days, added_by),
+        NewReplica(name, url, given, lock_days, added_by, mirror, enabled),
         added_at,
         started_at,
         ended_at,

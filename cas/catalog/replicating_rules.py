@@ -1,11 +1,18 @@
 """What every implementation of replicating demands and says alike."""
 
 import re
+from collections.abc import Sequence
 
 from cas.catalog.replica_model import NewReplica
 from cas.catalog.rules import MAX_TEXT, MAX_WORD, check_text
 from cas.errors import Conflict, Fenced, InvalidInput, NotFound
 from cas.limits import LONGEST_LOCK_DAYS
+
+NOWHERE = "none"
+"""What people say instead of a replica for the primary alone; no replica has this name."""
+
+SPOKEN = 10
+"""Versions that a refusal names."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
@@ -17,6 +24,10 @@ def check_new(new: NewReplica) -> None:
             f"{new.name[:80]!r} is no name of a replica",
             where="NAME",
             hint="Up to 63 of a-z, 0-9, dot, dash and underscore, with a letter or digit at the beginning",
+        )
+    if new.name == NOWHERE:
+        raise InvalidInput(
+            f"{NOWHERE!r} stands for no replica at all", where="NAME", hint="Choose another name"
         )
     check_text("url", new.url, MAX_TEXT)
     check_text("added_by", new.added_by, MAX_WORD)
@@ -45,6 +56,15 @@ def url_taken(name: str, url: str) -> Conflict:
 def somebody_replicates(name: str, host: str, pid: int) -> Conflict:
     where = f"process {pid} on {host}" if host else ""
     return Conflict(f"somebody replicates to {name} just now", where=where, hint="Run it again later")
+
+
+def has_only_copies(name: str, numbers: Sequence[int]) -> Conflict:
+    some = ", ".join(map(str, numbers[:SPOKEN])) + (" ..." if len(numbers) > SPOKEN else "")
+    versions = f"version {some}" if len(numbers) == 1 else f"{len(numbers):,} versions ({some})"
+    return Conflict(
+        f"the replica {name} has the only copy of {versions}",
+        hint=f"Keep it; where the store itself is gone, and they with it: `cas replica remove {name} --lost`",
+    )
 
 
 def lost() -> Fenced:

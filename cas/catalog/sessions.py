@@ -1,7 +1,7 @@
 """A writer's life in SQL: begin, renew, announce packs, prepare, fail.
 
 Each function is one transaction's work on the connection it is given. Locks are always taken in
-this order: epoch and repository, next number, session, packs and versions.
+this order: epoch and repository, next number, replicas, session, packs and versions.
 """
 
 import os
@@ -11,6 +11,7 @@ from uuid import UUID
 from psycopg import errors
 from psycopg.types.json import Jsonb
 
+from cas.catalog import placing_postgres
 from cas.catalog.connecting import Connection
 from cas.catalog.model import NewPack, NewVersion, SessionHandle, VersionState
 from cas.catalog.rules import COMMITTED, LEASE, clean, fenced, known_pack, lapsed, search_text
@@ -45,7 +46,8 @@ def _epoch(connection: Connection, repository_id: str, lock: str) -> tuple[int, 
 
 
 def begin(connection: Connection, repository_id: str, new: NewVersion) -> SessionHandle:
-    """The session, the pin of its parent, its number, its running version, and the view."""
+    """The session, the pin of its parent, its number, its running version with its destinations, and the
+    view."""
     epoch, _ = share_epoch(connection, repository_id)
     if new.parent is not None:
         _demand_parent(connection, new.parent)
@@ -70,6 +72,7 @@ def begin(connection: Connection, repository_id: str, new: NewVersion) -> Sessio
         """,
         [number, VersionState.RUNNING.value, *described(number, new), created_at],
     )
+    placing_postgres.aim(connection, number, new.destinations)
     connection.execute(
         """
         INSERT INTO cas.sessions (id, number, epoch, parent, host, pid, started_at, renewed_at, lease_until)

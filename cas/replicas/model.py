@@ -42,7 +42,8 @@ class ReplicationReport:
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
     """A replica and how far it is behind. `versions`: that it holds. `lacking`: that it wants and does not
-    hold; `behind_seconds`: for how long the oldest of these is there, None where none is lacking. Times,
+    hold; `behind_seconds`: for how long the oldest of these is there, None where none is lacking. `owed`: of
+    which it is a destination and does not hold them, ascending: these are partial. Times,
     `outcome`, `text` and counts are those of the last run, `objects` and `stored_bytes` those of the whole
     replica; see cas/catalog/replica_model.py."""
 
@@ -62,3 +63,4 @@ class ReplicaStatus:
     objects: int
     stored_bytes: int
     verified: Verified | None
+    owed: tuple[int, ...] = ()

@@ -195,6 +195,8 @@ class _Run:
         """After everything was copied: else older versions would go before newer ones are there."""
         if self._wanted.going:
             self._replicating.forgotten(self._id, self._wanted.going)
+        if self._wanted.passed:
+            self._replicating.waive(self._id, self._wanted.passed)
         known = self._replica.result
         pruner = self._pruner = Pruner(
             self._primary,

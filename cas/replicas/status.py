@@ -1,5 +1,7 @@
 """How far each replica is behind, from the catalog alone: no store is asked."""
 
+from collections.abc import Sequence
+
 from cas.catalog.interface import Catalog
 from cas.catalog.replica_model import Replica, RunOutcome, RunResult
 from cas.replicas.model import ReplicaStatus
@@ -8,10 +10,13 @@ from cas.replicas.wanting import wanted
 
 def replica_statuses(catalog: Catalog) -> list[ReplicaStatus]:
     """By name."""
-    return [_status(catalog, replica) for replica in catalog.replicating.replicas()]
+    owed = catalog.replicating.owed()
+    return [
+        _status(catalog, replica, owed.get(replica.name, ())) for replica in catalog.replicating.replicas()
+    ]
 
 
-def _status(catalog: Catalog, replica: Replica) -> ReplicaStatus:
+def _status(catalog: Catalog, replica: Replica, owed: Sequence[int]) -> ReplicaStatus:
     held = catalog.replicating.held(replica.name)
     lacking = wanted(catalog, replica.new.rules, held).lacking
     oldest = min((since for _, since in lacking.values()), default=None)
@@ -33,4 +38,5 @@ def _status(catalog: Catalog, replica: Replica) -> ReplicaStatus:
         objects=known.objects,
         stored_bytes=known.stored_bytes,
         verified=replica.verified,
+        owed=tuple(owed),
     )

@@ -24,10 +24,12 @@ WHERE = "the rules of a replica"
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """`lacking`: committed versions that are wanted and not held, ascending, each with the hash of its
-    document and the moment since when it is there. `going`: held, and wanted no more, ascending."""
+    document and the moment since when it is there. `going`: held, and wanted no more, ascending. `passed`:
+    committed and not held, and not wanted by the rules, ascending."""
 
     lacking: Mapping[int, tuple[bytes, datetime]]
     going: tuple[int, ...]
+    passed: tuple[int, ...] = ()
 
 
 def rules_of(texts: Sequence[str] | None) -> tuple[RetentionRule, ...] | None:
@@ -40,6 +42,7 @@ def wanted(catalog: Catalog, rules: Sequence[str] | None, held: Mapping[int, dat
     parsed, copied = rules_of(rules), {number for number, since in held.items() if since is None}
     lacking: dict[int, tuple[bytes, datetime]] = {}
     going: list[int] = []
+    passed: list[int] = []
     known: list[Candidate] = []
     for version in every_version(catalog, SETTLED):
         is_committed = version.state in COMMITTED
@@ -53,9 +56,10 @@ def wanted(catalog: Catalog, rules: Sequence[str] | None, held: Mapping[int, dat
             known += _candidates([version])
     if parsed is not None:
         staying = {one.number for one in plan(known, parsed, catalog.now()).staying}
+        passed = sorted(lacking.keys() - staying)
         lacking = {number: told for number, told in lacking.items() if number in staying}
         going = [number for number in copied if number not in staying]
-    return Wanted(dict(sorted(lacking.items())), tuple(sorted(going)))
+    return Wanted(dict(sorted(lacking.items())), tuple(sorted(going)), tuple(passed))
 
 
 def _candidates(versions: Iterable[Version]) -> list[Candidate]:

@@ -1,6 +1,7 @@
 """`cas event`: the application says that something is done, and a version is taken for it."""
 
 import re
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from cli.auto_saving import auto_request
 from cli.commanding import command
 from cli.commands.snapshot import take
 from cli.exit_codes import ExitCode
+from cli.mirroring import destinations_of
 from cli.session import Session
 
 _KIND = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
@@ -28,6 +30,7 @@ def event(
     note: Annotated[str, typer.Option(metavar="TEXT", help="More about it, for people.")] = "",
     source: flags.Platform = None,
     allow_incomplete: flags.AllowIncomplete = False,
+    to: flags.To = None,
 ) -> ExitCode:
     """Take a version now, because the application says that something happened.
 
@@ -36,7 +39,8 @@ def event(
     """
     cas.set(source=source)
     metadata = {"auto-save": "event", "event": kind}
-    return take(cas, auto_request(cas, reason_of(kind, note), metadata, allow_incomplete=allow_incomplete))
+    request = auto_request(cas, reason_of(kind, note), metadata, allow_incomplete=allow_incomplete)
+    return take(cas, replace(request, destinations=destinations_of(cas, to)))
 
 
 def reason_of(kind: str, note: str) -> str:

@@ -1,7 +1,8 @@
-"""`cas replica add | remove | status | verify`: other stores that hold the versions, too."""
+"""`cas replica add | set | remove | status | verify`: other stores that hold the versions, too."""
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
@@ -11,7 +12,7 @@ from rich.console import Group
 from rich.text import Text
 
 from cas.catalog.replica_model import NewReplica
-from cas.catalog.replicating_rules import name_taken
+from cas.catalog.replicating_rules import SPOKEN, name_taken
 from cas.check import CheckLevel
 from cas.errors import Conflict, InvalidInput, NotFound
 from cas.format.names import CONFIG
@@ -31,7 +32,7 @@ from cli.session import Session, url_of, whoami
 from cli.showing_check import told
 from cli.showing_replicas import statuses
 from cli.watching_faces import watching
-from cli.words import plain
+from cli.words import counted, plain
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the replica.")]
 
@@ -48,10 +49,14 @@ def add_replica(app: typer.Typer) -> None:
     examples = [
         "cas replica add offsite /mnt/nas/shop",
         "cas replica add offsite 's3://other-bucket/shop?region=eu-west-1' --retention 'daily 365'",
+        "cas replica add mirror /mnt/second/shop --mirror",
         "cas replica add vault 's3://locked-bucket/shop' --object-lock 30",
     ]
     command(group, "add", examples=examples)(add)
-    command(group, "remove", examples=["cas replica remove offsite"])(remove)
+    changes = ["cas replica set offsite --mirror", "cas replica set offsite --disable"]
+    command(group, "set", examples=changes)(change)
+    removals = ["cas replica remove offsite", "cas replica remove offsite --lost"]
+    command(group, "remove", examples=removals)(remove)
     command(group, "status", examples=["cas replica status", "cas replica status --json"])(status)
     command(group, "verify", examples=["cas replica verify offsite --level bytes"])(verify)
     app.add_typer(group, name="replica", help="Copies in other stores; `cas replicate` fills them.")
@@ -86,8 +91,12 @@ def add(
     in_clear: Annotated[
         bool, typer.Option("--in-clear", help="Let it hold in clear what is sealed in the primary.")
     ] = False,
+    mirror: Annotated[
+        bool, typer.Option("--mirror", help="New versions are copied to it in the run that takes them.")
+    ] = False,
 ) -> ExitCode:
-    """Make another store hold the versions, too. Nothing is copied before `cas replicate`.
+    """Make another store hold the versions, too. Nothing is copied before `cas replicate`, or before the next
+    version where it is a mirror.
 
     It can be sealed where the primary is not: so a copy at another provider says nothing to it.
     """
@@ -106,8 +115,8 @@ def add(
     store = _sealed(cas, bare, encrypt=encrypt, in_clear=in_clear)
     days = store.lock_days if isinstance(store, LockingStore) else 0
     texts = tuple(map(rule_text, rules)) if rules else None
-    kind = "sealed " if isinstance(store, SealedStore) else ""
-    new = NewReplica(name, store.url, texts, days, whoami())
+    kind = ("sealed " if isinstance(store, SealedStore) else "") + ("mirror" if mirror else "replica")
+    new = NewReplica(name, store.url, texts, days, whoami(), mirror)
     # Known as sealed before it is filled: it must never be one that came without keys.
     catalog.sealing.forget(name)
     recognise(store, catalog, name)
@@ -115,7 +124,7 @@ def add(
     cas.terminal.result(
         new,
         human=Group(
-            Text(f"{name} is a {kind}replica from now on", style="bold green"),
+            Text(f"{name} is a {kind} from now on", style="bold green"),
             Text(f"  {plain(store.url)}", style="dim"),
             Text(
                 "  `cas replicate` fills it; from that URL alone everything comes back",
@@ -126,20 +135,93 @@ def add(
     return ExitCode.OK
 
 
-def remove(cas: Session, name: Name) -> ExitCode:
-    """Know a replica no more. Nothing that it holds is deleted."""
-    replica = cas.catalog.replicating.replica(name)
-    cas.catalog.replicating.remove(name)
+def change(
+    cas: Session,
+    name: Name,
+    mirror: Annotated[
+        bool | None,
+        typer.Option(
+            "--mirror/--no-mirror",
+            help="Whether new versions are copied to it in the run that takes them.",
+            show_default=False,
+        ),
+    ] = None,
+    enable: Annotated[
+        bool | None,
+        typer.Option(
+            "--enable/--disable",
+            help="Whether `cas replicate` without a name and snapshots copy to it.",
+            show_default=False,
+        ),
+    ] = None,
+) -> ExitCode:
+    """Say when a replica is copied to. What it holds, and what it should hold already, stays as it is."""
+    if mirror is None and enable is None:
+        raise InvalidInput(
+            "nothing would change",
+            where="cas replica set",
+            hint="Add --mirror, --no-mirror, --enable or --disable",
+        )
+    changed = cas.catalog.replicating.change(name, mirror=mirror, enabled=enable).new
+    kind = "mirror" if changed.mirror else "replica"
+    able = "enabled" if changed.enabled else "disabled"
+    cas.terminal.result(changed, human=Text(f"{name} is a {kind}, and {able}", style="bold green"))
+    return ExitCode.OK
+
+
+def remove(
+    cas: Session,
+    name: Name,
+    lost: Annotated[
+        bool,
+        typer.Option(
+            "--lost", help="The store itself is gone, with the only copies of versions if it had some."
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Of --lost: without being asked.")] = False,
+) -> ExitCode:
+    """Know a replica no more. Nothing that it holds is deleted.
+
+    Refused where it has the only copy of a version: of what the primary has forgotten, and no other enabled
+    replica holds.
+    """
+    known = cas.catalog.replicating
+    replica = known.replica(name)
+    if lost and not yes and not _agrees(cas, name):
+        cas.terminal.note("Nothing was done")
+        return ExitCode.DECLINED
+    only = known.remove(name, lost=lost)
     cas.catalog.sealing.forget(name)
     shutil.rmtree(cas.replica_cache(name), ignore_errors=True)
-    cas.terminal.result(
-        replica.new,
-        human=Group(
-            Text(f"{name} is no replica any more", style="bold green"),
-            Text(f"  What it holds is left as it is: {plain(replica.new.url)}", style="dim"),
-        ),
-    )
+    left = "It is gone" if lost else "What it holds is left as it is"
+    told = [
+        Text(f"{name} is no replica any more", style="bold green"),
+        Text(f"  {left}: {plain(replica.new.url)}", style="dim"),
+    ]
+    if only:
+        told.append(Text(f"  Lost with it: {counted(len(only), 'version')} ({_some(only)})", style="yellow"))
+    shown = {field.name: getattr(replica.new, field.name) for field in fields(replica.new)} | {"lost": only}
+    cas.terminal.result(shown, human=Group(*told))
     return ExitCode.OK
+
+
+def _agrees(cas: Session, name: str) -> bool:
+    """Whether somebody says that a replica is lost. InvalidInput where nobody can be asked."""
+    if not cas.terminal.is_interactive:
+        raise InvalidInput(
+            "giving up a replica wants to be confirmed, and nobody can be asked",
+            where="--lost",
+            hint="Add --yes",
+        )
+    only = cas.catalog.replicating.only_copies(name)
+    if only:
+        what = f"{name} has the only copy of {counted(len(only), 'version')}: {_some(only)}"
+        cas.terminal.note(what, style="yellow")
+    return cas.terminal.ask(f"Type {name}, the replica that is lost: ").strip() == name
+
+
+def _some(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers[:SPOKEN])) + (" ..." if len(numbers) > SPOKEN else "")
 
 
 def status(cas: Session) -> ExitCode:

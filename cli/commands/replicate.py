@@ -10,13 +10,12 @@ from rich.text import Text
 from cas.catalog.replica_model import Replica
 from cas.errors import CasError, NotFound
 from cas.replicas.model import ReplicationReport
-from cas.replicas.running import replicate as run_on
 from cli.commanding import command
 from cli.exit_codes import ExitCode
 from cli.faults import Failure, failure_of
+from cli.mirroring import bring_up_to_date
 from cli.session import Session
 from cli.showing_replicas import told
-from cli.watching_faces import watching
 from cli.words import plain
 
 
@@ -43,7 +42,10 @@ def add_replicate(app: typer.Typer) -> None:
 def replicate(
     cas: Session,
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Only this replica; unset: all of them.")
+        str | None,
+        typer.Argument(
+            metavar="[NAME]", help="Only this replica, enabled or not; unset: all that are enabled."
+        ),
     ] = None,
 ) -> ExitCode:
     """Copy to the replicas what they lack, and let go there what they keep no more.
@@ -52,9 +54,12 @@ def replicate(
     replica that fails does not keep the others waiting. Exit code 9 where something is damaged or in the way.
     """
     known = cas.catalog.replicating
-    replicas = [known.replica(name)] if name is not None else known.replicas()
-    if not replicas:
+    everybody = [known.replica(name)] if name is not None else known.replicas()
+    if not everybody:
         raise NotFound("there is no replica yet", hint="Add one with `cas replica add NAME URL`")
+    replicas = [one for one in everybody if one.new.enabled or name is not None]
+    if not replicas:
+        raise NotFound("every replica is disabled", hint="Name one, or `cas replica set NAME --enable` it")
     cas.if_stopped = "What was copied so far stays; run it again to go on"
     done = tuple(_replicated(cas, one) for one in replicas)
     cas.terminal.result(ReplicateResult(done), human=Group(*(_told(one) for one in done)))
@@ -64,17 +69,7 @@ def replicate(
 
 def _replicated(cas: Session, replica: Replica) -> Replicated:
     try:
-        store = cas.replica_store(replica.new.url, name=replica.name)
-        with watching(cas.terminal, f"replicate {replica.name}") as counters:
-            report = run_on(
-                cas.repository,
-                cas.catalog,
-                replica.name,
-                store,
-                cache=cas.replica_cache(replica.name),
-                side_by_side=True,
-                progress=counters,
-            )
+        report = bring_up_to_date(cas, replica)
     except CasError as error:
         return Replicated(replica.name, None, failure_of(error))
     return Replicated(replica.name, report, None)

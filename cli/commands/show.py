@@ -10,14 +10,17 @@ from rich.text import Text
 
 from cas.catalog.checking import VersionCheck
 from cas.catalog.model import Version, VersionKind
+from cas.catalog.replica_model import Placement
+from cas.replicas.mirroring import placement_of
 from cli.commanding import command
 from cli.exit_codes import ExitCode
+from cli.mirroring import placement_as_json
 from cli.session import Session
 from cli.showing_checks import told_check, with_check
 from cli.showing_counts import changes_in
 from cli.showing_omissions import omissions_by_reason
 from cli.tables import STATE_STYLES, cells, facts, indented, table
-from cli.words import duration, moment, number, saved, size
+from cli.words import duration, moment, number, plain, saved, size
 
 SHORT_CHECKSUM = 8
 """Hex digits of an entity's checksum in the table; JSON has all of them."""
@@ -30,24 +33,30 @@ def add_show(app: typer.Typer) -> None:
 
 
 def show(cas: Session, version: VersionArgument) -> ExitCode:
-    """Show one version: how each entity was read, what changed in it, what it holds and costs, and when it
-    was checked."""
+    """Show one version: how each entity was read, what changed in it, what it holds and costs, when it was
+    checked, and which stores hold it."""
     found = cas.catalog.version(cas.number(version))
     check = cas.catalog.checking.versions([found.number]).get(found.number)
-    receipt = _receipt(found, check, cas.terminal.out.width)
-    cas.terminal.result(with_check(found, check), human=Group(*receipt))
+    placement = placement_of(cas.catalog, found.number)
+    receipt = _receipt(found, check, placement, cas.terminal.out.width)
+    shown = {**with_check(found, check), **placement_as_json(placement)}
+    cas.terminal.result(shown, human=Group(*receipt))
     return ExitCode.OK
 
 
-def _receipt(version: Version, check: VersionCheck | None, width: int) -> Iterator[RenderableType]:
+def _receipt(
+    version: Version, check: VersionCheck | None, placement: Placement, width: int
+) -> Iterator[RenderableType]:
     yield Text.assemble(
         (f"Version {version.number}", "bold"),
         "  ",
         (version.state.value, STATE_STYLES[version.state]),
         f"  {version.trigger.value}  {version.kind.value}",
         ("  protected" if version.protected else ""),
+        ("  partial" if placement.is_partial else "", "yellow"),
     )
     yield facts(_about(version))
+    yield facts(_stores(placement))
     if version.entities:
         yield Text()
         yield indented(_entities(version))
@@ -92,6 +101,12 @@ def _about(version: Version) -> Iterator[tuple[str, str]]:
     )
     yield "begun again", f"{version.retries} times, because the platform changed" if version.retries else ""
     yield "checksum", version.checksum.hex() if version.checksum else ""
+
+
+def _stores(placement: Placement) -> Iterator[tuple[str, str | Text]]:
+    stores = [*(["the primary"] if placement.primary else []), *placement.replicas]
+    yield "stores", ", ".join(map(plain, stores))
+    yield "lacks", Text(", ".join(map(plain, placement.lacks)), style="yellow")
 
 
 def _entities(version: Version) -> Table:

@@ -15,6 +15,7 @@ from cas.snapshot import SnapshotReceipt, SnapshotRequest, take_version
 from cli import flags
 from cli.commanding import command
 from cli.exit_codes import ExitCode, exit_code_of
+from cli.mirroring import Copies, copies_as_json, copy_version, destinations_of, told_copies
 from cli.session import Session, whoami
 from cli.showing_counts import told_changes
 from cli.showing_omissions import omissions_by_reason
@@ -32,6 +33,7 @@ def add_snapshot(app: typer.Typer) -> None:
         "cas snapshot --table products --table 'supplier*'",
         "cas snapshot --schema-only --name 'schema of 2.4' --protect",
         "cas snapshot --verify",
+        "cas snapshot --to offsite --to vault",
     ]
     command(app, "snapshot", examples=examples)(snapshot)
 
@@ -54,8 +56,12 @@ def snapshot(
     compression: flags.Compression = None,
     scan: flags.Scan = False,
     verify: flags.Verify = None,
+    to: flags.To = None,
 ) -> ExitCode:
-    """Take a version: one consistent moment of the database, every new record stored once."""
+    """Take a version: one consistent moment of the database, every new record stored once.
+
+    Mirrors get it in the same run. Exit code 25 where one of them does not hold it at the end.
+    """
     cas.set(source=source, compression=compression, verify=verify)
     if schema_only and data_only:
         raise InvalidInput(
@@ -81,6 +87,7 @@ def snapshot(
         scan=scan,
         scan_every=cas.settings.scan_every,
         unusual=cas.settings.anomaly_rules,
+        destinations=destinations_of(cas, to),
     )
     return take(cas, request)
 
@@ -94,14 +101,17 @@ def take(cas: Session, request: SnapshotRequest) -> ExitCode:
         receipt = take_version(repository, catalog, Announced(platform, counters), request, counters)
     for warning in receipt.warnings:
         cas.terminal.warn(warning)
-    code = ExitCode.OK if receipt.version.state is VersionState.COMPLETE else ExitCode.INCOMPLETE
-    if not cas.settings.verify:
-        cas.terminal.result(receipt, human=_told(receipt))
-        return code
-    found, failed = _read_back(cas, receipt.version)
-    shown = {"version": receipt.version, "warnings": receipt.warnings, "read_back": found}
-    cas.terminal.result(shown, human=Group(_told(receipt), *_told_read_back(found)))
-    return failed or code
+    copies = copy_version(cas, receipt.version)
+    shown = {"version": receipt.version, "warnings": receipt.warnings, **copies_as_json(copies)}
+    human: list[RenderableType] = [_told(receipt, copies), *told_copies(copies)]
+    failed = None
+    if cas.settings.verify:
+        found, failed = _read_back(cas, receipt.version)
+        shown["read_back"] = found
+        human += _told_read_back(found)
+    cas.terminal.result(shown, human=Group(*human))
+    is_whole = receipt.version.state is VersionState.COMPLETE
+    return failed or (copies.exit_code or ExitCode.OK if is_whole else ExitCode.INCOMPLETE)
 
 
 def _read_back(cas: Session, version: Version) -> tuple["ReadBack | None", ExitCode | None]:
@@ -151,9 +161,10 @@ def parse_metadata(pairs: list[str] | tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _told(receipt: SnapshotReceipt) -> Text:
+def _told(receipt: SnapshotReceipt, copies: Copies) -> Text:
     version = receipt.version
-    style = "bold green" if version.state is VersionState.COMPLETE else "bold yellow"
+    is_whole = version.state is VersionState.COMPLETE and not copies.placement.is_partial
+    style = "bold green" if is_whole else "bold yellow"
     less = saved(version.original_bytes, version.added_bytes)
     told = Text.assemble(
         (f"Version {version.number} is {version.state.value}", style),

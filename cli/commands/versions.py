@@ -11,9 +11,11 @@ from rich.text import Text
 
 from cas.catalog.checking import VersionCheck
 from cas.catalog.model import Trigger, Version, VersionFilter, VersionKind, VersionState
+from cas.catalog.replica_model import Placement
 from cli.commanding import command
 from cli.dates import parse_time
 from cli.exit_codes import ExitCode
+from cli.mirroring import placement_as_json
 from cli.session import Session
 from cli.showing_checks import CHECK_STYLES, told_shortly, with_check
 from cli.showing_counts import MARK, STYLE, most_unusual
@@ -21,6 +23,8 @@ from cli.tables import cells, remarked, state
 from cli.words import minute, moment, number, offset, size
 
 _WHICH = "Which versions"
+
+PARTIAL_MARK = "½"
 
 WIDE = 100
 """Columns from which on the kind and the size of the whole version find room."""
@@ -31,8 +35,8 @@ WIDEST = 120
 
 @dataclass(frozen=True, slots=True)
 class VersionsPage:
-    """Newest first, each with what is known of it by checks. `before` is the cursor of the next page; None on
-    the last one."""
+    """Newest first, each with what is known of it by checks, and where it is. `before` is the cursor of
+    the next page; None on the last one."""
 
     versions: Sequence[Mapping[str, object]]
     before: int | None
@@ -44,6 +48,7 @@ def add_versions(app: typer.Typer) -> None:
         "cas versions --state complete --since 7d",
         "cas versions --tag release --text import --json",
         "cas versions --unusual --since 30d",
+        "cas versions --partial",
     ]
     command(app, "versions", examples=examples)(versions)
 
@@ -80,12 +85,17 @@ def versions(
         bool,
         typer.Option("--unusual", help="With counts of changes that were unusual.", rich_help_panel=_WHICH),
     ] = False,
+    partial: Annotated[
+        bool,
+        typer.Option("--partial", help="That a store should hold and does not.", rich_help_panel=_WHICH),
+    ] = False,
     limit: Annotated[int, typer.Option(help="Versions on one page.", rich_help_panel=_WHICH)] = 20,
     before: Annotated[
         int | None, typer.Option(help="Only numbers below: the next page.", rich_help_panel=_WHICH)
     ] = None,
 ) -> ExitCode:
-    """List versions, newest first; failed ones with their reason, unusual ones marked !."""
+    """List versions, newest first; failed ones with their reason, unusual ones marked !, partial ones
+    marked ½."""
     where = VersionFilter(
         states=tuple(states or ()),
         triggers=tuple(triggers or ()),
@@ -95,20 +105,30 @@ def versions(
         until=parse_time(until, "--until") if until else None,
         text=text,
         unusual=unusual,
+        partial=partial,
         limit=limit,
         before=before,
     )
     found = cas.catalog.versions(where)
-    checks = cas.catalog.checking.versions([version.number for version in found])
-    shown = [with_check(version, checks.get(version.number)) for version in found]
+    numbers = [version.number for version in found]
+    checks, places = cas.catalog.checking.versions(numbers), cas.catalog.replicating.placements(numbers)
+    shown = [
+        {**with_check(version, checks.get(version.number)), **placement_as_json(places[version.number])}
+        for version in found
+    ]
     page = VersionsPage(shown, found[-1].number if len(found) == limit and found[-1].number > 1 else None)
-    cas.terminal.result(page, human=_listed(found, checks, cas.terminal.out.width))
+    cas.terminal.result(page, human=_listed(found, checks, places, cas.terminal.out.width))
     if page.before is not None:
         cas.terminal.note(f"There may be more: add --before {page.before}", style="dim")
     return ExitCode.OK
 
 
-def _listed(found: Sequence[Version], checks: Mapping[int, VersionCheck], width: int) -> RenderableType:
+def _listed(
+    found: Sequence[Version],
+    checks: Mapping[int, VersionCheck],
+    places: Mapping[int, Placement],
+    width: int,
+) -> RenderableType:
     """Some lines a version: its figures, and below them what a person wrote, went wrong, or is unusual."""
     if not found:
         return Text("No version matches. Take one with: cas snapshot", style="dim")
@@ -125,7 +145,7 @@ def _listed(found: Sequence[Version], checks: Mapping[int, VersionCheck], width:
         row: list[str | Text] = [
             str(version.number),
             minute(version.created_at) if len(offsets) == 1 else moment(version.created_at),
-            _marked(version),
+            _marked(version, places[version.number]),
             version.trigger.value,
             *([version.kind.value] if is_wide else []),
             number(version.records),
@@ -139,6 +159,7 @@ def _listed(found: Sequence[Version], checks: Mapping[int, VersionCheck], width:
         [
             (_remarks(version, is_wide=is_wide), "red" if version.error_code else "dim"),
             (most_unusual(version.anomalies), STYLE),
+            (_lacking(places[version.number]), "yellow"),
             *_checked(checks.get(version.number), is_widest=is_widest),
         ]
         for version in found
@@ -154,9 +175,15 @@ def _checked(check: VersionCheck | None, *, is_widest: bool) -> list[tuple[str, 
     return [*shortly, (check.damage, CHECK_STYLES[check.state])]
 
 
-def _marked(version: Version) -> Text:
+def _marked(version: Version, placement: Placement) -> Text:
     found = state(version.state)
-    return found.append(f" {MARK}", style=f"bold {STYLE}") if version.anomalies else found
+    marks = [MARK] if version.anomalies else []
+    marks += [PARTIAL_MARK] if placement.is_partial else []
+    return found.append(f" {' '.join(marks)}", style=f"bold {STYLE}") if marks else found
+
+
+def _lacking(placement: Placement) -> str:
+    return f"partial: not in {', '.join(placement.lacks)}" if placement.is_partial else ""
 
 
 def _remarks(version: Version, *, is_wide: bool) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from cas.catalog.interface import Catalog
 from cas.catalog.model import VersionFilter, VersionState
 from cas.errors import CasError
 from cas.postgres.dumping.programs import find_pg_dump
@@ -34,6 +35,7 @@ def look_at_catalog(session: Session) -> Iterator[Observation]:
     if strangers:
         found = f"the store holds {counted(len(strangers), 'version')} that the catalog does not know"
         yield Observation("catalog", "versions", Health.FAIL, found, "Run `cas catalog rebuild`")
+    yield from _partial(catalog)
     newest = catalog.versions(VersionFilter(states=(VersionState.COMPLETE,), limit=1))
     if not newest:
         yield Observation(
@@ -42,6 +44,18 @@ def look_at_catalog(session: Session) -> Iterator[Observation]:
         return
     age = duration((catalog.now() - newest[0].created_at).total_seconds())
     yield Observation("catalog", "newest version", Health.OK, f"version {newest[0].number}, taken {age} ago")
+
+
+def _partial(catalog: Catalog) -> Iterator[Observation]:
+    """Where a store should hold a version and does not."""
+    owed = catalog.replicating.owed()
+    if owed:
+        versions = counted(len({number for numbers in owed.values() for number in numbers}), "version")
+        found = f"{versions} partial: not in {', '.join(owed)}, which should hold them"
+        advice = (
+            "Run `cas replicate`, with the name of a disabled one; `cas replica status` says what was wrong"
+        )
+        yield Observation("catalog", "partial versions", Health.WARN, found, advice)
 
 
 def look_at_source(session: Session) -> Iterator[Observation]:

@@ -131,6 +131,7 @@ def begins(draw: st.DrawFn) -> Operation:
         description=draw(words),
         tags=draw(tags),
         parent=draw(st.none() | st.integers(1, 6)),
+        destinations=draw(st.sampled_from([None, None, (), ("a",), ("a", "b")])),
     )
     new = replace(new, protected=draw(st.booleans()))
 
@@ -271,7 +272,10 @@ def replicating(draw: st.DrawFn) -> Operation:
     choices: list[Operation] = [
         lambda run: run.stage.replicating.add(new),
         lambda run: run.stage.replicating.add(new),
-        lambda run: run.stage.replicating.remove(name),
+        lambda run: list(run.stage.replicating.remove(name, lost=turn > 1)),
+        lambda run: run.stage.replicating.change(name, mirror=turn > 0).new,
+        lambda run: run.stage.replicating.change(name, enabled=turn > 0).new,
+        lambda run: run.stage.replicating.waive(run.copier(turn), numbers),
         lambda run: run.copy(name),
         lambda run: run.copy(name),
         lambda run: run.stage.replicating.renew(run.copier(turn)),
@@ -332,6 +336,7 @@ def filters(draw: st.DrawFn) -> VersionFilter:
         limit=draw(st.integers(1, 4)),
         before=draw(st.none() | st.integers(1, 8)),
         unusual=draw(st.booleans()),
+        partial=draw(st.booleans()),
     )
 
 
@@ -390,7 +395,10 @@ def seen(run: Run, asked: list[VersionFilter]) -> list[object]:
         )
         for one in copies.replicas()
     ]
-    away = [dict(copies.packs()), copies.may_live(), held]
+    partial = [one.number for one in catalog.versions(VersionFilter(partial=True))]
+    owed = {name: list(lacking) for name, lacking in copies.owed().items()}
+    only = [list(copies.only_copies(one.name)) for one in copies.replicas()]
+    away = [dict(copies.packs()), copies.may_live(), held, copies.placements(numbers), partial, owed, only]
     rest = [kept, packs, checked, walked, checking.versions(numbers), needing, away]
     rest += [cleaned, collecting.awaited()]
     return [numbers, whole, listed, newest, pasts, catalog.live_packs(), catalog.journal(), *rest]

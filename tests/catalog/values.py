@@ -28,6 +28,7 @@ def new_version(
     description: str = "",
     tags: tuple[str, ...] = (),
     parent: int | None = None,
+    destinations: tuple[str, ...] | None = (),
 ) -> NewVersion:
     return NewVersion(
         trigger=trigger,
@@ -44,6 +45,7 @@ def new_version(
         excluded=("public.log",),
         included_schemas=("public",),
         parent=parent,
+        destinations=destinations,
     )
 
 

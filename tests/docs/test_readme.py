@@ -71,6 +71,12 @@ def test_the_tour_runs_from_top_to_bottom_in_an_empty_home(tmp_path: Path) -> No
     assert re.search(r"offsite: \d+ versions copied", copied)
     assert "last 100, daily 365" in copied
     assert "up to date" in copied
+    together = copied.split("$ cas replica add second", 1)[1]
+    assert "second is a mirror from now on" in together
+    assert "second: copied, " in together
+    assert re.search(r"stores +the primary, second *$", together, re.MULTILINE)
+    assert "No version matches" in together, "none is partial"
+    assert "second is a mirror, and disabled" in together
     (versions,) = re.findall(r"^offsite: (\d+) versions", copied, re.MULTILINE)
     assert f"{versions} versions taken in" in worst_day
     assert "held: case 4711" in worst_day
