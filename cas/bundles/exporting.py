@@ -51,8 +51,8 @@ _STAYS = frozenset((Encoding.RAW, Encoding.ZSTD))
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """`entities`: labels of those that leave; None: all. `since`: what this version has stays here. `slots`: what
-    will open the bundle; none: it is not sealed."""
+    """`entities`: labels of those that leave; None: all. `since`: what this version has stays here. `slots`:
+    what will open the bundle; none: it is not sealed."""
 
     entities: tuple[str, ...] | None = None
     since: int | None = None
@@ -82,16 +82,14 @@ def export_version(
     progress: Progress | None = None,
 ) -> Exported:
     """Write the bundle of a version into `out`. All of it is proven before it leaves: CorruptData where
-    something cannot be. NotFound for a version or an entity that is not there; InvalidInput for a version to begin
-    after that is no earlier one.
+    something cannot be. NotFound for a version or an entity that is not there; InvalidInput for a version to
+    begin after that is no earlier one.
 
     catalog: keeps the versions while they are read; None where nobody deletes meanwhile.
     """
     asked = request or ExportRequest()
     if asked.since is not None and not 1 <= asked.since < number:
-        raise InvalidInput(
-            f"version {asked.since} is no earlier one than version {number}", where="--since"
-        )
+        raise InvalidInput(f"version {asked.since} is no earlier one than version {number}", where="--since")
     with ExitStack() as stack:
         if catalog is not None:
             for one in (number, asked.since):
@@ -103,8 +101,8 @@ def export_version(
 
 @contextmanager
 def all_packs(repository: Repository) -> Iterator[Packs]:
-    """The packs of a store in an index that is made in one way only, whatever was learned in which order; so that
-    of several copies of a chunk always the same is found."""
+    """The packs of a store in an index that is made in one way only, whatever was learned in which order; so
+    that of several copies of a chunk always the same is found."""
     with temporary_faults(), tempfile.TemporaryDirectory(prefix="cas-bundle-") as directory:
         listed = repository.packs()
         yield packs_of_store(repository, listed, (), Path(directory), Ledger(), Silent())
@@ -141,8 +139,8 @@ class _Export:
             if request.entities is None
             else frozenset(entry.dictionary for entry in self._entries if entry.dictionary)
         )
-        """Dictionaries that may come along; None: all. One that was made of the records of an entity holds pieces
-        of them, which nobody gets who did not ask for it."""
+        """Dictionaries that may come along; None: all. One that was made of the records of an entity holds
+        pieces of them, which nobody gets who did not ask for it."""
         self._there = frozenset(
             entry.dictionary for entry in (self._before.entries if self._before else ()) if entry.dictionary
         )

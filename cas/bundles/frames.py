@@ -5,7 +5,7 @@ needs again give the frames: one all of whose chunks are marked can be taken as 
 marked chunks. So nothing leaves a frame that nobody asked for.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import accumulate, compress
@@ -27,8 +27,8 @@ from cas.store.interface import Store
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Chunks that are needed, with their recomputed ids. `frame`, `stored`: the frame in which they lie, where
-    nothing else lies in it; None for chunks of which no frame can be taken as it is. `base`: the
+    """Chunks that are needed, with their recomputed ids. `frame`, `stored`: the frame in which they lie,
+    where nothing else lies in it; None for chunks of which no frame can be taken as it is. `base`: the
     dictionary that their frame was made with."""
 
     kind: ChunkKind
@@ -43,13 +43,19 @@ class NeededFrames:
     """Over one set of packs. `reader`: tries other copies, where a frame turns out damaged."""
 
     def __init__(
-        self, store: Store, fetchers: Executor, key: IdKey, packs: Packs, absent: frozenset[PackName] = frozenset()
+        self,
+        store: Store,
+        fetchers: Executor,
+        key: IdKey,
+        packs: Packs,
+        elsewhere: Callable[[Sequence[ChunkId]], npt.NDArray[np.bool_]] | None = None,
     ) -> None:
-        """`absent`: packs whose chunks need not be taken: they are there already."""
+        """`elsewhere`: which of chunks that no pack of the view holds are to be had without it; they are not
+        taken."""
         self._store = store
         self._fetchers = fetchers
         self._packs = packs
-        self._absent = absent
+        self._elsewhere = elsewhere
         self._hashers = {kind: key.batch_hasher(kind) for kind in ChunkKind}
         self._marks: dict[PackName, npt.NDArray[np.bool_]] = {}
         self._done: dict[PackName, npt.NDArray[np.bool_]] = {}
@@ -97,6 +103,8 @@ class NeededFrames:
     def _locate(self, need: Need) -> Places:
         places = self._packs.index.locate(need.ids, self._packs.view)
         missing = np.flatnonzero(places.pack < 0)
+        if len(missing) and self._elsewhere is not None:
+            missing = missing[~self._elsewhere([need.ids[at] for at in missing.tolist()])]
         if len(missing):
             raise CorruptData(
                 f"{need.kind.name.lower()} chunk {need.ids[int(missing[0])].hex()[:16]} is in no pack",
@@ -106,27 +114,24 @@ class NeededFrames:
             )
         return places
 
-    def _wanted(
-        self, need: Need, places: Places
-    ) -> tuple[list[Wanted], dict[FrameKey, dict[int, ChunkId]]]:
-        """The frames in which these lie, in the order in which they are first met; and which of their
-        chunks, by their number in the frame, are asked for now."""
-        first_met: dict[FrameKey, int] = {}
+    def _wanted(self, need: Need, places: Places) -> tuple[list[Wanted], dict[FrameKey, dict[int, ChunkId]]]:
+        """The frames in which these lie: packs in the order in which they are first met, and the frames of each
+        as they lie, so that neighbours are fetched together; and which of their chunks, by their number in
+        the frame, are asked for now."""
+        first_met: dict[PackName, int] = {}
         asked: dict[FrameKey, dict[int, ChunkId]] = {}
         for number, mine in _by_pack(places):
             name = places.packs[number]
-            if name in self._absent:
-                continue
             layout = self._packs.trailers.layout(name)
             ordinals = places.ordinal[mine]
+            first_met[name] = int(mine[0])
             frames = np.searchsorted(layout.first_chunk, ordinals, side="right") - 1
             inner = (ordinals - layout.first_chunk[frames]).tolist()
             for position, frame, at in zip(mine.tolist(), frames.tolist(), inner, strict=True):
                 key = (name, frame)
-                first_met.setdefault(key, position)
                 asked.setdefault(key, {})[at] = need.ids[position]
         wanted = []
-        for name, frame in sorted(first_met, key=first_met.__getitem__):
+        for name, frame in sorted(asked, key=lambda key: (first_met[key[0]], key[1])):
             layout = self._packs.trailers.layout(name)
             wanted.append(Wanted((name, frame), layout.trailer.frames[frame], int(layout.offset[frame])))
         return wanted, asked
@@ -143,7 +148,9 @@ class NeededFrames:
         except CorruptData:
             return None
         lengths = np.frombuffer(layout.trailer.lengths, dtype="<u4")[first:end].tolist()
-        plains = [plain[stop - length : stop] for stop, length in zip(accumulate(lengths), lengths, strict=True)]
+        plains = [
+            plain[stop - length : stop] for stop, length in zip(accumulate(lengths), lengths, strict=True)
+        ]
         ids = self._hashers[frame.kind](plains)
         said = layout.trailer.short_ids[first * SHORT_ID_BYTES : end * SHORT_ID_BYTES]
         if b"".join(chunk_id[:SHORT_ID_BYTES] for chunk_id in ids) != said:
@@ -160,5 +167,5 @@ class NeededFrames:
 
 def _by_pack(places: Places) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
     """The packs, by their numbers, and the positions of what lies in each."""
-    for number in np.unique(places.pack).tolist():
+    for number in np.unique(places.pack[places.pack >= 0]).tolist():
         yield number, np.flatnonzero(places.pack == number)

@@ -37,7 +37,9 @@ def needs_of(
     """All chunks of these entities, and of the schema; `with_list`: and of the version's list of entities.
     `before`: what can be told by comparing trees and references to be in that version is left out."""
     reader, document = contents.reader, contents.document
-    known = {before.document.entities.id, before.document.schema and before.document.schema.id} if before else {}
+    known = (
+        {before.document.entities.id, before.document.schema and before.document.schema.id} if before else {}
+    )
     values = [(document.entities, ChunkKind.ENTITIES)] if with_list else []
     values += [(document.schema, ChunkKind.DEFINITION)] if document.schema else []
     for ref, kind in values:
@@ -144,9 +146,7 @@ class _Tree:
         if large:
             yield from _large(self._reader, list(dict.fromkeys(large)), self._label)
 
-    def _down(
-        self, old: Sequence[_Below], level: int, after: bytes | None, last: bytes
-    ) -> Sequence[_Below]:
+    def _down(self, old: Sequence[_Below], level: int, after: bytes | None, last: bytes) -> Sequence[_Below]:
         """The same, no higher than this level, as far as it may hold keys of the range."""
         while old and old[0].level > level:
             nodes = self._reader.nodes([one.id for one in old])

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
+import numpy.typing as npt
 
 from cas.catalog.interface import Catalog
 from cas.catalog.model import NewPack, NewVersion, SessionHandle, Version, VersionResult
@@ -278,17 +279,27 @@ class WriteSession:
                 self._copies += 1
                 self._copies_bytes += len(plain)
 
+    def holds(self, ids: Sequence[ChunkId]) -> npt.NDArray[np.bool_]:
+        """For each whether it may be built upon as it was stored before the session began."""
+        there: npt.NDArray[np.bool_] = self._reusable.locate(ids).pack >= 0
+        return there
+
     def put_frame(
-        self, frame: Frame, stored: bytes, ids: Sequence[ChunkId], plains: Sequence[bytes]
+        self,
+        frame: Frame,
+        stored: bytes,
+        ids: Sequence[ChunkId],
+        plains: Sequence[bytes],
+        dictionary: Dictionary | None = None,
     ) -> int:
         """Store a frame of another store of the same id key, which the caller has just decoded, and whose ids
         it has recomputed: as it is, where none of its chunks is there yet; else those that are not. Its
-        dictionary was put. Returns how many were new."""
+        dictionary was put before. Returns how many were new."""
         new_ids, new_plains = self._absent(frame.kind, ids, plains)
         if len(new_ids) == len(ids):
             self._packer.put_frame(frame, stored, ids, list(map(len, plains)))
         else:
-            self._packer.put(frame.kind, new_ids, new_plains)
+            self._packer.put(frame.kind, new_ids, new_plains, dictionary)
         return len(new_ids)
 
     def put_chunks(

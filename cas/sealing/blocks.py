@@ -53,8 +53,8 @@ class Sealer:
     """Seals and opens the objects of one repository. Thread-safe.
 
     `data_keys`: all there ever were, in the order of their numbers, which begin with 1; what is written is
-    sealed with the last one. `entropy` gives n random bytes for nonces; None: they are made of what is sealed,
-    so that equal objects are sealed to equal bytes (see `_nonces`).
+    sealed with the last one. `entropy` gives n random bytes for nonces; None: they are made of what is
+    sealed, so that equal objects are sealed to equal bytes (see `_nonces`).
     """
 
     def __init__(

@@ -2,12 +2,12 @@
 
 Nothing here is random, so what keeps keys and nonces apart is this:
 
-1. All is drawn from one stream, which is a keyed hash of `purpose` (what is sealed: the caller puts all in that
-   tells one sealed thing from another), the config, the slots' kinds, labels and costs, and for each slot
-   something that only its secret gives. Other purpose, config, slots or secrets: another stream, hence other
-   master and data keys, salts and nonces, unrelated to these. Equal in all of it: the same keys, and every
-   byte that is wrapped or sealed with them here is a function of just that. So no pair of key and nonce ever
-   wraps or seals two different things.
+1. All is drawn from one stream, which is a keyed hash of `purpose` (what is sealed: the caller puts all in
+   that tells one sealed thing from another), the config, the slots' kinds, labels and costs, and for each
+   slot something that only its secret gives. Other purpose, config, slots or secrets: another stream, hence
+   other master and data keys, salts and nonces, unrelated to these. Equal in all of it: the same keys, and
+   every byte that is wrapped or sealed with them here is a function of just that. So no pair of key and nonce
+   ever wraps or seals two different things.
 2. What objects are sealed with is the data key, with nonces that are made of what is sealed
    (cas/sealing/blocks.py): there one stream may serve copies of one thing whose bytes differ all the same,
    since packs were written again in between.

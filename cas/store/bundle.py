@@ -1,7 +1,7 @@
 """A store in one file: the objects of a bundle, to be read by everything that reads repositories.
 
-The file is looked through once, when it is opened: headers, sizes, the zeros between and behind. No content is
-read then, and no member is ever written anywhere under its name.
+The file is looked through once, when it is opened: headers, sizes, the zeros between and behind. No content
+is read then, and no member is ever written anywhere under its name.
 """
 
 import errno
@@ -31,8 +31,8 @@ _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class BundleStore:
-    """The objects of the bundle at `path`. NotFound, InvalidInput for what is no file, CorruptData for what is
-    no bundle, or half of one. What is put or deleted is refused."""
+    """The objects of the bundle at `path`. NotFound, InvalidInput for what is no file, CorruptData for what
+    is no bundle, or half of one. What is put or deleted is refused."""
 
     def __init__(self, path: Path) -> None:
         self._path = Path(os.path.abspath(path))
@@ -111,7 +111,9 @@ class BundleStore:
             raise InvalidInput("not a file", where=where) from None
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise InvalidInput("not a file", where=where, hint="A bundle is one file, as `cas export` makes it")
+            raise InvalidInput(
+                "not a file", where=where, hint="A bundle is one file, as `cas export` makes it"
+            )
         return descriptor
 
     def _read_through(self) -> dict[str, tuple[int, int]]:
@@ -159,5 +161,8 @@ class BundleStore:
 
     def _refused(self, key: str) -> StoreFault:
         return StoreFault(
-            "a bundle is only read", fault=FaultKind.REFUSED, where=self._where(key), hint="`cas import` takes it in"
+            "a bundle is only read",
+            fault=FaultKind.REFUSED,
+            where=self._where(key),
+            hint="`cas import` takes it in",
         )
