@@ -115,9 +115,9 @@ class NeededFrames:
         return places
 
     def _wanted(self, need: Need, places: Places) -> tuple[list[Wanted], dict[FrameKey, dict[int, ChunkId]]]:
-        """The frames in which these lie: packs in the order in which they are first met, and the frames of each
-        as they lie, so that neighbours are fetched together; and which of their chunks, by their number in
-        the frame, are asked for now."""
+        """The frames in which these lie: packs in the order in which they are first met, and the frames of
+        each as they lie, so that neighbours are fetched together; and which of their chunks, by their number
+        in the frame, are asked for now."""
         first_met: dict[PackName, int] = {}
         asked: dict[FrameKey, dict[int, ChunkId]] = {}
         for number, mine in _by_pack(places):

@@ -195,9 +195,7 @@ class Packer:
         self._append([(frame, stored, *_trailer_rows((chunk_id,), (len(plain),)))], kind)
         return True
 
-    def put_frame(
-        self, frame: Frame, stored: bytes, ids: Sequence[ChunkId], lengths: Sequence[int]
-    ) -> None:
+    def put_frame(self, frame: Frame, stored: bytes, ids: Sequence[ChunkId], lengths: Sequence[int]) -> None:
         """Take a frame as it is stored elsewhere. The caller has just decoded it and recomputed these ids, of
         all its chunks in their order; what it stands on is there, or comes beside it."""
         if frame.depth or len(stored) != frame.stored_length or len(ids) != frame.chunks:
