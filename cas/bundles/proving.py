@@ -19,7 +19,7 @@ from cas.engine.repository import Repository
 from cas.errors import CorruptData, Unsupported
 from cas.format.entities import EntityEntry
 from cas.format.malformed import malformed, mismatch
-from cas.format.names import pack_key
+from cas.format.names import DICTIONARIES, pack_key
 from cas.format.pack import parse_end, parse_header
 from cas.ids import PackName, pack_name
 from cas.progress import Progress
@@ -33,7 +33,8 @@ def examine(bundle: OpenBundle, together: Repository | None, progress: Progress)
     out something. None: where it does, only what lies in it is looked at: that each pack is what its name
     says."""
     if bundle.head.since is None:
-        return check_repository(bundle.repository, level=CheckLevel.BYTES, progress=progress).findings
+        report = check_repository(bundle.repository, level=CheckLevel.BYTES, progress=progress)
+        return [one for one in report.findings if not _is_second_copy(one)]
     ledger = Ledger()
     own = bundle.repository.packs()
     _listed(bundle, own.keys(), ledger)
@@ -43,6 +44,13 @@ def examine(bundle: OpenBundle, together: Repository | None, progress: Progress)
     _together(bundle, together, own.keys(), ledger, progress)
     keys = {pack_key(name) for name in own}
     return [one for one in ledger.findings() if one.object in keys or one.versions]
+
+
+def _is_second_copy(finding: Finding) -> bool:
+    """Whether it is about a second copy of a dictionary that is not there: a bundle holds none."""
+    return (
+        finding.object.startswith(DICTIONARIES) and finding.kind is DamageKind.MISSING and not finding.is_loss
+    )
 
 
 def _listed(bundle: OpenBundle, own: Collection[PackName], ledger: Ledger) -> None:
