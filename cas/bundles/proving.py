@@ -32,12 +32,12 @@ def examine(bundle: OpenBundle, together: Repository | None, progress: Progress)
     """What is wrong with a bundle. `together`: with the repository that has the rest of it, where it leaves
     out something. None: where it does, only what lies in it is looked at: that each pack is what its name
     says."""
-    if bundle.head.since is None:
-        report = check_repository(bundle.repository, level=CheckLevel.BYTES, progress=progress)
-        return [one for one in report.findings if not _is_second_copy(one)]
     ledger = Ledger()
     own = bundle.repository.packs()
     _listed(bundle, own.keys(), ledger)
+    if bundle.head.since is None:
+        report = check_repository(bundle.repository, level=CheckLevel.BYTES, progress=progress)
+        return [*ledger.findings(), *(one for one in report.findings if not _is_second_copy(one))]
     if together is None:
         _alone(bundle, own, ledger, progress)
         return ledger.findings()

@@ -11,7 +11,7 @@ from cli.commands import NAMES
 from cli.exit_codes import ExitCode
 from tests.cli.running import Place
 
-COMMANDS = sorted(set(NAMES) - {"catalog", "capture", "auto-save", "retention", "replica", "bundle"})
+COMMANDS = sorted(set(NAMES) - {"catalog", "capture", "auto-save", "retention", "replica", "key", "bundle"})
 """All but those that have commands of their own."""
 
 
