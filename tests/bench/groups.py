@@ -9,7 +9,8 @@ from typing import Protocol
 from rich.table import Table
 
 from cas.errors import CasError
-from tests.bench import captured, hours, platform_cost, upkeep, ways_back
+from tests.bench import bundles, captured, hours, platform_cost, upkeep, ways_back
+from tests.bench.bundles import measure_bundles
 from tests.bench.captured import measure_captured
 from tests.bench.figures import Figure
 from tests.bench.hours import measure_hours
@@ -41,6 +42,8 @@ class Group(StrEnum):
     """A month of versions."""
     UPKEEP = "upkeep"
     """Garbage collection, and a catalog from the store alone."""
+    BUNDLES = "bundles"
+    """A version out into a file, and in again."""
     COST = "cost"
     """What change capture costs the platform."""
 
@@ -77,6 +80,7 @@ def works(options: argparse.Namespace) -> Mapping[Group, _Work]:
             lambda setting: measure_hours(setting, options.hours), hours.figures(None, options.hours)
         )
     found[Group.UPKEEP] = _Work(measure_upkeep, upkeep.figures(None))
+    found[Group.BUNDLES] = _Work(measure_bundles, bundles.figures(None))
     found[Group.COST] = _Work(measure_platform_cost, platform_cost.figures(None))
     return found
 
