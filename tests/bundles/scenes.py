@@ -70,7 +70,7 @@ def taken_in(
 
 def archive(members: Sequence[tuple[str, bytes]]) -> bytes:
     """A bundle of these, right or not, as long as each has a header."""
-    parts = []
+    parts: list[bytes] = []
     for name, data in members:
         parts += (encode_header(Member(name, len(data))), data, bytes(-len(data) % 512))
     return b"".join((*parts, bytes(END_BYTES)))

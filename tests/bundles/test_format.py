@@ -20,7 +20,7 @@ from cas.format.bundle import (
     parse_head,
     parse_header,
 )
-from cas.format.canonical import encode_json, open_envelope, parse_json, seal_envelope
+from cas.format.canonical import Json, encode_json, open_envelope, parse_json, seal_envelope
 from cas.format.names import pack_key
 from cas.ids import PackName
 from cas.limits import MAX_BUNDLE_MEMBERS, MAX_MEMBER_BYTES
@@ -221,7 +221,7 @@ def test_what_a_bundle_says_of_itself_has_one_encoding() -> None:
         ("more", 1, CorruptData),
     ],
 )
-def test_what_a_bundle_may_not_say_of_itself(field: str, value: object, error: type[CasError]) -> None:
+def test_what_a_bundle_may_not_say_of_itself(field: str, value: Json, error: type[CasError]) -> None:
     body = parse_json(open_envelope(encode_head(HEAD)))
     assert isinstance(body, dict)
     body[field] = value

@@ -16,7 +16,7 @@ import zstandard
 from cas.bundles.exporting import ExportRequest
 from cas.errors import CasError, Conflict, CorruptData, PermissionDenied, Unsupported
 from cas.format.bundle import END_BYTES, parse_head
-from cas.format.canonical import encode_json, open_envelope, parse_json, seal_envelope
+from cas.format.canonical import Json, encode_json, open_envelope, parse_json, seal_envelope
 from cas.format.document import encode_document, parse_document
 from cas.format.names import PACKS, pack_key
 from cas.format.pack import FOOTER_BYTES
@@ -105,7 +105,7 @@ def altered(good: bytes, name: str, change: Callable[[bytes], bytes]) -> bytes:
     return archive([(one, change(data) if one.startswith(name) else data) for one, data in members(good)])
 
 
-def fields(**values: object) -> Callable[[bytes], bytes]:
+def fields(**values: Json) -> Callable[[bytes], bytes]:
     def change(data: bytes) -> bytes:
         body = parse_json(open_envelope(data))
         assert isinstance(body, dict)
@@ -139,7 +139,7 @@ def fields(**values: object) -> Callable[[bytes], bytes]:
 )
 def test_documents_that_say_something_else(
     name: str,
-    values: dict[str, object],
+    values: dict[str, Json],
     error: type[CasError],
     said: str,
     good: bytes,

@@ -79,11 +79,12 @@ def test_bad_keys_are_our_mistake(store: BundleStore, key: str) -> None:
 
 def test_nothing_is_put_or_deleted(store: BundleStore, tmp_path: Path) -> None:
     before = (tmp_path / "shop.casb").read_bytes()
-    for change in (
+    changes: list[Callable[[], None]] = [
         lambda: store.put("config", b"x"),
         lambda: store.put("new", b"x", create_only=True),
         lambda: store.delete("config"),
-    ):
+    ]
+    for change in changes:
         with pytest.raises(StoreFault) as caught:
             change()
         assert caught.value.fault is FaultKind.REFUSED
