@@ -11,6 +11,7 @@ from rich.text import Text
 
 from cas.bundles.exporting import Exported, ExportRequest, export_version
 from cas.errors import InvalidInput
+from cas.sealing.store import SealedStore
 from cli.bundle_file import HashingSink, new_file
 from cli.bundle_secrets import BundleSecrets
 from cli.commanding import command
@@ -94,6 +95,8 @@ def export(
     before = None if since is None else cas.reading(since).number
     slots = BundleSecrets(cas.settings, cas.terminal).new() if encrypt else ()
     request = ExportRequest(tuple(entity) if entity else None, before, slots)
+    if isinstance(cas.repository.store, SealedStore) and not encrypt:
+        cas.terminal.warn("the repository is sealed, and this bundle is not: --encrypt seals it")
     cas.if_stopped = "Nothing was written"
     if output == STDOUT:
         written = _into(cas, chosen.number, request, HashingSink(sys.stdout.fileno()), STDOUT)
