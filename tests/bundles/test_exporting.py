@@ -27,7 +27,17 @@ from cas.store.bundle import BundleStore
 from cas.store.interface import Store
 from cas.store.memory import MemoryStore
 from tests.bundles.scenes import FIRST, SECOND, THIRD, exported, kept, members, three, world_of
-from tests.engine.scenes import NOTES, PRODUCTS, SUPPLIERS, Platform, World, changed, expected, records_of
+from tests.engine.scenes import (
+    NOTES,
+    PRODUCTS,
+    SUPPLIERS,
+    Platform,
+    World,
+    changed,
+    expected,
+    records_of,
+    rows_of,
+)
 from tests.reference_reader import Repository as Reference
 from tests.reference_reader import restore
 from tests.sealing.scenes import KEY_FILE, OTHER_FILE, PASSPHRASE, Given, new_sealed
@@ -45,9 +55,10 @@ def rich() -> tuple[World, list[Platform]]:
             rows[at] = b"%d\t%s" % (at, " ".join(draw.choices(WORDS, k=60)).encode())
         del rows[draw.choice(sorted(rows))]
         rows[10**6 + number] = b"9\t" + draw.randbytes(40).hex().encode() * (LARGE_VALUE_BYTES // 70)
-        platforms.append(
-            {PRODUCTS: dict(rows), NOTES: [b"tick"] * number + [b"note %d" % number], SUPPLIERS: {}}
-        )
+        notes = [b"tick"] * number + [b"note %d" % number]
+        if platforms:  # it is stored already, in a frame that was made with the products' dictionary
+            notes.append(next(iter(rows_of(platforms[0], PRODUCTS).values())))
+        platforms.append({PRODUCTS: dict(rows), NOTES: notes, SUPPLIERS: {}})
     return world_of(*platforms), platforms
 
 
