@@ -121,6 +121,12 @@ MAX_KEY_MEMORY_KIB = 1024 * KIB
 MAX_KEY_PASSES = 64
 MAX_KEY_LANES = 64
 
+MAX_MEMBER_BYTES = MAX_PACK_BYTES + MIB
+"""One object in a bundle: the largest that a store takes."""
+
+MAX_BUNDLE_MEMBERS = 1 << 18
+"""Objects in a bundle: packs of 4 TiB. A reader remembers 300 bytes of each."""
+
 SESSION_LEASE_SECONDS = 300
 """A writer renews its lease every minute; after five missed ones it is taken for dead."""
 

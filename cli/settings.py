@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     passphrase_file: str = Field("", description="file whose first line is the passphrase")
     key_file: str = Field("", description="key file of a sealed store; several with : between them")
     key_command: str = Field("", description="command that wraps and unwraps the key of a sealed store")
+    bundle_passphrase_file: str = Field("", description="file whose first line is the passphrase of bundles")
+    bundle_key_file: str = Field("", description="key file of bundles; several with : between them")
     recovery_code: SecretStr = Field(SecretStr(""), description="code of a recovery kit")
 
     store_attempts: int = Field(8, ge=1, le=100, description="tries of one call to the store")

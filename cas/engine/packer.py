@@ -195,6 +195,13 @@ class Packer:
         self._append([(frame, stored, *_trailer_rows((chunk_id,), (len(plain),)))], kind)
         return True
 
+    def put_frame(self, frame: Frame, stored: bytes, ids: Sequence[ChunkId], lengths: Sequence[int]) -> None:
+        """Take a frame as it is stored elsewhere. The caller has just decoded it and recomputed these ids, of
+        all its chunks in their order; what it stands on is there, or comes beside it."""
+        if frame.depth or len(stored) != frame.stored_length or len(ids) != frame.chunks:
+            raise ValueError("not a frame that can be taken as it is")
+        self._append([(frame, stored, *_trailer_rows(ids, lengths))], frame.kind)
+
     def undelivered_records(self) -> list[ShortId]:
         """Short ids of all records that were put and not delivered, perhaps of some that just were."""
         self._wait(self._jobs, 0)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
+import numpy.typing as npt
 
 from cas.catalog.interface import Catalog
 from cas.catalog.model import NewPack, NewVersion, SessionHandle, Version, VersionResult
@@ -33,6 +34,7 @@ from cas.engine.putting import put_once
 from cas.engine.repository import Repository
 from cas.errors import CasError, Conflict
 from cas.format.document import PackRef, ValueRef, VersionDocument, encode_document
+from cas.format.frame import Frame
 from cas.format.large import encode_large
 from cas.format.malformed import over_limit
 from cas.format.names import dictionary_key, pack_key, version_key
@@ -265,12 +267,50 @@ class WriteSession:
         if plain is None:
             return None
         dictionary = Dictionary(self._hashers[ChunkKind.DICTIONARY](plain), plain)
+        self.put_dictionary(dictionary)
+        return dictionary
+
+    def put_dictionary(self, dictionary: Dictionary) -> None:
+        """Store one, and its second copy, where it is not there yet."""
+        plain = dictionary.plain
         if self._store(ChunkKind.DICTIONARY, [dictionary.id], [plain], None):
             with suppress(ObjectExists):
                 self._repository.store.put(dictionary_key(dictionary.id), plain, create_only=True)
                 self._copies += 1
                 self._copies_bytes += len(plain)
-        return dictionary
+
+    def holds(self, ids: Sequence[ChunkId]) -> npt.NDArray[np.bool_]:
+        """For each whether it may be built upon as it was stored before the session began."""
+        there: npt.NDArray[np.bool_] = self._reusable.locate(ids).pack >= 0
+        return there
+
+    def put_frame(
+        self,
+        frame: Frame,
+        stored: bytes,
+        ids: Sequence[ChunkId],
+        plains: Sequence[bytes],
+        dictionary: Dictionary | None = None,
+    ) -> int:
+        """Store a frame of another store of the same id key, which the caller has just decoded, and whose ids
+        it has recomputed: as it is, where none of its chunks is there yet; else those that are not. Its
+        dictionary was put before. Returns how many were new."""
+        new_ids, new_plains = self._absent(frame.kind, ids, plains)
+        if len(new_ids) == len(ids):
+            self._packer.put_frame(frame, stored, ids, list(map(len, plains)))
+        else:
+            self._packer.put(frame.kind, new_ids, new_plains, dictionary)
+        return len(new_ids)
+
+    def put_chunks(
+        self,
+        kind: ChunkKind,
+        ids: Sequence[ChunkId],
+        plains: Sequence[bytes],
+        dictionary: Dictionary | None = None,
+    ) -> int:
+        """Store chunks of which the caller has recomputed the ids. Returns how many were new."""
+        return self._store(kind, ids, plains, dictionary)
 
     def known_dictionary(self, dictionary_id: ChunkId) -> Dictionary | None:
         """A dictionary of an earlier version, where it is still to be had within the view."""

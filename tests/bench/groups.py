@@ -9,7 +9,8 @@ from typing import Protocol
 from rich.table import Table
 
 from cas.errors import CasError
-from tests.bench import captured, hours, platform_cost, sealed, upkeep, ways_back
+from tests.bench import bundles, captured, hours, platform_cost, sealed, upkeep, ways_back
+from tests.bench.bundles import measure_bundles
 from tests.bench.captured import measure_captured
 from tests.bench.figures import Figure
 from tests.bench.hours import measure_hours
@@ -44,6 +45,8 @@ class Group(StrEnum):
     """Garbage collection, and a catalog from the store alone."""
     SEALED = "sealed"
     """What sealing costs."""
+    BUNDLES = "bundles"
+    """A version out into a file, and in again."""
     COST = "cost"
     """What change capture costs the platform."""
 
@@ -81,6 +84,7 @@ def works(options: argparse.Namespace) -> Mapping[Group, _Work]:
         )
     found[Group.UPKEEP] = _Work(measure_upkeep, upkeep.figures(None))
     found[Group.SEALED] = _Work(measure_sealed, sealed.figures(None))
+    found[Group.BUNDLES] = _Work(measure_bundles, bundles.figures(None))
     found[Group.COST] = _Work(measure_platform_cost, platform_cost.figures(None))
     return found
 

@@ -1,0 +1,1 @@
+"""Bundles: a version leaves in one file, and comes in again elsewhere (FORMAT.md, "Bundles")."""

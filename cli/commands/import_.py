@@ -1,0 +1,84 @@
+"""`cas import`: the version of a bundle comes into the repository."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from rich.console import Group
+from rich.text import Text
+
+from cas.bundles.importing import Imported, ImportRequest, import_bundle
+from cas.bundles.showing import shown
+from cas.errors import InvalidInput
+from cli import flags
+from cli.commanding import command
+from cli.commands.bundle import File, opened, told
+from cli.exit_codes import ExitCode
+from cli.session import Session, whoami
+from cli.watching_faces import watching
+from cli.words import counted, plain, size
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What has come of a bundle."""
+
+    path: str
+    imported: Imported
+
+
+def add_import(app: typer.Typer) -> None:
+    examples = ["cas import shop-v12.casb", "cas import shop-v12.casb --yes --json"]
+    command(app, "import", examples=examples)(import_)
+
+
+def import_(
+    cas: Session,
+    file: File,
+    again: Annotated[
+        bool, typer.Option("--again", help="Make a version though one that holds the same is there.")
+    ] = False,
+    yes: flags.Yes = False,
+) -> ExitCode:
+    """Take the version in a bundle into the repository, as a new version.
+
+    All of it is proven before anything is changed. Of a bundle of this repository only what is not there yet
+    is stored; one of another repository is read like a database, and compared afterwards.
+    """
+    if not (yes or cas.terminal.is_interactive):
+        raise InvalidInput(
+            "an import wants to be confirmed, and nobody can be asked", where="import", hint="Add --yes"
+        )
+    with opened(cas, file) as bundle:
+        repository, catalog = cas.repository, cas.catalog
+        if not yes:
+            cas.terminal.beside(Group(*told(shown(bundle))))
+            answer = cas.terminal.ask(
+                f"Type {bundle.head.number}, the number of the version, to take it in: "
+            )
+            if answer.strip() != str(bundle.head.number):
+                cas.terminal.note("Nothing was done")
+                return ExitCode.DECLINED
+        request = ImportRequest(whoami(), again)
+        cas.if_stopped = "No version was made; the versions before are untouched"
+        with watching(cas.terminal, "import") as counters:
+            found = import_bundle(repository, catalog, bundle, request, counters)
+    cas.terminal.result(ImportResult(str(file), found), human=_told(found, str(file)))
+    return ExitCode.OK
+
+
+def _told(found: Imported, path: str) -> Text:
+    version = found.version
+    if version is None:
+        return Text.assemble(
+            (f"Version {found.equal} holds what is in {plain(path)}", "bold green"),
+            ": nothing was done. Another version is made with --again",
+        )
+    return Text.assemble(
+        (f"Version {version.number} is {version.state.value}", "bold green"),
+        f": version {found.original} of {plain(path)}",
+        " of another repository" if found.translated else "",
+        f", {counted(found.records, 'record')}\n",
+        f"  {counted(found.new_records, 'new record')}, {size(version.added_bytes)} added",
+        f"\n  See it: cas show {version.number}",
+    )

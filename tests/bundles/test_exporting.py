@@ -1,0 +1,357 @@
+"""What leaves in a bundle, and what does not."""
+
+import random
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cas.bundles.exporting import ExportRequest, all_packs, export_version
+from cas.bundles.frames import NeededFrames
+from cas.bundles.needs import needs_of
+from cas.bundles.opening import opened_bundle
+from cas.bundles.proving import examine
+from cas.contents import open_contents
+from cas.engine.repository import Repository
+from cas.errors import CorruptData, InvalidInput, NotFound
+from cas.format.frame import Encoding, Frame
+from cas.format.names import PACKS, pack_key
+from cas.format.pack import parse_end
+from cas.ids import ChunkId, ChunkKind, pack_name
+from cas.limits import LARGE_VALUE_BYTES
+from cas.progress import Silent
+from cas.sealing.key_ring import Labelled
+from cas.sealing.opening import unsealed
+from cas.store.bundle import BundleStore
+from cas.store.interface import Store
+from cas.store.memory import MemoryStore
+from tests.bundles.scenes import FIRST, SECOND, THIRD, exported, kept, members, three, world_of
+from tests.engine.scenes import (
+    NOTES,
+    PRODUCTS,
+    SUPPLIERS,
+    Platform,
+    World,
+    changed,
+    expected,
+    records_of,
+    rows_of,
+)
+from tests.reference_reader import Repository as Reference
+from tests.reference_reader import restore
+from tests.sealing.scenes import KEY_FILE, OTHER_FILE, PASSPHRASE, Given, new_sealed
+
+WORDS = [f"word{number}" for number in range(500)]
+
+
+def rich() -> tuple[World, list[Platform]]:
+    """Versions with a dictionary, deltas, a large value, a bag."""
+    draw = random.Random(11)
+    rows = {n: b"%d\t%s" % (n, " ".join(draw.choices(WORDS, k=60)).encode()) for n in range(6000)}
+    platforms: list[Platform] = []
+    for number in range(4):
+        for at in draw.sample(sorted(rows), 20):
+            rows[at] = b"%d\t%s" % (at, " ".join(draw.choices(WORDS, k=60)).encode())
+        del rows[draw.choice(sorted(rows))]
+        rows[10**6 + number] = b"9\t" + draw.randbytes(40).hex().encode() * (LARGE_VALUE_BYTES // 70)
+        notes = [b"tick"] * number + [b"note %d" % number]
+        if platforms:  # it is stored already, in a frame that was made with the products' dictionary
+            notes.append(next(iter(rows_of(platforms[0], PRODUCTS).values())))
+        platforms.append({PRODUCTS: dict(rows), NOTES: notes, SUPPLIERS: {}})
+    return world_of(*platforms), platforms
+
+
+@pytest.fixture(scope="module")
+def rich_world() -> tuple[World, list[Platform]]:
+    return rich()
+
+
+def opened(path: Path) -> Repository:
+    """Of a bundle that is not sealed."""
+    return Repository(BundleStore(path), None)
+
+
+def chunks(store: Store) -> Iterator[tuple[Frame, list[bytes]]]:
+    """Every frame that lies in a store, and the short ids of its chunks."""
+    for info in store.objects(PACKS):
+        trailer = parse_end(store.get(info.key))
+        first = 0
+        for frame in trailer.frames:
+            ids = trailer.short_ids[first * 16 : (first + frame.chunks) * 16]
+            yield frame, [ids[at : at + 16] for at in range(0, len(ids), 16)]
+            first += frame.chunks
+
+
+def frames_of(store: Store) -> set[bytes]:
+    """The stored bytes of every frame."""
+    found = set()
+    for info in store.objects(PACKS):
+        data = store.get(info.key)
+        at = 48
+        for frame in parse_end(data).frames:
+            found.add(data[at : at + frame.stored_length])
+            at += frame.stored_length
+    return found
+
+
+@pytest.mark.parametrize("number", [1, 4])
+def test_what_leaves_is_a_whole_repository(
+    number: int, rich_world: tuple[World, list[Platform]], tmp_path: Path
+) -> None:
+    world, platforms = rich_world
+    path = kept(tmp_path, exported(world, number))
+    with opened_bundle(path, Given()) as bundle:
+        assert list(examine(bundle, None, Silent())) == []
+        assert records_of(bundle.repository, number) == expected(platforms[number - 1])
+        assert bundle.document.checksum == world.catalog.version(number).checksum
+        assert bundle.head.records == sum(len(rows) for rows in platforms[number - 1].values())
+        assert all(frame.depth == 0 for frame, _ in chunks(bundle.store)), "no delta leaves"
+        assert any(frame.encoding is Encoding.ZSTD_DICTIONARY for frame, _ in chunks(bundle.store))
+
+
+def test_frames_that_are_needed_whole_leave_as_they_are_stored(
+    rich_world: tuple[World, list[Platform]], tmp_path: Path
+) -> None:
+    world, _ = rich_world
+    path = kept(tmp_path, exported(world, 1))
+    repository = opened(path)
+    assert len(frames_of(repository.store) - frames_of(world.store)) <= 2
+    assert any(f.depth for f, _ in chunks(world.store))
+
+
+def test_records_and_all_else_lie_in_packs_of_their_own(
+    rich_world: tuple[World, list[Platform]], tmp_path: Path
+) -> None:
+    world, _ = rich_world
+    data = {ChunkKind.RECORD, ChunkKind.PIECE}
+    for name, content in members(exported(world, 4)):
+        if name.startswith(PACKS):
+            kinds = {frame.kind for frame in parse_end(content).frames}
+            assert kinds <= data or not kinds & data
+
+
+def test_nothing_of_other_versions_leaves(rich_world: tuple[World, list[Platform]], tmp_path: Path) -> None:
+    world, platforms = rich_world
+    hashed = world.open().config.id_key.hasher(ChunkKind.RECORD)
+    for number in (1, 2, 4):
+        repository = opened(kept(tmp_path, exported(world, number)))
+        found = {i for f, ids in chunks(repository.store) if f.kind is ChunkKind.RECORD for i in ids}
+        rows = [*platforms[number - 1][PRODUCTS].values(), *platforms[number - 1][NOTES]]  # type: ignore[union-attr]  # by key
+        assert found == {hashed(row)[:16] for row in rows if len(row) <= LARGE_VALUE_BYTES}
+        needed = set(all_needed(world.open(), number))
+        others = {i for _, ids in chunks(repository.store) for i in ids} - {one[:16] for one in needed}
+        dictionaries = {
+            i for f, ids in chunks(repository.store) if f.kind is ChunkKind.DICTIONARY for i in ids
+        }
+        assert others == dictionaries
+        assert len(dictionaries) == 1
+
+
+def all_needed(repository: Repository, number: int) -> Iterator[ChunkId]:
+    contents = open_contents(repository, number)
+    for need in needs_of(contents, contents.entries, None, with_list=True):
+        yield from need.ids
+
+
+def test_a_selection_holds_what_was_chosen_and_says_so(
+    rich_world: tuple[World, list[Platform]], tmp_path: Path
+) -> None:
+    world, platforms = rich_world
+    data = exported(world, 4, ExportRequest(entities=("notes",)))
+    assert len(data) < 20_000, "the dictionary of products stays, too"
+    with opened_bundle(kept(tmp_path, data), Given()) as bundle:
+        assert list(examine(bundle, None, Silent())) == []
+        assert records_of(bundle.repository, 4) == expected({NOTES: platforms[3][NOTES]})
+        document = bundle.document
+        assert (document.kind, document.parent, document.previous) == ("selected", None, None)
+        assert document.included == bundle.head.entities == ("public.notes",)
+        assert document.records == bundle.head.records == len(platforms[3][NOTES])
+        assert not any(f.kind is ChunkKind.DICTIONARY for f, _ in chunks(bundle.store))
+
+
+def test_what_an_earlier_version_has_stays(rich_world: tuple[World, list[Platform]], tmp_path: Path) -> None:
+    """By comparing trees: no node and no record that it reaches at the same place."""
+    world, _ = rich_world
+    for number, since in ((4, 3), (4, 1), (2, 1)):
+        data = exported(world, number, ExportRequest(since=since))
+        repository = opened(kept(tmp_path, data))
+        brought = {i for f, ids in chunks(repository.store) for i in ids}
+        there = {one[:16] for one in all_needed(world.open(), since)}
+        needed = {one[:16] for one in all_needed(world.open(), number)}
+        assert brought == needed - there
+        with opened_bundle(kept(tmp_path, data), Given()) as bundle:
+            assert bundle.head.since is not None
+            assert bundle.head.since.number == since
+            assert bundle.head.since.checksum == world.catalog.version(since).checksum
+            assert list(examine(bundle, None, Silent())) == []
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ExportRequest(),
+        ExportRequest(entities=("products",)),
+        ExportRequest(since=1),
+        ExportRequest(slots=(Labelled(PASSPHRASE, "a"), Labelled(KEY_FILE, "b"))),
+    ],
+)
+def test_the_same_version_gives_the_same_bytes(request_: ExportRequest) -> None:
+    world = three()
+    first = exported(world, 3, request_)
+    assert exported(world, 3, request_) == first
+    assert exported(world, 2, ExportRequest(request_.entities, request_.since, request_.slots)) != first
+    warm = world.open()
+    warm.reader()  # an index that learnt its packs in another order
+    replica = MemoryStore()
+    for info in reversed(list(world.store.objects())):
+        replica.put(info.key, world.store.get(info.key))
+    world.take(changed(THIRD, 3))
+    for repository in (warm, world.open(replica)):
+        out = kept_in_memory(repository, 3, request_)
+        assert out == first
+    assert exported(world, 3, request_) == first, "though another version was taken meanwhile"
+
+
+def kept_in_memory(repository: Repository, number: int, request: ExportRequest) -> bytes:
+    parts: list[bytes] = []
+
+    class Parts:
+        def write(self, data: bytes | memoryview) -> None:
+            parts.append(bytes(data))
+
+    export_version(repository, None, number, Parts(), request)
+    return b"".join(parts)
+
+
+def test_out_of_a_sealed_repository(tmp_path: Path) -> None:
+    world = World(store=new_sealed())
+    world.take(FIRST)
+    world.take(SECOND)
+    repository = opened(kept(tmp_path, exported(world, 2)))
+    assert records_of_file(tmp_path / "shop.casb", 2) == expected(SECOND)
+    assert repository.config == world.open().config
+
+
+def records_of_file(path: Path, number: int, given: Given | None = None) -> object:
+    with opened_bundle(path, given or Given()) as bundle:
+        assert list(examine(bundle, None, Silent())) == []
+        return records_of(bundle.repository, number)
+
+
+def test_sealed_it_says_nothing_and_opens_with_each_of_its_keys(tmp_path: Path) -> None:
+    world = three()
+    slots = (Labelled(PASSPHRASE, "a"), Labelled(KEY_FILE, "b"))
+    data = exported(world, 3, ExportRequest(slots=slots))
+    assert b"product 7" not in data
+    for secret in (PASSPHRASE, KEY_FILE):
+        assert records_of_file(kept(tmp_path, data), 3, Given(secret)) == expected(THIRD)
+    plain = exported(world, 3)
+    names = [name for name, _ in members(data)]
+    assert [name for name in names if not name.startswith("keys/")] == [name for name, _ in members(plain)]
+    assert not {content for _, content in members(data)} & {content for _, content in members(plain)}
+
+
+def test_other_keys_options_and_versions_share_no_key() -> None:
+    """Whoever opens one sealed bundle has no key of another one."""
+    world = three()
+    requests = [
+        (3, ExportRequest(slots=(Labelled(KEY_FILE, "a"),))),
+        (3, ExportRequest(slots=(Labelled(OTHER_FILE, "a"),))),
+        (3, ExportRequest(slots=(Labelled(KEY_FILE, "b"),))),
+        (3, ExportRequest(slots=(Labelled(KEY_FILE, "a"), Labelled(OTHER_FILE, "a")))),
+        (3, ExportRequest(entities=("products",), slots=(Labelled(KEY_FILE, "a"),))),
+        (3, ExportRequest(since=1, slots=(Labelled(KEY_FILE, "a"),))),
+        (2, ExportRequest(slots=(Labelled(KEY_FILE, "a"),))),
+    ]
+    keys = []
+    for number, request in requests:
+        found = dict(members(exported(world, number, request)))
+        store = MemoryStore()
+        for key, content in found.items():
+            store.put(key, content)
+        unlocked = unsealed(store, Given(KEY_FILE, OTHER_FILE)).keys.unlocked  # type: ignore[attr-defined]  # it is sealed
+        keys.append((unlocked.master, unlocked.contents.data_keys[0]))
+        assert unlocked.master != unlocked.contents.data_keys[0]
+    assert len({key for pair in keys for key in pair}) == 2 * len(requests)
+
+
+def test_a_damaged_pack_is_told_unless_a_copy_stands_in(tmp_path: Path) -> None:
+    world = three()
+    pack = max(world.store.objects(PACKS), key=lambda info: info.size)
+    good = world.store.get(pack.key)
+    bad = bytearray(good)
+    bad[200] ^= 1
+    world.store.put(pack.key, bytes(bad))
+    with pytest.raises(CorruptData):
+        exported(world, 3)
+    other = three(seed=9)
+    copies = MemoryStore()
+    for info in world.store.objects():
+        copies.put(info.key, world.store.get(info.key))
+    assert other.store is not world.store
+    salted = bytearray(good)
+    salted[16] ^= 1  # another salt makes another name
+    copies.put(pack_key(pack_name(bytes(salted))), bytes(salted))
+    data = kept_in_memory(world.open(copies), 3, ExportRequest())
+    assert records_of_file(kept(tmp_path, data), 3) == expected(THIRD)
+
+
+def test_what_is_not_there() -> None:
+    world = three()
+    for number, request, error in (
+        (9, ExportRequest(), NotFound),
+        (3, ExportRequest(entities=("nothing",)), NotFound),
+        (3, ExportRequest(since=3), InvalidInput),
+        (3, ExportRequest(since=0), InvalidInput),
+    ):
+        with pytest.raises(error):
+            exported(world, number, request)
+
+
+def test_tar_and_the_reference_reader_are_enough(
+    rich_world: tuple[World, list[Platform]], tmp_path: Path
+) -> None:
+    world, platforms = rich_world
+    path = kept(tmp_path, exported(world, 4))
+    directory = tmp_path / "unpacked"
+    with tarfile.open(path) as tar:
+        tar.extractall(directory, filter="data")
+    out = tmp_path / "out"
+    out.mkdir()
+    list(restore(Reference(directory), 4, out))
+    rows = platforms[3][PRODUCTS]
+    assert isinstance(rows, dict)
+    assert (out / "public.products.copy").read_bytes() == b"".join(rows[n] + b"\n" for n in sorted(rows))
+
+
+def test_packs_are_closed_when_they_are_full(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, size in (
+        ("PACK_TARGET", 4000),
+        ("FRAME_TARGET", 700),
+        ("NODE_FRAME_TARGET", 700),
+        ("JOB", 2000),
+    ):
+        monkeypatch.setattr(f"cas.engine.packer.{name}_BYTES", size)
+    world = three()
+    data = exported(world, 3)
+    packs = [content for name, content in members(data) if name.startswith(PACKS)]
+    assert len(packs) > 5
+    assert len({content[16:48] for content in packs}) == len(packs), "salts differ"
+    assert records_of_file(kept(tmp_path, data), 3) == expected(THIRD)
+
+
+def test_frames_are_marked_before_they_are_taken() -> None:
+    world = three()
+    repository = world.open()
+    contents = open_contents(repository, 3)
+    with all_packs(repository) as packs:
+        frames = NeededFrames(repository.store, repository.fetchers, repository.config.id_key, packs)
+        needs = list(needs_of(contents, contents.entries, None, with_list=True))
+        for need in needs:
+            frames.mark(need)
+        taken = [one for need in needs for one in frames.take(need)]
+        again = [one for need in needs for one in frames.take(need)]
+    assert {one for part in taken for one in part.ids} == {one for need in needs for one in need.ids}
+    assert sum(len(part.ids) for part in taken) == len({one for need in needs for one in need.ids})
+    assert again == []
