@@ -6,7 +6,7 @@ from pathlib import Path
 from cas.format.bundle import BundleHead, Member, encode_head, encode_header, parse_header
 from cas.format.canonical import open_envelope, parse_json
 from cas.sealing import blocks as sealed
-from tests.format.test_format_md import blocks, hex_bytes
+from tests.format.format_text import blocks, hex_bytes
 
 TEXT = (Path(__file__).parents[2] / "FORMAT.md").read_text().split("## 24 Bundles")[1].split("\n## ")[0]
 

@@ -229,7 +229,7 @@ def test_names_of_vectors_that_the_text_mentions_exist() -> None:
     folders = {name.split("/")[0] for name in VECTORS}
     mentioned = set(re.findall(r"`([a-z-]+)/`", TEXT)) - {"dictionaries", "packs", "gc"}
     assert mentioned == folders
-    listed = section("24 Test vectors").split("`of` is one of ")[1].split(" (trailer and footer)")[0]
+    listed = section("25 Test vectors").split("`of` is one of ")[1].split(" (trailer and footer)")[0]
     assert {*re.findall(r"`([a-z-]+)`", listed)} == folders
     assert {f"{v.of}/{v.name}" for v in scenarios()} == VECTORS.keys()
 
@@ -248,5 +248,5 @@ def vector_fields(vector: Vector) -> set[str]:
 
 def test_lines_of_vectors_are_all_described() -> None:
     names = set().union(*map(vector_fields, VECTORS.values())) | {"expect", "about", "value", "body"}
-    described = section("24 Test vectors")
+    described = section("25 Test vectors")
     assert all(f"`{name}" in described for name in names)
