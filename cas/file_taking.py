@@ -1,8 +1,8 @@
 """How a tree of files becomes two entities of a version: its paths, and the pieces of its files.
 
-One walk gives both. What a file holds is read unless the version that this one is built upon has it: a file of
-the same size, inode, mtime and ctime was not written since. So the tree of pieces is edited, and that of paths
-is made anew, from as many records as there are paths.
+One walk gives both. What a file holds is read unless the version that this one is built upon has it: a file
+of the same size, inode, mtime and ctime was not written since. So the tree of pieces is edited, and that of
+paths is made anew, from as many records as there are paths.
 """
 
 from collections import Counter
@@ -217,7 +217,9 @@ class _Walk:
 
     def told(self, why: str) -> str:
         """How it was read, in words."""
-        told = f"after the rows, from {self._tree.place}; {self.files_read:,} of {self.files:,} files were read"
+        told = (
+            f"after the rows, from {self._tree.place}; {self.files_read:,} of {self.files:,} files were read"
+        )
         if self._base is not None:
             return f"{told}, the others are as in version {self._base[0].version}"
         return f"{told}: {why}" if why else told

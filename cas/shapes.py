@@ -15,7 +15,8 @@ from cas.format.document import VersionDocument
 from cas.format.entities import EntityEntry
 from cas.format.malformed import mismatch
 from cas.records.encodings import decode_text
-from cas.records.model import Entity
+from cas.records.files import FILE_ENCODING
+from cas.records.model import OF_THE_DATABASE, Entity
 from cas.records.payload import fields
 
 
@@ -46,6 +47,10 @@ class Shape:
         }
 
 
+def _encoding(entity: Entity, of_database: str) -> str:
+    return of_database if entity.kind in OF_THE_DATABASE else FILE_ENCODING
+
+
 class Shapes:
     """The shapes of one entity. Each is read once, and each source's encoding: a database keeps it."""
 
@@ -67,7 +72,9 @@ class Shapes:
             self._encodings[source] = document.source.encoding
             entry = entry or self._read(document, held)
         encoding = self._encodings[source]
-        return self._shapes.setdefault((id(entry), encoding), Shape(entry.entity, encoding))
+        return self._shapes.setdefault(
+            (id(entry), encoding), Shape(entry.entity, _encoding(entry.entity, encoding))
+        )
 
     def _known(self, held: EntityRoot) -> EntityEntry | None:
         """The entry of a known shape that has this checksum with this root."""

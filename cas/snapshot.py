@@ -383,9 +383,7 @@ class _Taking:
             self._tell_kept(source, found.mark, rows)
         return version
 
-    def _anomalies(
-        self, catalog: Catalog, looked: _Looked, taken: Sequence[Taken]
-    ) -> tuple[Anomaly, ...]:
+    def _anomalies(self, catalog: Catalog, looked: _Looked, taken: Sequence[Taken]) -> tuple[Anomaly, ...]:
         """The version is worth more than what is said about it."""
         rules, left_out = self._request.unusual, None
         if rules is None:
@@ -393,9 +391,7 @@ class _Taking:
         if self._request.kind in WHOLE and not looked.is_incomplete:
             left_out = {omission.name for omission in looked.omissions}
         try:
-            return find_unusual(
-                catalog, self._session.handle.number, looked.identity, taken, rules, left_out
-            )
+            return find_unusual(catalog, self._session.handle.number, looked.identity, taken, rules, left_out)
         except CasError as error:
             self._warnings.append(f"whether its counts are unusual is not known: {error}")
             return ()
@@ -406,7 +402,6 @@ class _Taking:
             source.kept(self._repository.id, mark, entities)
         except CasError as error:
             self._warnings.append(f"the platform keeps what it noted of changes, and that grows: {error}")
-
 
 
 @dataclass(frozen=True, slots=True)

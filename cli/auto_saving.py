@@ -22,6 +22,7 @@ from cas.snapshot import SnapshotRequest, take_version
 from cli.dates import parse_span
 from cli.exit_codes import ExitCode
 from cli.faults import failure_of
+from cli.file_trees import file_trees
 from cli.session import Session, naming, whoami
 from cli.showing_counts import STYLE, most_unusual
 from cli.stopping import Stopped
@@ -112,6 +113,7 @@ def auto_request(
         delta_depth=cas.settings.delta_depth,
         scan_every=cas.settings.scan_every,
         unusual=cas.settings.anomaly_rules,
+        files=file_trees(cas, cas.settings.files),
     )
 
 

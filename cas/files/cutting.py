@@ -5,6 +5,7 @@ writer: other cuts would be read as well, and would store changed files once mor
 """
 
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 from cas.limits import KIB
 from cas.records.files import PIECE_BYTES
@@ -13,7 +14,7 @@ MIN_BYTES = 256 * KIB
 AVERAGE_BYTES = 512 * KIB
 """Where cuts become likelier; measured on random bytes, pieces have some 700 KiB."""
 
-NORMALIZATION = 1
+NORMALIZATION: Literal[1] = 1
 """The strength of pieces' pull to the average, as the library has it by default."""
 
 ReadInto = Callable[[memoryview], int]

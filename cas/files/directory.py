@@ -62,7 +62,8 @@ class Directory:
     @contextmanager
     def open(self, record: FileRecord) -> Iterator["_Open"]:
         place = self._at
-        assert place is not None and place.path == record.path, "entries stand elsewhere"
+        assert place is not None, "entries have not begun"
+        assert place.path == record.path, "entries stand elsewhere"
         try:
             descriptor = os.open(place.name, _FILE_FLAGS, dir_fd=place.directory)
         except OSError as error:
@@ -97,7 +98,9 @@ class Directory:
         if isinstance(error, NotADirectoryError):
             return InvalidInput("it is no directory", where=where, hint=hint)
         why = (error.strerror or str(error)).lower()
-        return PermissionDenied(f"the directory cannot be read: {why}", where=where, hint="Correct its rights")
+        return PermissionDenied(
+            f"the directory cannot be read: {why}", where=where, hint="Correct its rights"
+        )
 
 
 class _Open:
@@ -122,15 +125,13 @@ class _Open:
     def _small(self) -> bytes:
         """All of it, unless it has grown."""
         parts = []
-        while self._read <= PIECE_BYTES and (
-            part := os.read(self._descriptor, PIECE_BYTES + 1 - self._read)
-        ):
+        while self._read <= PIECE_BYTES and (part := os.read(self._descriptor, PIECE_BYTES + 1 - self._read)):
             parts.append(part)
             self._read += len(part)
         return b"".join(parts)[:PIECE_BYTES]
 
     def _read_into(self, buffer: memoryview) -> int:
-        """The end is behind what it had when it was opened: a file that grows for ever is not read for ever."""
+        """It ends behind what it had when it was opened: what grows for ever is not read for ever."""
         if self._read > self._status.st_size:
             return 0
         count = os.readv(self._descriptor, [buffer])

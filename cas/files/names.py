@@ -15,7 +15,12 @@ def segments(path: bytes) -> list[bytes]:
     may be hostile."""
     names = path.split(b"/")
     for name in names:
-        if name in (b"", b".", b"..") or b"\0" in name or len(name) > NAME_BYTES or name.startswith(TEMPORARY):
+        if (
+            name in (b"", b".", b"..")
+            or b"\0" in name
+            or len(name) > NAME_BYTES
+            or name.startswith(TEMPORARY)
+        ):
             raise CorruptData(
                 "a path that no version has",
                 kind="malformed",

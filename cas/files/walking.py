@@ -1,7 +1,7 @@
 """All below a directory, in the order of keys, without following anything out of it.
 
-Directories are opened one from another by descriptor, never by a path, and no symbolic link is followed on the
-way: a directory that somebody exchanges for a link meanwhile is missed, and what the link leads to is not
+Directories are opened one from another by descriptor, never by a path, and no symbolic link is followed on
+the way: a directory that somebody exchanges for a link meanwhile is missed, and what the link leads to is not
 read. What is mounted inside is entered. One directory's names at a time are in memory for each level.
 """
 
@@ -90,7 +90,10 @@ def _entered(descriptor: int, prefix: bytes) -> _Level:
         os.close(descriptor)
         raise
     return _Level(
-        prefix, (status.st_dev, status.st_ino), descriptor, iter([(name[:-1], enters) for name, enters in steps])
+        prefix,
+        (status.st_dev, status.st_ino),
+        descriptor,
+        iter([(name[:-1], enters) for name, enters in steps]),
     )
 
 
@@ -150,7 +153,9 @@ def _leave(levels: list[_Level]) -> Iterator[Missed]:
                     return
                 os.close(found)
         if next(above.steps, None) is not None:
-            yield Missed(above.prefix.rstrip(b"/"), "it was moved while it was read: the rest of it is missing")
+            yield Missed(
+                above.prefix.rstrip(b"/"), "it was moved while it was read: the rest of it is missing"
+            )
         above.steps = iter(())
     finally:
         if left.descriptor is not None:

@@ -8,7 +8,7 @@ from typing import Protocol
 from cas.records.files import FileRecord
 
 
-class Missed(Exception):  # noqa: N818 - as cas.errors
+class Missed(Exception):
     """A path that could not be taken as it is: gone, unreadable, or written meanwhile.
 
     `again`: another try may succeed. `is_failure`: it should have been taken.

@@ -21,6 +21,9 @@ from cas.records.payload import TAB, escape, fields, strip_trailing_nulls
 PIECE_BYTES = 1024 * 1024
 """A file up to this size is one piece. The largest payload that is one chunk."""
 
+FILE_ENCODING = "UTF8"
+"""As which paths are shown, and typed by people."""
+
 PREFIX = "files."
 CONTENT = ".content"
 
