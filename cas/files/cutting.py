@@ -12,7 +12,7 @@ from cas.records.files import PIECE_BYTES
 
 MIN_BYTES = 256 * KIB
 AVERAGE_BYTES = 512 * KIB
-"""Where cuts become likelier; measured on random bytes, pieces have some 700 KiB."""
+"""Where cuts become likelier; measured on random bytes, pieces have some 660 KiB."""
 
 NORMALIZATION: Literal[1] = 1
 """The strength of pieces' pull to the average, as the library has it by default."""
