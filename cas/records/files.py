@@ -182,7 +182,10 @@ def time_text(microseconds: int) -> str:
 
 
 def _microseconds(text: str) -> int:
-    return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1)
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return (time - _EPOCH) // timedelta(microseconds=1)
 
 
 def _number(value: int | None) -> bytes | None:

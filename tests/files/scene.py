@@ -1,7 +1,11 @@
 """A directory, versions of it, and the way back."""
 
+import ctypes
 import os
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cas.catalog.model import EntitySummary, Version
@@ -61,6 +65,33 @@ class Scene:
         stored, place = self.stored(version), TargetDirectory(NAME, target)
         plan = plan_files(stored, place, FileRestoreRequest(delete, links), Silent())
         return restore_files(stored, place, plan, Silent())
+
+
+@contextmanager
+def exchanging(one: Path, other: Path) -> Iterator[None]:
+    """Two places change their contents with each other, again and again, each time at once."""
+    exchange = ctypes.CDLL(None, use_errno=True).renameat2
+    stop = threading.Event()
+    here, flag = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    first, second = os.fsencode(one), os.fsencode(other)
+    times = 0
+
+    def run() -> None:
+        nonlocal times
+        while not stop.is_set():
+            assert exchange(here, first, here, second, flag) == 0, os.strerror(ctypes.get_errno())
+            times += 1
+        if times % 2:
+            assert exchange(here, first, here, second, flag) == 0
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    assert times > 10
 
 
 def entity(version: Version, label: str) -> EntitySummary:

@@ -1,9 +1,7 @@
 """Files back into a directory: as they were, in all or in part, and never outside of it."""
 
 import os
-import shutil
 import socket
-import threading
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +13,7 @@ from cas.file_plan import FileRestoreRequest, plan_files
 from cas.files.target import TargetDirectory
 from cas.limits import MIB
 from cas.progress import Silent
-from tests.files.scene import Scene, faces
+from tests.files.scene import Scene, exchanging, faces
 from tests.files.test_taking import random_bytes
 
 
@@ -187,29 +185,16 @@ def test_nothing_outside_is_written_while_somebody_exchanges_directories_for_lin
     outside.mkdir()
     (target / "d").mkdir(parents=True)
     (tmp_path / "link").symlink_to(outside)
-    stop = threading.Event()
-
-    def exchange() -> None:
-        while not stop.is_set():
-            (target / "d").rename(tmp_path / "kept")
-            (tmp_path / "link").rename(target / "d")
-            (target / "d").rename(tmp_path / "link")
-            (tmp_path / "kept").rename(target / "d")
-
-    thread = threading.Thread(target=exchange)
-    thread.start()
-    try:
+    inside = os.open(target / "d", os.O_RDONLY)
+    with exchanging(target / "d", tmp_path / "link"):
         for _ in range(15):
             with suppress(CasError):
                 scene.restore(1, target)
-            with suppress(OSError):
-                (tmp_path / "kept" / "3").unlink()
-    finally:
-        stop.set()
-        thread.join()
+            for name in os.listdir(inside):
+                os.unlink(name, dir_fd=inside)
+    os.close(inside)
     assert list(outside.iterdir()) == []
-    shutil.rmtree(target)
-    scene.restore(1, target)
+    scene.restore(1, target, delete=True)
     assert faces(target) == faces(scene.place)
 
 

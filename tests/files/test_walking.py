@@ -3,7 +3,6 @@
 import os
 import shutil
 import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from cas.files.directory import Directory
 from cas.files.walking import OPEN_LEVELS
 from cas.records.file_tree import Found, Missed
 from cas.records.files import FileType
-from tests.files.scene import later
+from tests.files.scene import exchanging, later
 
 
 def walked(place: Path) -> list[Found | Missed]:
@@ -107,7 +106,8 @@ def test_a_directory_that_becomes_a_link_meanwhile_is_missed(tmp_path: Path) -> 
     (place / "d").mkdir(parents=True)
     (place / "d" / "x").touch()
     entries = Directory("uploads", place, later).entries()
-    assert isinstance(first := next(entries), Found)
+    first = next(entries)
+    assert isinstance(first, Found)
     assert first.record.path == b"d"
     (place / "d").rename(tmp_path / "moved")
     (place / "d").symlink_to(outside)
@@ -137,7 +137,8 @@ def test_what_takes_a_files_place_is_not_read(tmp_path: Path, kind: str) -> None
     (place / "x").write_text("x")
     tree = Directory("uploads", place, later)
     entries = tree.entries()
-    assert isinstance(entry := next(entries), Found)
+    entry = next(entries)
+    assert isinstance(entry, Found)
     (place / "x").unlink()
     match kind:
         case "link":
@@ -157,24 +158,10 @@ def test_nothing_outside_is_read_while_somebody_exchanges_directories_for_links(
     (place / "d").mkdir(parents=True)
     (place / "d" / "x").write_bytes(b"open")
     (tmp_path / "link").symlink_to(outside)
-    stop = threading.Event()
-
-    def exchange() -> None:
-        while not stop.is_set():
-            (place / "d").rename(tmp_path / "kept")
-            (tmp_path / "link").rename(place / "d")
-            (place / "d").rename(tmp_path / "link")
-            (tmp_path / "kept").rename(place / "d")
-
-    thread = threading.Thread(target=exchange)
-    thread.start()
     read: list[bytes] = []
-    try:
+    with exchanging(place / "d", tmp_path / "link"):
         for _ in range(300):
             read += contents(Directory("uploads", place, later))
-    finally:
-        stop.set()
-        thread.join()
     assert set(read) <= {b"open"}
     assert read, "it was there some of the time"
 
