@@ -11,7 +11,7 @@ from pathlib import Path
 from cas.errors import InvalidInput, NotFound, PermissionDenied
 from cas.files.cutting import cut
 from cas.files.walking import Place, missed_by, walk
-from cas.records.file_tree import Found, Missed
+from cas.records.file_tree import Found, Missed, OpenFile
 from cas.records.files import PIECE_BYTES, FileRecord, FileType, require_name, time_text
 
 SETTLED_NS = 2_000_000_000
@@ -60,7 +60,7 @@ class Directory:
         return Found(self._record(place.path, place.status, target), self)
 
     @contextmanager
-    def open(self, record: FileRecord) -> Iterator["_Open"]:
+    def open(self, record: FileRecord) -> Iterator[OpenFile]:
         place = self._at
         assert place is not None, "entries have not begun"
         assert place.path == record.path, "entries stand elsewhere"

@@ -79,12 +79,10 @@ def restore(
     if files:
         others = (*scope.given_for_live, *_given(plan=plan, into=into, scratch=scratch, name=name))
         _refuse((*others, *parts.given, *_given(description=description)), "for rows, not for files")
-        request = FileRestoreRequest(delete=delete, links=links)
+        how = FileRestoreRequest(delete=delete, links=links)
         number = chosen_version(cas, version, at)
         allowed = scope.allow_incomplete
-        return restore_files_of(
-            cas, number, files, request, is_agreed=yes and not dry_run, incomplete=allowed
-        )
+        return restore_files_of(cas, number, files, how, is_agreed=yes and not dry_run, incomplete=allowed)
     _refuse(_given(delete=delete, links=links), "for files: name them with --files")
     beside = _given(source=source, scratch=scratch, name=name, description=description)
     if into is not None:

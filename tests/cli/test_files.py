@@ -1,13 +1,14 @@
 """Files beside the rows, by the commands that people type."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 from blake3 import blake3
 
 from tests import reference_reader
-from tests.cli.running import Place, rows
+from tests.cli.running import COMMAND, Place, rows
 from tests.files.scene import faces
 from tests.servers.postgres import Databases
 
@@ -76,11 +77,10 @@ def test_a_version_with_rows_and_files_comes_back_both_ways(
 def test_one_file_is_handed_over(cas: Place, uploads: Path) -> None:
     assert cas("snapshot", "--files", f"uploads={uploads}").code == 0
     photo = (uploads / "2026" / "photo.jpg").read_bytes()
-    with cas.start("get", "1", "uploads", "2026/photo.jpg") as process:
-        assert process.stdout is not None
-        assert process.stdout.buffer.read() == photo
-        process.wait(timeout=120)
-        assert process.returncode == 0
+    asked = [*COMMAND, "get", "1", "uploads", "2026/photo.jpg"]
+    environment = cas.full_environment()
+    handed = subprocess.run(asked, cwd=cas.directory, env=environment, capture_output=True, check=True)
+    assert handed.stdout == photo
     out = cas.directory / "out.jpg"
     assert cas("get", "1", "files.uploads", "2026/photo.jpg", "-o", out).code == 0
     assert out.read_bytes() == photo

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
+from cas.catalog.checking import CheckLevel
 from cas.catalog.model import Version, VersionState
 from cas.check import check_repository
-from cas.check_turns import CheckLevel
 from cas.diff import diff_versions
 from cas.errors import Conflict, CorruptData, InvalidInput
 from cas.file_contents import stored_files
