@@ -87,9 +87,7 @@ def unlock(keys: Keys, secrets: Iterable[KeySecret], where: str = "") -> Unlocke
             master = unwrap(secret, slot, keys.head.repository_id)
             if master is not None:
                 return Unlocked(keys.head, master, _contents(keys, master, where), slot.head.number)
-    what = (
-        "no key that was given opens it" if were_given else "it is sealed, and no key was given"
-    )
+    what = "no key that was given opens it" if were_given else "it is sealed, and no key was given"
     raise PermissionDenied(what, where=where, hint=NO_KEY_HINT)
 
 
