@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from cas.errors import Conflict
+from cas.errors import Conflict, CorruptData
 from cas.file_contents import StoredFiles
-from cas.file_plan import FilePlan, FileRestorePreview
+from cas.file_plan import FilePlan, FileRestorePreview, Named
 from cas.files.target import TargetDirectory
 from cas.progress import Progress
 from cas.records.files import FileType
@@ -13,18 +13,26 @@ from cas.records.files import FileType
 @dataclass(frozen=True, slots=True)
 class FileRestoreReceipt:
     """What was done, and was found to be what the version has: `written` files, all with their content's
-    hash."""
+    hash. `damaged`: files of which the store has lost something; what was in their place stays."""
 
     done: FileRestorePreview
     written: int
     links: int
+    damaged: Named
 
 
 def restore_files(
-    stored: StoredFiles, target: TargetDirectory, plan: FilePlan, progress: Progress
+    stored: StoredFiles,
+    target: TargetDirectory,
+    plan: FilePlan,
+    progress: Progress,
+    *,
+    pass_over_damage: bool = False,
 ) -> FileRestoreReceipt:
-    """Do what was planned. Conflict where something of another kind is in the way, or something else changes
-    the directory; CorruptData where a piece is damaged: the file before stays, and so do those not reached.
+    """Do what was planned. `pass_over_damage`: go on behind a file that cannot be had, and name it.
+
+    Conflict where something of another kind is in the way, or something else changes the directory;
+    CorruptData where a piece is damaged: the file before stays, and so do those not reached.
 
     Owners are not restored, nor hard links, extended attributes and access lists; holes are filled by zeros.
     """
@@ -37,7 +45,7 @@ def restore_files(
             where=preview.target,
             hint="Move them away, or replace them with --delete",
         )
-    label = stored.paths.entity.label
+    label, damaged = stored.paths.entity.label, Named()
     with target as place:
         progress.phase("files")
         place.require_space(preview.bytes)
@@ -49,7 +57,12 @@ def restore_files(
         for directory in plan.directories:
             place.make_directory(directory.path)
         for record in plan.files:
-            place.write(record, stored.content(record))
+            try:
+                place.write(record, stored.content(record))
+            except CorruptData:
+                if not pass_over_damage:
+                    raise
+                damaged.add(record.path)
             progress.advance(label, 1, record.size or 0)
         for record in plan.adjusting:
             place.adjust(record)
@@ -60,4 +73,4 @@ def restore_files(
         for directory in reversed(plan.directories):
             place.adjust(directory)
         place.finish()
-    return FileRestoreReceipt(preview, len(plan.files), len(plan.links))
+    return FileRestoreReceipt(preview, len(plan.files) - damaged.count, len(plan.links), damaged)

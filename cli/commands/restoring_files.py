@@ -51,10 +51,10 @@ def restore_files_of(
     receipts = []
     with watching(cas.terminal, "restore") as counters:
         for (stored, target), plan in zip(targets, plans, strict=True):
-            receipts.append(restore_files(stored, target, plan, counters))
+            receipts.append(restore_files(stored, target, plan, counters, pass_over_damage=incomplete))
     told = [part for receipt in receipts for part in _done(receipt)]
     cas.terminal.result({"receipts": receipts}, human=Group(*told))
-    return ExitCode.OK
+    return ExitCode.CORRUPT if any(receipt.damaged.count for receipt in receipts) else ExitCode.OK
 
 
 def _require_complete(contents: Contents, *, allowed: bool) -> None:
@@ -101,4 +101,5 @@ def _alone(named: Named, why: str) -> Iterator[RenderableType]:
 def _done(receipt: FileRestoreReceipt) -> Iterator[RenderableType]:
     head = f"{counted(receipt.written, 'file')} written, each with its content's hash"
     yield Text(head, style="bold green")
+    yield from _alone(receipt.damaged, "damaged in the store and not written (see `cas repair`)")
     yield from _told(receipt.done, "were")

@@ -60,11 +60,11 @@ class Scene:
         return plan.preview
 
     def restore(
-        self, version: int, target: Path, *, delete: bool = False, links: bool = False
+        self, version: int, target: Path, *, delete: bool = False, links: bool = False, damage: bool = False
     ) -> FileRestoreReceipt:
         stored, place = self.stored(version), TargetDirectory(NAME, target)
         plan = plan_files(stored, place, FileRestoreRequest(delete, links), Silent())
-        return restore_files(stored, place, plan, Silent())
+        return restore_files(stored, place, plan, Silent(), pass_over_damage=damage)
 
 
 @contextmanager

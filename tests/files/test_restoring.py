@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from cas.errors import CasError, Conflict, CorruptData, InsufficientSpace, InvalidInput
+from cas.file_contents import StoredFiles
 from cas.file_plan import FileRestoreRequest, plan_files
 from cas.files.target import TargetDirectory
 from cas.limits import MIB
 from cas.progress import Silent
+from cas.records.files import FileRecord
 from tests.files.scene import Scene, exchanging, faces
 from tests.files.test_taking import random_bytes
 
@@ -250,6 +253,27 @@ def test_content_that_is_not_the_files_never_gets_its_name(
     with pytest.raises(CorruptData, match="its pieces are not the file's content"):
         scene.restore(1, target)
     assert {path.name: path.read_bytes() for path in target.iterdir()} == {"a": b"as it was"}
+
+
+def test_what_is_damaged_can_be_passed_over_and_is_named(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        (scene.place / name).write_bytes(name.encode())
+    scene.take()
+    real = StoredFiles.content
+
+    def damaged(self: StoredFiles, record: FileRecord) -> Iterator[bytes]:
+        yield from real(self, record)
+        if record.path == b"b":
+            raise CorruptData("a piece is lost", kind="missing")
+
+    monkeypatch.setattr(StoredFiles, "content", damaged)
+    with pytest.raises(CorruptData):
+        scene.restore(1, tmp_path / "target")
+    receipt = scene.restore(1, tmp_path / "target", damage=True)
+    assert receipt.damaged.paths == ["b"]
+    assert faces(tmp_path / "target").keys() == {"a", "c"}
 
 
 def test_what_a_restore_left_over_is_removed_by_the_next(full: Scene, tmp_path: Path) -> None:
