@@ -15,8 +15,8 @@ from cas.format.document import VersionDocument
 from cas.format.entities import EntityEntry
 from cas.format.malformed import mismatch
 from cas.records.encodings import decode_text
-from cas.records.files import FILE_ENCODING
-from cas.records.model import OF_THE_DATABASE, Entity
+from cas.records.files import FILE_ENCODING, SEEN
+from cas.records.model import OF_THE_DATABASE, Entity, EntityKind
 from cas.records.payload import fields
 
 
@@ -38,12 +38,18 @@ class Shape:
         """Equal where equal bytes are equal records."""
         return (self.encoding, *self.columns.items())
 
+    @cached_property
+    def hidden(self) -> frozenset[str]:
+        """Columns that say nothing of the record itself."""
+        return frozenset((SEEN,)) if self.entity.kind is EntityKind.FILES else frozenset()
+
     def texts(self, payload: bytes) -> dict[str, str | None]:
-        """Column name -> text of a record of this shape."""
+        """Column name -> text of a record of this shape, without what is hidden."""
         values = fields(payload, len(self.entity.columns))
         return {
             name: None if value is None else decode_text(value, self.encoding)
             for name, value in zip(self.columns, values, strict=True)
+            if name not in self.hidden
         }
 
 

@@ -19,6 +19,7 @@ from cas.diff import diff_versions
 from cas.errors import Conflict, CorruptData, InvalidInput
 from cas.file_contents import stored_files
 from cas.files.directory import Directory
+from cas.history import history
 from cas.limits import MIB
 from cas.records.file_tree import Found, Missed, OpenFile
 from cas.records.files import PIECE_BYTES, FileRecord, FileType
@@ -331,6 +332,9 @@ def test_differences_of_versions_are_paths_with_their_size(scene: Scene) -> None
     assert (counts.added, counts.removed, counts.changed) == (0, 1, 1)
     changed = {record.key: record for record in found.records(PATHS)}
     assert changed.keys() == {("a",), ("b",)}
+    states = {name: history(scene.world.open(), scene.world.catalog, PATHS, [name]).states for name in "abc"}
+    assert {name: len(found) for name, found in states.items()} == {"a": 2, "b": 2, "c": 1}
+    assert {step.column for step in states["a"][0].fields} == {"size", "mtime", "content"}
     sizes = {field.column: (field.old, field.new) for field in changed[("a",)].fields}
     assert sizes["size"] == ("1", "6")
     assert "seen" not in sizes
