@@ -11,6 +11,8 @@ from cas.format.entities import EntityEntry, version_checksum
 from cas.format.malformed import mismatch
 from cas.format.schema import parse_schema
 from cas.ids import CHUNK_ID_BYTES, ChunkId, ChunkKind
+from cas.records.files import FILE_ENCODING
+from cas.records.model import OF_THE_DATABASE, Entity
 from cas.records.source import SchemaItem
 
 
@@ -21,6 +23,10 @@ class Contents:
     document: VersionDocument
     entries: tuple[EntityEntry, ...]
     reader: ChunkReader
+
+    def encoding(self, entity: Entity) -> str:
+        """Of an entity's texts. What a file system names is shown as UTF-8, whatever the database's is."""
+        return self.document.source.encoding if entity.kind in OF_THE_DATABASE else FILE_ENCODING
 
     def entry(self, label: str) -> EntityEntry:
         """The entity with this label; the bare table name will do where only one schema has it."""

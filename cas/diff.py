@@ -7,7 +7,7 @@ other came.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cas.contents import Contents, open_contents
@@ -15,7 +15,9 @@ from cas.engine.repository import Repository
 from cas.format.entities import EntityEntry
 from cas.record_stream import read_payload, read_records
 from cas.records.encodings import decode_text
+from cas.records.files import SEEN, decode_file
 from cas.records.keys import key_texts
+from cas.records.model import EntityKind
 from cas.records.payload import fields
 from cas.tree.diff import diff_trees
 from cas.tree.nodes import Leaf
@@ -106,12 +108,26 @@ class VersionDiff:
             yield from _all_of(self.new, right, ChangeKind.ADDED)
         elif left.entity.shape == right.entity.shape:
             for change in diff_trees(self.new.reader, left.root, right.root):
-                yield from _of_leaves(change.left, change.right)
+                found = _of_leaves(change.left, change.right)
+                yield from found if left.entity.kind is not EntityKind.FILES else self._of_files(found)
         elif left.entity.key == right.entity.key and not left.entity.is_bag:
             yield from _merged(self, left, right)
         else:
             yield from _all_of(self.old, left, ChangeKind.REMOVED)
             yield from _all_of(self.new, right, ChangeKind.ADDED)
+
+    def _of_files(self, changes: Iterator["_Change"]) -> Iterator["_Change"]:
+        """Without files that were only found elsewhere on their disk, or looked at another time."""
+        for change in changes:
+            if change.old is None or change.new is None:
+                yield change
+                continue
+            old, new = (
+                decode_file(_bytes(side, one))
+                for side, one in ((self.old, change.old), (self.new, change.new))
+            )
+            if replace(old, seen=None) != replace(new, seen=None):
+                yield change
 
     def _describe(
         self, label: str, change: "_Change", left: EntityEntry | None, right: EntityEntry | None
@@ -124,6 +140,8 @@ class VersionDiff:
             for name in names
             if change.kind is not ChangeKind.CHANGED or old.get(name) != new.get(name)
         )
+        if _is_of_files(left) or _is_of_files(right):
+            differing = tuple(field for field in differing if field.column != SEEN)
         if change.new is not None:
             key = _key(self.new, right, change.new)
         else:
@@ -149,13 +167,19 @@ def diff_versions(repository: Repository, old: int, new: int, entity: str | None
     """Compare two versions; with `entity`, only this one, which at least one side must have."""
     reader = repository.reader()
     left, right = open_contents(repository, old, reader), open_contents(repository, new, reader)
-    labels = {entry.entity.label for contents in (left, right) for entry in contents.entries}
+    sides = [entry.entity for contents in (left, right) for entry in contents.entries]
+    # What is in files is compared by the hashes in their records.
+    labels = {one.label for one in sides if one.kind is not EntityKind.FILE_CONTENT}
     if entity is not None and entity not in labels:
         matches = {label for label in labels if label.endswith(f".{entity}")}
         labels = matches if len(matches) == 1 else {right.entry(entity).entity.label}
     elif entity is not None:
         labels = {entity}
     return VersionDiff(left, right, tuple(sorted(labels)))
+
+
+def _is_of_files(entry: EntityEntry | None) -> bool:
+    return entry is not None and entry.entity.kind is EntityKind.FILES
 
 
 def _side(contents: Contents, label: str) -> EntityEntry | None:
@@ -236,7 +260,7 @@ def _texts(contents: Contents, entry: EntityEntry | None, payload: _Payload | No
     if entry is None or payload is None:
         return {}
     columns = entry.entity.columns
-    encoding = contents.document.source.encoding
+    encoding = contents.encoding(entry.entity)
     values = fields(_bytes(contents, payload), len(columns))
     return {
         column.name: None if value is None else decode_text(value, encoding)
@@ -248,4 +272,4 @@ def _key(contents: Contents, entry: EntityEntry | None, payload: _Payload | None
     if entry is None or payload is None:
         return ()
     texts = key_texts(entry.entity, _bytes(contents, payload)) or ()
-    return tuple(decode_text(text, contents.document.source.encoding) for text in texts)
+    return tuple(decode_text(text, contents.encoding(entry.entity)) for text in texts)

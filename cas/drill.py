@@ -23,7 +23,7 @@ from cas.proof import StreamDigest, root_of
 from cas.read_ahead import read_ahead
 from cas.record_stream import read_records
 from cas.records.large_objects import LargeObjectHead, decode_large_object, encode_large_object
-from cas.records.model import Entity, EntityKind, RecordBatch
+from cas.records.model import OF_THE_DATABASE, Entity, EntityKind, RecordBatch
 from cas.records.scratch import Scratch, ScratchServer, is_lack
 from cas.records.source import Selection, SourceSnapshot
 from cas.restore import restore_into
@@ -131,7 +131,11 @@ class _Drilling:
             )
         self._steps.phase("make the database")
         contents = open_contents(self._repository, number)
-        self._entries = tuple(entry for entry in contents.entries if entry.root is not None)
+        self._entries = tuple(
+            entry
+            for entry in contents.entries
+            if entry.root is not None and entry.entity.kind in OF_THE_DATABASE
+        )
         with self._server.database(platform_of(contents), f"a drill of version {number}") as scratch:
             self._server_version = scratch.server.server_version
             try:

@@ -31,8 +31,8 @@ from cas.record_stream import read_payload
 from cas.records.encodings import decode_text
 from cas.records.keys import key_texts
 from cas.records.marks import Mark
-from cas.records.model import Entity
-from cas.records.source import Changed, SourceSnapshot
+from cas.records.model import Entity, RecordBatch
+from cas.records.source import Changed, EntityEstimate, SourceSnapshot
 from cas.tree.diff import diff_trees
 from cas.tree.edit import TreeStore
 from cas.tree.nodes import NodeReader, NodeWriter, Root
@@ -147,13 +147,25 @@ class EntityTaking:
 
     def _scan(self, snapshot: SourceSnapshot, entity: Entity, definition: ChunkId, why: str) -> Taken:
         estimate = snapshot.estimate(entity)
+        batches = snapshot.batches(entity)
+        if self._repository.environment.threads:
+            batches = read_ahead(batches)
+        return self.whole(entity, definition, batches, estimate, "scan", why)
+
+    def whole(
+        self,
+        entity: Entity,
+        definition: ChunkId,
+        batches: Iterator[RecordBatch],
+        estimate: EntityEstimate,
+        read_by: str,
+        why: str,
+    ) -> Taken:
+        """An entity of which all records are given."""
         self._progress.entity(entity.label, estimate.records, estimate.bytes)
         before, earlier = self._before.get(entity_order(entity)), self._earlier.get(entity_order(entity))
         reading = EntityReading(self._session, entity, before, estimate.bytes, self._progress)
         comparison = Comparison(earlier, self._session.tree_nodes) if earlier else None
-        batches = snapshot.batches(entity)
-        if self._repository.environment.threads:
-            batches = read_ahead(batches)
         root = reading.grow(batches, self._repository.boundary, comparison)
         entry = EntityEntry(
             entity,
@@ -163,8 +175,13 @@ class EntityTaking:
             reading.payload_bytes,
             reading.dictionary.id if reading.dictionary else None,
         )
-        read = EntityRead(entity.label, "scan", why, reading.records, reading.new_chunks)
+        read = EntityRead(entity.label, read_by, why, reading.records, reading.new_chunks)
         return Taken(entry, read, self._counted(entity, root, comparison))
+
+    def built(self, version: int, dropped_bytes: int) -> None:
+        """Something was built upon this version; of what it stored, so much is no longer needed."""
+        self._built_upon.add(version)
+        self._dropped_bytes += dropped_bytes
 
     def _counted(self, entity: Entity, root: Root, comparison: Comparison | None) -> EntityChanges | None:
         """What changed in an entity that was read whole."""
@@ -201,12 +218,11 @@ class EntityTaking:
         writer = session.nodes(entry.root)
         known = session.tree_nodes
         reading = ChangeReading(entity, entry, session.reader, known, putting, self._advance(entity))
-        nodes = _NotedNodes(known, writer)
+        nodes = NotedNodes(known, writer)
         root = reading.root(changed, snapshot, TreeStore(nodes, nodes, self._repository.boundary))
         writer.flush()
         counts = reading.counts
-        self._dropped_bytes += counts.dropped + session.reader.stored_bytes(nodes.replaced)
-        self._built_upon.add(base.version)
+        self.built(base.version, counts.dropped + session.reader.stored_bytes(nodes.replaced))
         made = EntityEntry(
             entity,
             definition,
@@ -284,7 +300,7 @@ class _Putting:
         return stored.ids, stored.large
 
 
-class _NotedNodes:
+class NotedNodes:
     """Reads and writes a tree's nodes, and notes which are no longer part of it."""
 
     def __init__(self, reader: NodeReader, writer: NodeWriter) -> None:

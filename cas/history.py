@@ -223,7 +223,7 @@ def _states(shown: Sequence[Sighting], values: "_Values") -> Iterator[_State]:
 
 def _are_alike(old: Sighting, new: Sighting, values: "_Values") -> bool:
     """Whether the record has the same columns with the same values, in whatever order they are stored."""
-    if old.shape.face == new.shape.face:
+    if old.shape.face == new.shape.face and (old.leaf == new.leaf or not old.shape.hidden):
         return old.leaf == new.leaf
     if old.shape.columns != new.shape.columns:
         return False

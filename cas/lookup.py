@@ -47,7 +47,7 @@ def find_record(contents: Contents, entity: str, key: Sequence[str]) -> Record:
             f"{table.label} has no primary key, so its records have no keys to look up",
             hint="Compare versions with `cas diff` to see its records",
         )
-    encoding = contents.document.source.encoding
+    encoding = contents.encoding(table)
     key_bytes = encode_key(table, [encode_text(text, encoding) for text in key])
     leaf = lookup(contents.reader, entry.root, key_bytes) if entry.root else None
     if leaf is None:

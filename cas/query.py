@@ -8,7 +8,7 @@ from cas.contents import Contents
 from cas.errors import InvalidInput, NotFound
 from cas.format.entities import EntityEntry
 from cas.progress import Progress, Silent
-from cas.records.model import EntityKind
+from cas.records.model import OF_THE_DATABASE, EntityKind
 from cas.records.scratch import ReadLimits, Reads, Rows, Scratch, ScratchServer
 from cas.scratch_filling import build_schema, fill, platform_of, require_records
 
@@ -54,7 +54,7 @@ def query(
     """
     told = progress or Silent()
     told.phase("prepare")
-    named = [contents.entry(label) for label in request.entities]
+    named = [_named(contents, label) for label in request.entities]
     platform = platform_of(contents)
     what = f"a query of version {contents.document.number}"
     with server.database(platform, what) as scratch:
@@ -73,6 +73,15 @@ def query(
                 records=sum(entry.records for entry in chosen),
                 notes=(*scratch.notes, *_guesses(reads, named)),
             )
+
+
+def _named(contents: Contents, label: str) -> EntityEntry:
+    entry = contents.entry(label)
+    if entry.entity.kind not in OF_THE_DATABASE:
+        raise InvalidInput(
+            f"{entry.entity.label} is no table", where="--entity", hint="See files by `cas get`"
+        )
+    return entry
 
 
 def _found(contents: Contents, reads: Reads, sql: str) -> list[EntityEntry]:
@@ -96,7 +105,7 @@ def _found(contents: Contents, reads: Reads, sql: str) -> list[EntityEntry]:
 
 
 def _is_wanted(entry: EntityEntry, names: frozenset[tuple[str, str]], reads: Reads, sql: str) -> bool:
-    if entry.root is None:
+    if entry.root is None or entry.entity.kind not in OF_THE_DATABASE:
         return False
     if entry.entity.kind is EntityKind.SEQUENCES:
         return reads.sequences

@@ -11,7 +11,7 @@ from cas.engine.repository import Repository
 from cas.format.document import SourceFacts
 from cas.records.source import SourceIdentity
 from cas.records.target import Finding, Target
-from cas.restore_scope import RestoredEntity, RestoreRequest, chosen_entries, schema_parts
+from cas.restore_scope import RestoredEntity, RestoreRequest, chosen_entries, files_left_out, schema_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def preview_restore(
         entities=tuple(RestoredEntity(e.entity.label, e.records, e.payload_bytes) for e in with_data),
         records=sum(entry.records for entry in with_data),
         payload_bytes=sum(entry.payload_bytes for entry in with_data),
-        findings=tuple(found),
+        findings=(*found, *files_left_out(contents)),
     )
 
 

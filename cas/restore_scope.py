@@ -6,9 +6,10 @@ from fnmatch import fnmatchcase
 
 from cas.contents import Contents
 from cas.errors import InvalidInput
+from cas.file_contents import names_of_files
 from cas.format.entities import EntityEntry
-from cas.records.model import Entity
-from cas.records.target import SchemaParts
+from cas.records.model import OF_THE_DATABASE, Entity
+from cas.records.target import Finding, SchemaParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class RestoredEntity:
 
 def chosen_entries(contents: Contents, request: RestoreRequest) -> tuple[EntityEntry, ...]:
     """The entities that the request names; InvalidInput for a pattern that matches none."""
-    entries = contents.entries
+    entries = [entry for entry in contents.entries if entry.entity.kind in OF_THE_DATABASE]
     for pattern in (*request.tables, *request.exclude):
         if not any(_matches(entry.entity, (pattern,)) for entry in entries):
             raise InvalidInput(
@@ -61,6 +62,17 @@ def chosen_entries(contents: Contents, request: RestoreRequest) -> tuple[EntityE
         if (not request.tables or _matches(entry.entity, request.tables))
         and not _matches(entry.entity, request.exclude)
     )
+
+
+def files_left_out(contents: Contents) -> list[Finding]:
+    """What a database does not get."""
+    names = names_of_files(contents)
+    if not names:
+        return []
+    number = contents.document.number
+    hint = "".join(f" --files {name}=DIRECTORY" for name in names)
+    what = f"the files of the version ({', '.join(names)}) do not go into a database"
+    return [Finding(False, what, f"Bring them back with: cas restore {number}{hint}")]
 
 
 def _matches(entity: Entity, patterns: Sequence[str]) -> bool:

@@ -15,7 +15,8 @@ from cas.format.document import VersionDocument
 from cas.format.entities import EntityEntry
 from cas.format.malformed import mismatch
 from cas.records.encodings import decode_text
-from cas.records.model import Entity
+from cas.records.files import FILE_ENCODING, SEEN
+from cas.records.model import OF_THE_DATABASE, Entity, EntityKind
 from cas.records.payload import fields
 
 
@@ -37,13 +38,23 @@ class Shape:
         """Equal where equal bytes are equal records."""
         return (self.encoding, *self.columns.items())
 
+    @cached_property
+    def hidden(self) -> frozenset[str]:
+        """Columns that say nothing of the record itself."""
+        return frozenset((SEEN,)) if self.entity.kind is EntityKind.FILES else frozenset()
+
     def texts(self, payload: bytes) -> dict[str, str | None]:
-        """Column name -> text of a record of this shape."""
+        """Column name -> text of a record of this shape, without what is hidden."""
         values = fields(payload, len(self.entity.columns))
         return {
             name: None if value is None else decode_text(value, self.encoding)
             for name, value in zip(self.columns, values, strict=True)
+            if name not in self.hidden
         }
+
+
+def _encoding(entity: Entity, of_database: str) -> str:
+    return of_database if entity.kind in OF_THE_DATABASE else FILE_ENCODING
 
 
 class Shapes:
@@ -67,7 +78,9 @@ class Shapes:
             self._encodings[source] = document.source.encoding
             entry = entry or self._read(document, held)
         encoding = self._encodings[source]
-        return self._shapes.setdefault((id(entry), encoding), Shape(entry.entity, encoding))
+        return self._shapes.setdefault(
+            (id(entry), encoding), Shape(entry.entity, _encoding(entry.entity, encoding))
+        )
 
     def _known(self, held: EntityRoot) -> EntityEntry | None:
         """The entry of a known shape that has this checksum with this root."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from cas.anomalies import AnomalyRules
@@ -25,6 +25,7 @@ from cas.engine.repository import Repository
 from cas.engine.write_session import WriteSession, WriteSettings
 from cas.entity_taking import EntityTaking, Findings, Plan, Reading
 from cas.errors import CasError, InsufficientSpace, InvalidInput, SourceChanged
+from cas.file_taking import FileTaking, require_labels
 from cas.format.document import EntityRead, ValueRef
 from cas.format.entities import (
     EntityEntry,
@@ -36,9 +37,11 @@ from cas.ids import ChunkKind
 from cas.limits import DEFAULT_DELTA_DEPTH, MIB
 from cas.progress import Progress, Silent
 from cas.quota import QuotaGuard
+from cas.records.file_tree import FileTree
+from cas.records.files import files_entity
 from cas.records.marks import Mark
-from cas.records.model import Entity, EntityKind
-from cas.records.source import Selection, Source, SourceSnapshot
+from cas.records.model import OF_THE_DATABASE, Entity, EntityKind
+from cas.records.source import Omission, Selection, Source, SourceIdentity, SourceSnapshot
 from cas.unusual import earlier_entities, find_unusual
 from cas.version_commit import Described, Taken, commit_version, facts_of
 
@@ -81,6 +84,8 @@ class SnapshotRequest:
     destinations: tuple[str, ...] | None = ()
     """Replicas that are to hold it, too, and that somebody copies it to afterwards; None: the enabled
     mirrors."""
+    files: tuple[FileTree, ...] = ()
+    """Trees of files that are read beside the rows, after them. Not part of a version without data."""
 
     @property
     def kind(self) -> VersionKind:
@@ -90,6 +95,19 @@ class SnapshotRequest:
         if not self.with_data:
             return VersionKind.SCHEMA_ONLY
         return VersionKind.FULL if self.with_schema else VersionKind.DATA_ONLY
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What is known of a platform once its rows were read and its moment is over."""
+
+    identity: SourceIdentity
+    roles: tuple[str, ...]
+    omissions: tuple[Omission, ...]
+
+    @property
+    def is_incomplete(self) -> bool:
+        return any(omission.is_failure for omission in self.omissions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,24 +262,41 @@ class _Taking:
                 schema = self._session.put_value(ChunkKind.DEFINITION, items)
             self._progress.phase("read")
             entities = sorted(snapshot.entities, key=entity_order)
+            require_labels(request.files, entities)
             taking = self._taking(catalog, snapshot, entities) if request.with_data else None
-            take = partial(taking.take, snapshot) if taking else self._without_data
+            take = partial(taking.rows.take, snapshot) if taking else self._without_data
             taken = [take(entity) for entity in entities]
             snapshot.finish()
-            return self._commit(catalog, source, snapshot, taken, schema, taking)
+            looked = _Looked(identity, tuple(snapshot.roles()), tuple(snapshot.omissions))
+        # Files may take hours, and the platform's moment would be held open as long.
+        for tree in request.files if taking else ():
+            self._progress.phase(f"files {tree.name}")
+            assert taking is not None
+            found = taking.files.take(tree)
+            taken += found.taken
+            looked = replace(looked, omissions=(*looked.omissions, *found.omissions))
+        taken.sort(key=lambda one: entity_order(one.entry.entity))
+        return self._commit(catalog, source, looked, taken, schema, taking.rows if taking else None)
 
-    def _taking(self, catalog: Catalog, snapshot: SourceSnapshot, entities: Sequence[Entity]) -> EntityTaking:
+    def _taking(self, catalog: Catalog, snapshot: SourceSnapshot, entities: Sequence[Entity]) -> "_Ways":
         session, repository, now = self._session, self._repository, snapshot.mark()
         bases = Bases(self._known, repository, session.reader)
-        earlier = earlier_entities(catalog, session.handle.number, entities, self._parts(snapshot))
+        paths = [files_entity(tree.name) for tree in self._request.files]
+        parts = self._parts(snapshot)
+        earlier = earlier_entities(catalog, session.handle.number, [*entities, *paths], parts)
         plan, encoding = self._plan(bases, now), snapshot.identity.encoding
-        return EntityTaking(
+        rows = EntityTaking(
             repository, session, bases, self._before, earlier, plan, now, encoding, self._progress
         )
+        allowed = self._request.allow_incomplete
+        files = FileTaking(
+            repository, session, bases, rows, plan, now, self._progress, allow_incomplete=allowed
+        )
+        return _Ways(rows, files)
 
     def _parts(self, snapshot: SourceSnapshot) -> Sequence[EntityKind]:
         """Kinds of entities of which the version may hold a part only."""
-        if _is_incomplete(snapshot):
+        if any(omission.is_failure for omission in snapshot.omissions):
             return (EntityKind.SEQUENCES, EntityKind.LARGE_OBJECTS)
         return () if self._request.selection.is_everything else (EntityKind.SEQUENCES,)
 
@@ -306,7 +341,7 @@ class _Taking:
         self,
         catalog: Catalog,
         source: Source,
-        snapshot: SourceSnapshot,
+        looked: _Looked,
         taken: Sequence[Taken],
         schema: ValueRef | None,
         taking: EntityTaking | None,
@@ -315,7 +350,7 @@ class _Taking:
         request = self._request
         found = taking.findings(catalog) if taking else Findings()
         self._warnings += found.warnings
-        anomalies = self._anomalies(catalog, snapshot, taken) if taking else ()
+        anomalies = self._anomalies(catalog, looked, taken) if taking else ()
         for one in found.incidents:
             keys = f" (for example {'; '.join(one.examples[:3])})" if one.examples else ""
             self._warnings.append(
@@ -332,9 +367,9 @@ class _Taking:
             metadata=request.metadata,
             created_by=request.created_by,
             protected=request.protected,
-            source=facts_of(snapshot.identity, self._source_url, snapshot.roles()),
+            source=facts_of(looked.identity, self._source_url, looked.roles),
             selection=request.selection,
-            omissions=tuple(snapshot.omissions),
+            omissions=looked.omissions,
             parent=self._parent.number if self._parent else None,
             previous=self._previous,
             retries=self.retries,
@@ -348,22 +383,19 @@ class _Taking:
             self._session, self._repository.id, catalog, described, taken, schema, self._progress
         )
         if found.mark is not None:
-            self._tell_kept(source, found.mark, [one.entry.entity for one in taken])
+            rows = [one.entry.entity for one in taken if one.entry.entity.kind in OF_THE_DATABASE]
+            self._tell_kept(source, found.mark, rows)
         return version
 
-    def _anomalies(
-        self, catalog: Catalog, snapshot: SourceSnapshot, taken: Sequence[Taken]
-    ) -> tuple[Anomaly, ...]:
+    def _anomalies(self, catalog: Catalog, looked: _Looked, taken: Sequence[Taken]) -> tuple[Anomaly, ...]:
         """The version is worth more than what is said about it."""
         rules, left_out = self._request.unusual, None
         if rules is None:
             return ()
-        if self._request.kind in WHOLE and not _is_incomplete(snapshot):
-            left_out = {omission.name for omission in snapshot.omissions}
+        if self._request.kind in WHOLE and not looked.is_incomplete:
+            left_out = {omission.name for omission in looked.omissions}
         try:
-            return find_unusual(
-                catalog, self._session.handle.number, snapshot.identity, taken, rules, left_out
-            )
+            return find_unusual(catalog, self._session.handle.number, looked.identity, taken, rules, left_out)
         except CasError as error:
             self._warnings.append(f"whether its counts are unusual is not known: {error}")
             return ()
@@ -376,5 +408,9 @@ class _Taking:
             self._warnings.append(f"the platform keeps what it noted of changes, and that grows: {error}")
 
 
-def _is_incomplete(snapshot: SourceSnapshot) -> bool:
-    return any(omission.is_failure for omission in snapshot.omissions)
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """How the entities of one attempt are taken."""
+
+    rows: EntityTaking
+    files: FileTaking

@@ -23,6 +23,7 @@ from cas.snapshot import SnapshotRequest, take_version
 from cli.dates import parse_span
 from cli.exit_codes import ExitCode
 from cli.faults import failure_of
+from cli.file_trees import file_trees
 from cli.mirroring import Copies, copy_version
 from cli.session import Session, naming, whoami
 from cli.showing_counts import STYLE, most_unusual
@@ -121,6 +122,7 @@ def auto_request(
         scan_every=cas.settings.scan_every,
         unusual=cas.settings.anomaly_rules,
         destinations=None,
+        files=file_trees(cas, cas.settings.files),
     )
 
 

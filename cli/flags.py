@@ -107,6 +107,16 @@ AllowIncomplete = Annotated[
     typer.Option("--allow-incomplete", help="Take a version that lacks something.", rich_help_panel=_WHAT),
 ]
 
+Files = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--files",
+        metavar="NAME=DIR",
+        help="Also the files below this directory, under this name; may be repeated. \\[CAS_FILES]",
+        rich_help_panel=_WHAT,
+    ),
+]
+
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why it is taken.", rich_help_panel=_LABEL)]
 Name = Annotated[str, typer.Option(metavar="TEXT", help="A name for it.", rich_help_panel=_LABEL)]
 Description = Annotated[str, typer.Option(metavar="TEXT", help="More about it.", rich_help_panel=_LABEL)]

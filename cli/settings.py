@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cas.anomalies import WINDOW, AnomalyRules
 from cas.engine.compression import DEFAULT_LEVEL
@@ -73,6 +73,12 @@ class Settings(BaseSettings):
     )
     compression: int = Field(DEFAULT_LEVEL, ge=1, le=19, description="zstd level, 1 (fast) to 19 (small)")
 
+    files: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="directories of files that versions hold beside the rows: NAME=PATH; several with : "
+        "between them, in a file a list",
+    )
+
     passphrase: SecretStr = Field(SecretStr(""), description="passphrase of a sealed store")
     passphrase_file: str = Field("", description="file whose first line is the passphrase")
     key_file: str = Field("", description="key file of a sealed store; several with : between them")
@@ -101,6 +107,11 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings, env_settings, _Files(settings_cls))
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _split_files(cls, value: object) -> object:
+        return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value
 
     @property
     def threads(self) -> int:

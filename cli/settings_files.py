@@ -90,6 +90,17 @@ def _resolved(path: Path, name: str, value: object) -> object:
     """What is relative in a file is relative to the file's directory."""
     if name in _PATHS and value and isinstance(value, str):
         return str(path.parent / Path(value).expanduser())
+    if name == "files":
+        several = value.split(":") if isinstance(value, str) else value
+        return [_beside(path, one) for one in several] if isinstance(several, list) else value
     if name == "store" and value and isinstance(value, str) and "://" not in value:
         return str(path.parent / Path(value).expanduser())
     return value
+
+
+def _beside(path: Path, named: object) -> object:
+    """`NAME=PATH`, the path as it is from anywhere."""
+    if not isinstance(named, str) or "=" not in named:
+        return named
+    name, _, place = named.partition("=")
+    return f"{name}={path.parent / Path(place).expanduser()}"

@@ -2,7 +2,8 @@ r"""Reads a repository from FORMAT.md alone: the proof of the document, and the 
 
     python reference_reader.py REPOSITORY                    lists the versions
     python reference_reader.py REPOSITORY VERSION OUTDIR     restores one: a COPY file for each
-        entity, schema.sql, and restore.sql that puts all together (cd OUTDIR; psql -f restore.sql)
+        entity, schema.sql, and restore.sql that puts all together (cd OUTDIR; psql -f restore.sql); and files
+        beside the rows in a directory for each tree of them
 
 REPOSITORY is a directory: a local store, or a copy of a bucket. One file, to be carried anywhere; nothing
 of the product is imported, only blake3, zstandard and xxhash. Every byte is proven before it is written.
@@ -11,6 +12,7 @@ restore.sql runs the SQL of the repository, through psql: trust it as far as tho
 """
 
 import json
+import os
 import re
 import struct
 import sys
@@ -96,7 +98,8 @@ ENTITY_ROWS = [
 COLUMN = form_of("collation:?text default:?text name:text not_null:flag type:text")
 COLUMN["identity"] = "?=always|by default"
 DEFINITION_FORM = form_of(
-    "fingerprint:text kind:=table|partitioned|sequences|large_objects name:text schema:text",
+    "fingerprint:text kind:=table|partitioned|sequences|large_objects|files|file_content name:text"
+    " schema:text",
     columns=[COLUMN],
     key=[("text", "=integer|uuid|text")],
 )
@@ -564,13 +567,16 @@ class Repository:
 
     def records(self, definition: Object, row: Object) -> Iterator[bytes]:
         """Payloads in the order of keys, as often as they are there. The tree is proven on the way."""
+        return (payload for _, payload in self.keyed_records(definition, row))
+
+    def keyed_records(self, definition: Object, row: Object) -> Iterator[tuple[bytes, bytes]]:
         is_bag, total = not definition["key"], 0
         for key, chunk_id, count, is_large in self.walk(bytes.fromhex(row["root"])):
             require(key == chunk_id and count > 0 if is_bag else count == 0, "bag")
             payload = self.value(RECORD, chunk_id, is_large)
             for _ in range(count or 1):
                 total += 1
-                yield payload
+                yield key, payload
         require(total == row["records"], "number of records")
 
     def walk(
@@ -610,11 +616,39 @@ LARGE_OBJECTS = (
     'SELECT lo_put(oid, page * 262144, data) FROM "large_objects" WHERE page >= 0;\n'
     'BEGIN; SELECT lo_truncate64(lo_open(oid, 131072), size) FROM "large_objects" WHERE page = -1; COMMIT;'
 )
+ESCAPES = {b"\\": b"\\", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 SEQUENCES = 'SELECT setval(name::regclass, last_value, is_called) FROM "sequences";'
 
 
 def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def restore_content(repository: Repository, definition: Object, row: Object, directory: Path) -> None:
+    """The files that have content, as their pieces make them. Refuses paths that lead elsewhere."""
+    for key, piece in repository.keyed_records(definition, row):
+        path, offset = key[:-9], int.from_bytes(key[-8:], "big") - (1 << 63)
+        require(not {b"", b".", b".."} & set(path.split(b"/")), "a path that leads elsewhere")
+        place = directory / os.fsdecode(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        require(offset == (place.stat().st_size if place.exists() else 0), "a gap between pieces")
+        with place.open("ab") as file:
+            file.write(piece)
+
+
+def prove_files(payloads: Iterable[bytes], directory: Path) -> None:
+    """Each file has the content that its record names; those without content are made."""
+    for payload in payloads:
+        fields = [*payload.split(b"\t"), b"\\N"][:7]
+        if fields[1] == b"file":
+            place = directory / os.fsdecode(re.sub(rb"\\(.)", lambda one: ESCAPES[one[1]], fields[0]))
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch()
+            require(
+                blake3(place.read_bytes()).hexdigest().encode() == fields[6],
+                f"content of {place}",
+                "hash-mismatch",
+            )
 
 
 def restore(repository: Repository, number: int, directory: Path) -> Iterator[str]:
@@ -625,6 +659,11 @@ def restore(repository: Repository, number: int, directory: Path) -> Iterator[st
     for definition, row in repository.entities(document):
         if row["root"] is None:
             continue
+        tree = directory / quote(definition["name"].removesuffix(".content"), safe=" ")
+        if definition["kind"] == "file_content":
+            restore_content(repository, definition, row, tree)
+            yield f"{row['records']:>12} pieces   {tree.name}"
+            continue
         columns, label = definition["columns"], [definition["schema"], definition["name"]]
         label = label if label[0] else label[1:]
         parts = [quote(part, safe=" ", errors="surrogateescape").replace(".", "%2E") for part in label]
@@ -634,6 +673,10 @@ def restore(repository: Repository, number: int, directory: Path) -> Iterator[st
                 lacking = max(len(columns), 1) - 1 - payload.count(b"\t")
                 require(lacking >= 0, "more fields than columns")
                 file.write(payload + lacking * b"\t\\N" + b"\n")
+        if definition["kind"] == "files":
+            prove_files(repository.records(definition, row), tree)
+            yield f"{row['records']:>12} paths    {name}"
+            continue
         names = ", ".join(quoted(column["name"]) for column in columns)
         copy = f"\\copy {table}{f' ({names})' * bool(names)} FROM '{name}' WITH (ENCODING '{encoding}')"
         if definition["schema"]:

@@ -106,7 +106,7 @@ def is_comparable(kind: VersionKind, state: VersionState, entity: EntitySummary)
     match entity.kind:
         case EntityKind.SEQUENCES:
             is_whole = kind in WHOLE and state is VersionState.COMPLETE
-        case EntityKind.LARGE_OBJECTS:
+        case EntityKind.LARGE_OBJECTS | EntityKind.FILES | EntityKind.FILE_CONTENT:
             is_whole = state is VersionState.COMPLETE
         case _:
             is_whole = True

@@ -22,7 +22,7 @@ from cas.progress import Progress
 from cas.read_ahead import read_ahead
 from cas.record_ids import RecordIds
 from cas.records.live import LivePlatform, LiveSnapshot
-from cas.records.model import Entity, RecordBatch
+from cas.records.model import OF_THE_DATABASE, Entity, RecordBatch
 from cas.records.source import Selection
 
 
@@ -106,7 +106,7 @@ def _paired(
     contents: Contents, look: LiveSnapshot | None, entity: str | None
 ) -> Sequence[tuple[str, EntityEntry | None, Entity | None]]:
     """Label, and what each side has of it."""
-    entries = {entry.entity.label: entry for entry in contents.entries}
+    entries = {e.entity.label: e for e in contents.entries if e.entity.kind in OF_THE_DATABASE}
     lives = {one.label: one for one in (look.entities if look is not None else ())}
     is_whole = not (contents.document.included or contents.document.included_schemas)
     labels = {*entries, *(lives if is_whole or entity is not None else ())}

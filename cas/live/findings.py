@@ -11,6 +11,7 @@ from cas.live.tables import Name
 from cas.live.touched_keys import is_edited
 from cas.records.model import EntityKind
 from cas.records.target import Finding
+from cas.restore_scope import files_left_out
 
 
 def _for_undo(request: LiveRequest) -> str:
@@ -85,13 +86,13 @@ def left_out(contents: Contents, request: LiveRequest) -> list[Finding]:
     """What the version holds and a running platform does not get."""
     if request.tables or request.is_narrowed:
         return []
-    entries = contents.entries
+    entries, findings = contents.entries, files_left_out(contents)
     if any(e.entity.kind is EntityKind.LARGE_OBJECTS and e.records for e in entries):
-        return [
+        findings.append(
             Finding(
                 False,
                 "large objects are not brought back into a running platform",
                 "Restore the version with --into to get them",
             )
-        ]
-    return []
+        )
+    return findings

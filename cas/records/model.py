@@ -20,6 +20,14 @@ class EntityKind(StrEnum):
     """All sequences of the database: key = quoted name; payload: cas.records.sequences."""
     LARGE_OBJECTS = "large_objects"
     """All large objects: key = (oid, page); payload: cas.records.large_objects."""
+    FILES = "files"
+    """The paths of a tree of files: key = path; payload: cas.records.files."""
+    FILE_CONTENT = "file_content"
+    """The pieces of these files: key = (path, offset); the payload is the piece itself."""
+
+
+OF_THE_DATABASE = frozenset(EntityKind) - {EntityKind.FILES, EntityKind.FILE_CONTENT}
+"""What comes from a database and goes into one; the others lie beside it."""
 
 
 class KeyPart(StrEnum):

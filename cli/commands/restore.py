@@ -5,17 +5,21 @@ from typing import Annotated
 import typer
 
 from cas.errors import InvalidInput
+from cas.file_plan import FileRestoreRequest
 from cas.live.request import Named
 from cli import flags
 from cli.commanding import command
 from cli.commands.planning_live import new_plan, stored_plan
 from cli.commands.restores import restore_number
+from cli.commands.restoring_files import restore_files_of
 from cli.commands.restoring_into import IntoParts, restore_into_empty
 from cli.commands.restoring_live import Consent, finish, require_somebody
 from cli.exit_codes import ExitCode
 from cli.scope import LiveScope
 from cli.session import Session, whoami
 from cli.version_choice import VersionOrNone, chosen_version
+
+_FILES = "How files come back"
 
 
 def add_restore(app: typer.Typer) -> None:
@@ -26,6 +30,7 @@ def add_restore(app: typer.Typer) -> None:
         "cas restore --plan 3",
         "cas restore latest --into postgresql://owner@db/shop_again",
         "cas restore 12 --into postgresql://owner@db/scratch --table products --dry-run",
+        "cas restore 12 --files uploads=/srv/shop/uploads --yes",
     ]
     command(app, "restore", examples=examples)(restore)
 
@@ -41,6 +46,24 @@ def restore(
         typer.Option(metavar="N", help="Instead of V: execute this plan of `cas plan`, if it still holds."),
     ] = None,
     into: flags.Into = None,
+    files: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=DIR",
+            help="Instead: bring files of the version back into a directory. Only shown without --yes.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
+    delete: Annotated[
+        bool,
+        typer.Option("--delete", help="And take away what the version has not.", rich_help_panel=_FILES),
+    ] = False,
+    links: Annotated[
+        bool,
+        typer.Option(
+            "--links", help="Also symbolic links that lead out of the directory.", rich_help_panel=_FILES
+        ),
+    ] = False,
     yes: flags.Yes = False,
     dry_run: flags.DryRun = False,
     source: flags.Platform = None,
@@ -49,10 +72,18 @@ def restore(
     description: flags.Description = "",
 ) -> ExitCode:
     """Bring a version back into the running platform, in one transaction that can be undone; or, with --into,
-    fill an empty database.
+    fill an empty database; or, with --files, bring files back into a directory.
 
     What will happen is shown first, and has to be agreed to. Whatever goes wrong: nothing was changed.
     """
+    if files:
+        others = (*scope.given_for_live, *_given(plan=plan, into=into, scratch=scratch, name=name))
+        _refuse((*others, *parts.given, *_given(description=description)), "for rows, not for files")
+        how = FileRestoreRequest(delete=delete, links=links)
+        number = chosen_version(cas, version, at)
+        allowed = scope.allow_incomplete
+        return restore_files_of(cas, number, files, how, is_agreed=yes and not dry_run, incomplete=allowed)
+    _refuse(_given(delete=delete, links=links), "for files: name them with --files")
     beside = _given(source=source, scratch=scratch, name=name, description=description)
     if into is not None:
         _refuse((*scope.given_for_live, *beside), "for the running platform, which --into is not")
@@ -79,7 +110,7 @@ def restore(
         return finish(cas, platform, prepared, consent)
 
 
-def _given(**options: str | None) -> tuple[str, ...]:
+def _given(**options: str | bool | None) -> tuple[str, ...]:
     return tuple(f"--{name}" for name, value in options.items() if value)
 
 

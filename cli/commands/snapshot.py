@@ -15,6 +15,7 @@ from cas.snapshot import SnapshotReceipt, SnapshotRequest, take_version
 from cli import flags
 from cli.commanding import command
 from cli.exit_codes import ExitCode, exit_code_of
+from cli.file_trees import file_trees
 from cli.mirroring import Copies, copies_as_json, copy_version, destinations_of, told_copies
 from cli.session import Session, whoami
 from cli.showing_counts import told_changes
@@ -32,6 +33,7 @@ def add_snapshot(app: typer.Typer) -> None:
         'cas snapshot --source postgresql://reader@db/shop --reason "before the import"',
         "cas snapshot --table products --table 'supplier*'",
         "cas snapshot --schema-only --name 'schema of 2.4' --protect",
+        "cas snapshot --files uploads=/srv/shop/uploads",
         "cas snapshot --verify",
         "cas snapshot --to offsite --to vault",
     ]
@@ -46,6 +48,7 @@ def snapshot(
     exclude: flags.Exclude = None,
     schema_only: flags.SchemaOnly = False,
     data_only: flags.DataOnly = False,
+    files: flags.Files = None,
     allow_incomplete: flags.LeaveOut = False,
     reason: flags.Reason = "",
     name: flags.Name = "",
@@ -62,7 +65,9 @@ def snapshot(
 
     Mirrors get it in the same run. Exit code 25 where one of them does not hold it at the end.
     """
-    cas.set(source=source, compression=compression, verify=verify)
+    cas.set(source=source, compression=compression, verify=verify, files=tuple(files) if files else None)
+    if schema_only and files:
+        raise InvalidInput("files are data", where="--schema-only --files", hint="Drop one of them")
     if schema_only and data_only:
         raise InvalidInput(
             "neither schema nor data would be taken",
@@ -88,6 +93,7 @@ def snapshot(
         scan_every=cas.settings.scan_every,
         unusual=cas.settings.anomaly_rules,
         destinations=destinations_of(cas, to),
+        files=file_trees(cas, cas.settings.files),
     )
     return take(cas, request)
 
