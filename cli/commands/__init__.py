@@ -5,6 +5,7 @@ takes three times as long.
 """
 
 from importlib import import_module
+from keyword import iskeyword
 
 import typer
 from typer import _click  # typer's own copy of click: what its groups are made of
@@ -20,6 +21,8 @@ NAMES = (
     "get",
     "history",
     "query",
+    "export",
+    "import",
     "plan",
     "restore",
     "restores",
@@ -72,6 +75,7 @@ class Commands(TyperGroup):
     def _load(self, name: str) -> None:
         if name not in self.commands:
             alone = typer.Typer(rich_markup_mode="rich")
-            module = name.replace("-", "_")
-            getattr(import_module(f"cli.commands.{module}"), f"add_{module}")(alone)
+            word = name.replace("-", "_")
+            module = f"{word}_" if iskeyword(word) else word
+            getattr(import_module(f"cli.commands.{module}"), f"add_{word}")(alone)
             self.commands.update(get_group(alone).commands)
