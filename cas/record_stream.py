@@ -45,8 +45,8 @@ def read_records(
 
 
 def read_bounded(reader: ChunkReader, entry: EntityEntry) -> Iterator[StoredBatch]:
-    """All records, in batches of bounded bytes: about BATCH_BYTES by the entity's average, and each large record
-    by itself."""
+    """All records, in batches of bounded bytes: about BATCH_BYTES by the entity's average, and each large
+    record by itself."""
     if entry.root is None:
         return
     average = entry.payload_bytes // max(entry.records, 1)

@@ -166,7 +166,7 @@ class _Script:
         entity = entry.entity
         self._file.write(b"\n" + copy_statement(entity, encoding, freeze=False) + b";\n")
         for record in records_of(self._contents, entry, self._progress):
-            line = _line(record.payload, len(entity.columns), entity.label)
+            line = copy_line(record.payload, len(entity.columns), entity.label)
             for _ in range(record.count):
                 self._file.write(line)
         self._file.write(b"\\.\n\n")
@@ -215,7 +215,7 @@ def _no_other(label: str) -> Iterator[None]:
         raise CorruptData("a record is malformed", kind="malformed", where=label) from error
 
 
-def _line(payload: bytes, columns: int, label: str) -> bytes:
+def copy_line(payload: bytes, columns: int, label: str) -> bytes:
     """A COPY line that is one line, and not the end of the block."""
     line = None
     with suppress(ValueError):

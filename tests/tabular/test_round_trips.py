@@ -1,6 +1,5 @@
 """An export that is imported again is the same version, and one that a person edited differs in just that."""
 
-
 import pytest
 
 from tests.cli.running import Place
