@@ -48,7 +48,10 @@ def test_csv_holds_the_rows_of_the_database(taken: Place, shop: str) -> None:
     with (directory / "public.products.csv").open(newline="") as file:
         head, *found = csv.reader(file, strict=True)
     assert head == ["id", "name", "price", "attributes", "supplier_id"]
-    query = "SELECT id::text, name, price::text, attributes::text, supplier_id::text FROM products ORDER BY products.id"
+    query = (
+        "SELECT id::text, name, price::text, attributes::text, supplier_id::text"
+        " FROM products ORDER BY products.id"
+    )
     assert [tuple(row) for row in found] == rows(shop, query)
     content = (directory / "public.events.csv").read_bytes()
     assert sorted(content.split(b"\r\n")) == sorted(
