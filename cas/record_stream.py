@@ -50,14 +50,14 @@ def read_bounded(reader: ChunkReader, entry: EntityEntry) -> Iterator[StoredBatc
     if entry.root is None:
         return
     average = entry.payload_bytes // max(entry.records, 1)
-    wanted = min(BATCH_RECORDS, BATCH_BYTES // max(average, 1))
+    wanted = max(1, min(BATCH_RECORDS, BATCH_BYTES // max(average, 1)))
     waiting = _Waiting()
     for node in leaves(reader, entry.root):
         waiting.take(node, None, None)
         if len(waiting.keys) >= wanted:
-            yield from waiting.read_apart(reader)
+            yield from waiting.read_apart(reader, wanted)
             waiting = _Waiting()
-    yield from waiting.read_apart(reader)
+    yield from waiting.read_apart(reader, wanted)
 
 
 class _Waiting:
@@ -89,13 +89,14 @@ class _Waiting:
         ]
         return StoredBatch(self.keys, payloads, self._counts)
 
-    def read_apart(self, reader: ChunkReader) -> Iterator[StoredBatch]:
-        """In order: runs of small records, and each large one alone."""
+    def read_apart(self, reader: ChunkReader, most: int) -> Iterator[StoredBatch]:
+        """In order: runs of at most so many small records, and each large one alone."""
         at = 0
         for large in (*self._large, len(self.keys)):
-            if at < large:
-                payloads = reader.read(ChunkKind.RECORD, self._ids[at:large])
-                yield StoredBatch(self.keys[at:large], payloads, self._counts[at:large])
+            for first in range(at, large, most):
+                run = slice(first, min(first + most, large))
+                payloads = reader.read(ChunkKind.RECORD, self._ids[run])
+                yield StoredBatch(self.keys[run], payloads, self._counts[run])
             if large < len(self.keys):
                 payload = b"".join(reader.pieces(self._ids[large]))
                 yield StoredBatch([self.keys[large]], [payload], self._counts[large : large + 1])
