@@ -65,7 +65,7 @@ def test_edited_rows_are_just_what_differs(cas: Place, files: Path) -> None:
     assert ran.json["edited"] == ["public.products"]
     assert ran.json["is_same"] is False
     found = cas("diff", "1", "2", "--json").json
-    told = {one["entity"]: one for one in found["entities"]}
+    told = {one["counts"]["entity"]: one["counts"] for one in found["entities"]}
     counts = {label: (one["added"], one["changed"], one["removed"]) for label, one in told.items()}
     assert {label: count for label, count in counts.items() if any(count)} == {"public.products": (1, 1, 1)}
     assert cas("get", "2", "products", "7", "--json").json["fields"][1]["text"] == "chair 7"
