@@ -2,7 +2,6 @@
 
 import os
 import tracemalloc
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -29,7 +28,7 @@ MOST_BYTES = 50 << 20
 
 
 @pytest.fixture(scope="module")
-def contents() -> Iterator[Contents]:
+def contents() -> Contents:
     world = World()
     rows = {at: b"%d\t%b" % (at, escape(os.urandom(RECORD_BYTES).hex().encode())) for at in range(RECORDS)}
     take_version(world.open(), world.catalog, MemorySource({table("t"): rows}, batch=10), SnapshotRequest())
