@@ -15,7 +15,7 @@ from cas.limits import MIB
 from cas.spool_file import SpoolFile
 
 RUN_BYTES = 16 * MIB
-"""Of keys and payloads that are sorted in memory at once; the next run is gathered while one is still held."""
+"""Of keys and payloads that are sorted in memory at once; the next run is gathered while one is held."""
 
 MERGED_RUNS = 64
 """Files that are read side by side: each has a buffer."""
