@@ -8,11 +8,15 @@ from cas.engine.chunk_reader import ChunkReader
 from cas.format.entities import EntityEntry
 from cas.format.node import Node
 from cas.ids import ChunkId, ChunkKind
+from cas.limits import MIB
 from cas.tree.nodes import Leaf
 from cas.tree.reading import leaves
 
 BATCH_RECORDS = 2048
 """Records read together: some sixty frames, about 1 MiB."""
+
+BATCH_BYTES = 8 * MIB
+"""Of records read together by `read_bounded`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,22 @@ def read_records(
             waiting = _Waiting()
     if waiting.keys:
         yield waiting.read(reader)
+
+
+def read_bounded(reader: ChunkReader, entry: EntityEntry) -> Iterator[StoredBatch]:
+    """All records, in batches of bounded bytes: about BATCH_BYTES by the entity's average, and each large
+    record by itself."""
+    if entry.root is None:
+        return
+    average = entry.payload_bytes // max(entry.records, 1)
+    wanted = max(1, min(BATCH_RECORDS, BATCH_BYTES // max(average, 1)))
+    waiting = _Waiting()
+    for node in leaves(reader, entry.root):
+        waiting.take(node, None, None)
+        if len(waiting.keys) >= wanted:
+            yield from waiting.read_apart(reader, wanted)
+            waiting = _Waiting()
+    yield from waiting.read_apart(reader, wanted)
 
 
 class _Waiting:
@@ -68,6 +88,19 @@ class _Waiting:
             for at, chunk_id in enumerate(self._ids)
         ]
         return StoredBatch(self.keys, payloads, self._counts)
+
+    def read_apart(self, reader: ChunkReader, most: int) -> Iterator[StoredBatch]:
+        """In order: runs of at most so many small records, and each large one alone."""
+        at = 0
+        for large in (*self._large, len(self.keys)):
+            for first in range(at, large, most):
+                run = slice(first, min(first + most, large))
+                payloads = reader.read(ChunkKind.RECORD, self._ids[run])
+                yield StoredBatch(self.keys[run], payloads, self._counts[run])
+            if large < len(self.keys):
+                payload = b"".join(reader.pieces(self._ids[large]))
+                yield StoredBatch([self.keys[large]], [payload], self._counts[large : large + 1])
+            at = large + 1
 
 
 def read_payload(reader: ChunkReader, leaf: Leaf) -> bytes:

@@ -21,6 +21,8 @@ NAMES = (
     "get",
     "history",
     "query",
+    "export",
+    "import",
     "plan",
     "restore",
     "restores",

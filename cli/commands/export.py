@@ -1,4 +1,4 @@
-"""`cas export`: a version leaves in one file."""
+"""`cas export`: a version leaves, as a bundle or as files for other programs."""
 
 import re
 import sys
@@ -12,11 +12,13 @@ from rich.text import Text
 from cas.bundles.exporting import Exported, ExportRequest, export_version
 from cas.errors import InvalidInput
 from cas.sealing.store import SealedStore
+from cas.tabular.exporting import ExportFormat
 from cli.bundle_file import HashingSink, new_file
 from cli.bundle_secrets import BundleSecrets
 from cli.commanding import command
 from cli.commands.show import VersionArgument
 from cli.exit_codes import ExitCode
+from cli.exporting_for_people import export_for_people
 from cli.session import Session
 from cli.watching_faces import watching
 from cli.words import counted, plain, size
@@ -42,6 +44,8 @@ def add_export(app: typer.Typer) -> None:
         "cas export 12 --output /mnt/stick/shop.casb --encrypt",
         "cas export 12 --entity products --entity suppliers",
         "cas export 12 --since 9",
+        "cas export 12 --format csv --output shop.zip --entity products",
+        "cas export 12 --format sqlite --output shop.sqlite",
         "cas export 12 --output - | ssh elsewhere 'cat > shop.casb'",
     ]
     command(app, "export", examples=examples)(export)
@@ -65,6 +69,14 @@ def export(
         list[str] | None,
         typer.Option(metavar="LABEL", help="Only this entity: schema.table, or table; may be repeated."),
     ] = None,
+    kind: Annotated[
+        ExportFormat | None,
+        typer.Option(
+            "--format",
+            help="For other programs: jsonl and csv, as a directory or a zip; sql and sqlite, as a file. "
+            "Unset: a bundle.",
+        ),
+    ] = None,
     since: Annotated[
         str | None,
         typer.Option(
@@ -87,6 +99,15 @@ def export(
     It holds the version's records, keys and schema, and nothing of other versions but what a dictionary has
     of them: snippets of records that compression learnt from. Not sealed, whoever has the file can read it.
     """
+    if kind is not None:
+        if since is not None or encrypt or output == STDOUT:
+            raise InvalidInput(
+                "files for other programs are whole, in clear, and lie somewhere",
+                where="--format",
+                hint="--since, --encrypt and `--output -` go with bundles",
+            )
+        place = Path(output) if output else None
+        return export_for_people(cas, version, kind, place, entity or (), force=force)
     if output == STDOUT and cas.terminal.as_json:
         raise InvalidInput(
             "standard output carries either the bundle or the JSON", where="--json", hint="Drop one of them"

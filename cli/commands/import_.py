@@ -1,7 +1,8 @@
-"""`cas import`: the version of a bundle comes into the repository."""
+"""`cas import`: the version of a bundle, or of files of records, comes into the repository."""
 
 from dataclasses import dataclass
 from typing import Annotated
+from zipfile import is_zipfile
 
 import typer
 from rich.console import Group
@@ -14,6 +15,7 @@ from cli import flags
 from cli.commanding import command
 from cli.commands.bundle import File, opened, told
 from cli.exit_codes import ExitCode
+from cli.importing_for_people import import_for_people
 from cli.session import Session, whoami
 from cli.watching_faces import watching
 from cli.words import counted, plain, size
@@ -28,7 +30,11 @@ class ImportResult:
 
 
 def add_import(app: typer.Typer) -> None:
-    examples = ["cas import shop-v12.casb", "cas import shop-v12.casb --yes --json"]
+    examples = [
+        "cas import shop-v12.casb",
+        "cas import shop-v12.casb --yes --json",
+        'cas import shop-csv --edited --reason "new prices"',
+    ]
     command(app, "import", examples=examples)(import_)
 
 
@@ -39,12 +45,27 @@ def import_(
         bool, typer.Option("--again", help="Make a version though one that holds the same is there.")
     ] = False,
     yes: flags.Yes = False,
+    edited: Annotated[
+        bool,
+        typer.Option("--edited", help="Of files of records: take rows that were changed since the export."),
+    ] = False,
+    name: flags.Name = "",
+    reason: flags.Reason = "",
 ) -> ExitCode:
-    """Take the version in a bundle into the repository, as a new version.
+    """Take the version in a bundle, or in files that `cas export` wrote as jsonl or csv, into the repository,
+    as a new version.
 
     All of it is proven before anything is changed. Of a bundle of this repository only what is not there yet
     is stored; one of another repository is read like a database, and compared afterwards.
     """
+    if file.is_dir() or is_zipfile(file):
+        return import_for_people(cas, file, edited=edited, name=name, reason=reason)
+    if edited or name or reason:
+        raise InvalidInput(
+            "a bundle is taken in as it is, with its own name and reason",
+            where=str(file),
+            hint="--edited, --name and --reason go with files of records",
+        )
     if not (yes or cas.terminal.is_interactive):
         raise InvalidInput(
             "an import wants to be confirmed, and nobody can be asked", where="import", hint="Add --yes"

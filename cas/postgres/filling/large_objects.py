@@ -36,7 +36,7 @@ FROM unnest(%b::oid[], %b::int8[], %b::bytea[]) AS u(oid, place, data)
 """
 
 # Texts arrive in the server's encoding. What comes back is SQL.
-_SURROUNDINGS = """
+SURROUNDINGS = """
 SELECT CASE WHEN g.comment IS NOT NULL
             THEN format('COMMENT ON LARGE OBJECT %%s IS %%L', g.oid, g.comment) END,
        format('ALTER LARGE OBJECT %%s OWNER TO %%I', g.oid, g.owner)
@@ -46,7 +46,7 @@ FROM (SELECT %b::oid AS oid, convert_from(%b::bytea, getdatabaseencoding()) AS c
 
 # An empty list, where the owner revoked all, has no dimension, which aclexplode refuses.
 # What is granted by another than the owner needs that other's session, which superusers can have.
-_PRIVILEGES = """
+PRIVILEGES = """
 WITH given AS (
   SELECT %b::oid AS oid, convert_from(%b::bytea, getdatabaseencoding()) AS owner,
          convert_from(%b::bytea, getdatabaseencoding())::aclitem[] AS privileges
@@ -124,14 +124,14 @@ def _write(connection: psycopg.Connection, batch: _Batch, parts: SchemaParts, me
 def _statements_about(
     connection: psycopg.Connection, head: LargeObjectHead, parts: SchemaParts
 ) -> Iterator[str]:
-    row = connection.execute(_SURROUNDINGS, [head.oid, head.comment, head.owner]).fetchone()
+    row = connection.execute(SURROUNDINGS, [head.oid, head.comment, head.owner]).fetchone()
     comment, owner = row or (None, None)
     if comment is not None:
         yield comment
     if parts.owners and owner is not None:
         yield owner
         if parts.privileges and head.privileges is not None:
-            granted = connection.execute(_PRIVILEGES, [head.oid, head.owner, head.privileges])
+            granted = connection.execute(PRIVILEGES, [head.oid, head.owner, head.privileges])
             yield from [str(line) for (line,) in granted.fetchall()]
 
 

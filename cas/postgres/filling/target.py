@@ -28,13 +28,11 @@ from cas.postgres.filling.schema_filter import wanted
 from cas.postgres.filling.schema_restore import SchemaRunner, Skipped
 from cas.postgres.filling.schema_steps import Name, Step, steps
 from cas.postgres.filling.sequences import set_sequences
+from cas.postgres.filling.step_order import PRIVILEGES, is_after_data, is_event_trigger, is_held
 from cas.postgres.reading.identity import identity_of
-from cas.postgres.statements import tokens
 from cas.records.model import Entity, EntityKind
 from cas.records.source import SchemaItem, SourceIdentity
 from cas.records.target import Finding, SchemaParts
-
-_PRIVILEGES = frozenset({"ACL", "DEFAULT ACL"})
 
 _SIZES = """
 SELECT n.nspname::text, c.relname::text, pg_table_size(c.oid)
@@ -120,7 +118,7 @@ class PostgresTarget:
 
     def build_before_data(self) -> None:
         """See `cas.records.target`. Raises Conflict, Unsupported, PermissionDenied, ..."""
-        self._runner.run([step for step in self._steps if not _is_after_data(step)])
+        self._runner.run([step for step in self._steps if not is_after_data(step)])
 
     def copy_in(self, entity: Entity, lines: Iterable[bytes], *, whole: bool = False) -> int:
         """See `cas.records.target`. Raises Conflict with the server's words where a record does not fit."""
@@ -145,9 +143,9 @@ class PostgresTarget:
 
     def build_after_data(self) -> None:
         """See `cas.records.target`. Raises Conflict, Unsupported, PermissionDenied, ..."""
-        after = [step for step in self._steps if _is_after_data(step)]
-        self._runner.run_after_data([s for s in after if not _is_held(s)], self._sizes())
-        self._runner.run([step for step in after if step.item.type in _PRIVILEGES])
+        after = [step for step in self._steps if is_after_data(step)]
+        self._runner.run_after_data([s for s in after if not is_held(s)], self._sizes())
+        self._runner.run([step for step in after if step.item.type in PRIVILEGES])
         if self._parts.data:
             self._runner.run([step for step in after if step.item.type == REFRESH])
 
@@ -162,7 +160,7 @@ class PostgresTarget:
             if self._existing.replica:
                 self._check_constraints(self._existing)
             self._execute(self._existing.undo, "switching on triggers")
-        last = [step for step in self._steps if _is_event_trigger(step)]
+        last = [step for step in self._steps if is_event_trigger(step)]
         remove_marker(self._control, lambda: self._runner.run_within(self._control, last), self._shown)
         return [f"{skipped.name}: {skipped.reason}" for skipped in self._runner.skipped]
 
@@ -207,20 +205,3 @@ class PostgresTarget:
                 self._control.execute(statement.encode("utf-8", "surrogateescape"))
             except psycopg.Error as error:
                 raise refusal(error, doing=doing, where=statement) from error
-
-
-def _is_after_data(step: Step) -> bool:
-    """Privileges too, of which some stand in the pre-data section."""
-    return step.item.section == "post-data" or step.item.type in _PRIVILEGES
-
-
-def _is_held(step: Step) -> bool:
-    """Whether it has a time of its own, behind the rest of the post-data section."""
-    return step.item.type in _PRIVILEGES | {REFRESH} or _is_event_trigger(step)
-
-
-def _is_event_trigger(step: Step) -> bool:
-    if step.item.type == "EVENT TRIGGER":
-        return True
-    words = [token.text for token in tokens(step.statement) if token.kind == "word"]
-    return step.item.type in ("COMMENT", "SECURITY LABEL") and words[2:4] == ["event", "trigger"]

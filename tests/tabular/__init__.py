@@ -1,0 +1,1 @@
+"""Versions as files for people: written, read by other programs, read back."""
