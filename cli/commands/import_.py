@@ -47,7 +47,7 @@ def import_(
     yes: flags.Yes = False,
     edited: Annotated[
         bool,
-        typer.Option("--edited", help="Of files of records: take rows that were changed since the export."),
+        typer.Option("--edited", help="Of files of records: rows were changed since the export."),
     ] = False,
     name: flags.Name = "",
     reason: flags.Reason = "",
