@@ -9,6 +9,7 @@ from cas.catalog.memory import MemoryCatalog
 from cas.catalog.model import VersionKind
 from cas.catalog.replica_model import NewReplica
 from cas.check import CheckLevel, check_repository
+from cas.errors import Conflict
 from cas.format.document import PackRef, encode_document
 from cas.format.names import pack_key, version_key
 from cas.format.notes import Note, NoteField
@@ -188,7 +189,9 @@ def test_a_replica_with_rules_that_is_added_again_keeps_what_it_has() -> None:
     world.drop(1, 2)
     world.copy()
     before = packs(world)
-    world.catalog.replicating.remove(NAME)
+    with pytest.raises(Conflict, match="only copy of 2 versions"):
+        world.catalog.replicating.remove(NAME)
+    world.catalog.replicating.remove(NAME, lost=True)
     world.catalog.replicating.add(NewReplica(NAME, "memory://replica", ("last 9",)))
     report = world.copy()
     assert (report.versions, report.unknown) == ((3,), (1, 2))

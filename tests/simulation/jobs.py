@@ -6,6 +6,7 @@ from typing import cast
 
 from cas.catalog.interface import Catalog
 from cas.catalog.keeping import NotesMoved
+from cas.catalog.rules import COMMITTED
 from cas.check import CheckLevel, check_repository
 from cas.engine.repository import Repository
 from cas.errors import Conflict, CorruptData, NotFound
@@ -113,7 +114,9 @@ def read(place: Workplace) -> None:
     repository, catalog = place.open(), place.catalog
     with pinned(place.environment, catalog, number, "reading"):
         held = place.watching.holds(place.box)
-        counted = number in world.truth.promises  # a catalog that was set back pins what was let go since
+        # A catalog that was set back pins what was let go since; one that knows that it went must not.
+        is_known_to_be_gone = place.box.catalog.version(number).state not in COMMITTED
+        counted = number in world.truth.promises or is_known_to_be_gone
         try:
             found = records_of(repository, number)
         except (CorruptData, NotFound) as error:
