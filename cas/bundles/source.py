@@ -21,6 +21,7 @@ from cas.records.source import (
     Selection,
     SourceIdentity,
 )
+from cas.scratch_filling import platform_of
 
 
 class BundleSource:
@@ -52,17 +53,7 @@ class BundleSnapshot:
 
     @property
     def identity(self) -> SourceIdentity:
-        source = self._contents.document.source
-        return SourceIdentity(
-            database=source.database,
-            server_version=source.server_version,
-            server_version_num=0,
-            system_identifier=source.system_identifier,
-            database_oid=0,
-            encoding=source.encoding,
-            locale=source.locale,
-            extensions=source.extensions,
-        )
+        return platform_of(self._contents)
 
     @property
     def entities(self) -> Sequence[Entity]:

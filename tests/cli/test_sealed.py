@@ -238,17 +238,23 @@ def test_keys_come_back_where_the_config_is_gone_too(sealed: Place) -> None:
     assert sealed("check").code == 0
 
 
+def somebody(sealed: Place, database: Databases) -> tuple[Place, bytes]:
+    """Who can write to the bucket, with a place of his own; and the id that everybody can read."""
+    found = re.search(rb'"repository_id":"(\w+)"', (sealed.store / "config").read_bytes())
+    assert found is not None
+    place = Place(sealed.directory / "plain", {"CAS_HOME": str(sealed.directory / "other home")})
+    place.directory.mkdir()
+    place.environment |= {"CAS_STORE": str(place.store), "CAS_CATALOG": database()}
+    return place, found[1]
+
+
 def test_a_config_in_clear_does_not_open_the_way_for_data_in_clear(
     sealed: Place, bare: Place, database: Databases
 ) -> None:
     sealed("snapshot")
-    repository_id = re.search(rb'"repository_id":"(\w+)"', (sealed.store / "config").read_bytes())
-    assert repository_id is not None
-    plain = Place(sealed.directory / "plain", {"CAS_HOME": str(sealed.directory / "other home")})
-    plain.directory.mkdir()
-    plain.environment |= {"CAS_STORE": str(plain.store), "CAS_CATALOG": database()}
+    plain, repository_id = somebody(sealed, database)
     assert plain("init").code == 0
-    forged = reforged((plain.store / "config").read_bytes(), repository_id[1])
+    forged = reforged((plain.store / "config").read_bytes(), repository_id)
     whole = bytes_of(sealed.store / "packs")
     (sealed.store / "config").write_bytes(forged)
     shutil.rmtree(sealed.store / "keys")
@@ -273,15 +279,11 @@ def test_a_catalog_that_is_rebuilt_remembers_what_was_seen(
 ) -> None:
     """Somebody puts a whole repository in clear into the place of a sealed one, under the same id."""
     sealed("snapshot")
-    repository_id = re.search(rb'"repository_id":"(\w+)"', (sealed.store / "config").read_bytes())
-    assert repository_id is not None
-    plain = Place(sealed.directory / "plain", {"CAS_HOME": str(sealed.directory / "other home")})
-    plain.directory.mkdir()
-    plain.environment |= {"CAS_STORE": str(plain.store), "CAS_CATALOG": database()}
+    plain, repository_id = somebody(sealed, database)
     plain.environment["CAS_SOURCE"] = sealed.environment["CAS_SOURCE"]
     assert plain("init").code == 0
     config = plain.store / "config"
-    config.write_bytes(reforged(config.read_bytes(), repository_id[1]))
+    config.write_bytes(reforged(config.read_bytes(), repository_id))
     plain.environment["CAS_CATALOG"] = database()
     assert plain("catalog", "rebuild").code == 0
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""The README's worst day, command by command, against a real S3 server with a locked bucket."""
+"""The README's worst day, command by command, against a real S3 server with a locked bucket, sealed."""
 
 import os
 import re
@@ -74,7 +74,9 @@ def three_versions(place: Path, server: S3Server, database: Databases) -> dict[s
         execute(platform, f"UPDATE products SET name = name || '{number}' WHERE id = {number + 1}")
         assert cas("snapshot").code == 0
     vault = server.url("shop").replace(server.bucket, VAULT, 1)
-    assert cas("replica", "add", "vault", vault, "--object-lock", "30").code == 0
+    (place / "passphrase").write_text("correct horse battery staple\n")
+    cas.environment["CAS_PASSPHRASE_FILE"] = str(place / "passphrase")
+    assert cas("replica", "add", "vault", vault, "--object-lock", "30", "--encrypt").code == 0
     assert cas("replicate").code == 0
     held = content(platform)
     s3 = client(server)
@@ -117,6 +119,18 @@ def test_the_page_brings_everything_back_and_goes_on(
         for line in expected:
             assert is_told(line, output), f"{command} should say {line!r}, and says:\n{output}"
     assert content(target) == held, "and the database itself agrees"
+    for bucket in (VAULT, FRESH):
+        assert is_sealed(server, bucket), "what goes on elsewhere is sealed, too"
+
+
+def is_sealed(server: S3Server, bucket: str) -> bool:
+    """Whether no pack in it has the mark that packs in clear begin with."""
+    s3 = client(server)
+    keys = [row["Key"] for row in s3.list_objects_v2(Bucket=bucket)["Contents"] if "/packs/" in row["Key"]]
+    assert keys
+    return not any(
+        s3.get_object(Bucket=bucket, Key=key)["Body"].read(8).startswith(b"CASPACK") for key in keys
+    )
 
 
 def test_the_page_is_in_the_order_in_which_it_is_needed() -> None:
