@@ -117,11 +117,13 @@ def open_package(place: Path) -> Iterator[Package]:
 
 def read_layout(package: Package) -> Layout:
     """What `schema.json` says."""
+    data = bytearray()
     with package.read(SCHEMA_FILE) as file:
-        data = file.read(2 * MAX_JSON_BYTES + 1)
-    if len(data) > 2 * MAX_JSON_BYTES:
-        raise InvalidInput("schema.json is too large", where=package.where)
-    return parse_layout(data, f"{package.where}, {SCHEMA_FILE}")
+        while part := file.read(MIB):  # asked for all that it may be, Python would reserve as much
+            data += part
+            if len(data) > 2 * MAX_JSON_BYTES:
+                raise InvalidInput("schema.json is too large", where=package.where)
+    return parse_layout(bytes(data), f"{package.where}, {SCHEMA_FILE}")
 
 
 def _missing(name: str, where: str) -> InvalidInput:

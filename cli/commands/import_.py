@@ -66,11 +66,11 @@ def import_(
             where=str(file),
             hint="--edited, --name and --reason go with files of records",
         )
-    if not (yes or cas.terminal.is_interactive):
-        raise InvalidInput(
-            "an import wants to be confirmed, and nobody can be asked", where="import", hint="Add --yes"
-        )
     with opened(cas, file) as bundle:
+        if not (yes or cas.terminal.is_interactive):
+            raise InvalidInput(
+                "an import wants to be confirmed, and nobody can be asked", where="import", hint="Add --yes"
+            )
         repository, catalog = cas.repository, cas.catalog
         if not yes:
             cas.terminal.beside(Group(*told(shown(bundle))))

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,7 +17,7 @@ def commands() -> list[str]:
 
 
 def test_the_tour_runs_from_top_to_bottom_in_an_empty_home(tmp_path: Path) -> None:
-    script = "set -eu\n" + "\n".join(f"echo '$ {line}'\n{line}" for line in commands())
+    script = "set -eu\n" + "\n".join(f"echo {quote('$ ' + line)}\n{line}" for line in commands())
     environment = {
         "HOME": str(tmp_path),
         "LANG": "C.UTF-8",

@@ -2,8 +2,6 @@
 
 import os
 import random
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -279,23 +277,36 @@ def test_a_file_that_grows_under_the_read_is_noticed(scene: Scene, size: int) ->
     assert missed.value.again
 
 
+class _Restless(Directory):
+    """Its one file grows by more than a piece, as often as a piece of it is read."""
+
+    @contextmanager
+    def open(self, record: FileRecord) -> Iterator[OpenFile]:
+        with super().open(record) as opened:
+            yield _Growing(opened, Path(self.place) / os.fsdecode(record.path))
+
+
+class _Growing:
+    MOST = 20
+
+    def __init__(self, opened: OpenFile, path: Path) -> None:
+        self.record = opened.record
+        self._opened = opened
+        self._path = path
+
+    def pieces(self) -> Iterator[bytes]:
+        for count, piece in enumerate(self._opened.pieces()):
+            assert count < self.MOST, "it is read for ever"
+            with self._path.open("ab") as file:
+                file.write(bytes(PIECE_BYTES + 1))
+            yield piece
+
+
 def test_a_log_that_never_rests_does_not_hold_up_a_version_for_ever(scene: Scene) -> None:
-    (scene.place / "log").write_bytes(random_bytes(2 * MIB))
-    stop = threading.Event()
-
-    def write() -> None:
-        with (scene.place / "log").open("ab", buffering=0) as file:
-            while not stop.is_set():
-                file.write(bytes(5000))
-                time.sleep(0.0005)
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        version = scene.take(allow_incomplete=True)
-    finally:
-        stop.set()
-        thread.join()
+    log = scene.place / "log"
+    log.write_bytes(random_bytes(2 * MIB))
+    request = SnapshotRequest(files=(_Restless(NAME, scene.place),), allow_incomplete=True)
+    version = scene.world.take(scene.platform, request=request)
     assert version.omissions == ((f"{PATHS}/log", "it was written while it was read"),)
 
 
