@@ -163,8 +163,8 @@ class Objects:
                 found = self._ledger.note(key, kind, f"{size} bytes of {pack.stored_bytes}", COPY_HINT)
             elif pack.name in ground.packs.view.packs and with_trailers:
                 frames = ground.packs.trailers.layout(pack.name).trailer.frames
-                holds_nodes = any(frame.kind not in _DATA_KINDS for frame in frames)
-                if (sum(frame.chunks for frame in frames), holds_nodes) != (pack.chunks, pack.holds_nodes):
+                holds_nodes = not set(frames.column("kind").tolist()) <= _DATA_KINDS
+                if (int(frames.column("chunks").sum()), holds_nodes) != (pack.chunks, pack.holds_nodes):
                     what = f"the document of version {document.number} says something else of it"
                     found = self._ledger.note(key, DamageKind.MALFORMED, what)
             if found is not None:

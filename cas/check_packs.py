@@ -12,6 +12,7 @@ from cas.closure.ground import COPY_HINT, Ground, Packs
 from cas.damage import DamageKind, Fault, Ledger
 from cas.engine.ahead import ahead
 from cas.engine.chunk_index import ChunkIndex
+from cas.engine.pack_proof import PackProof
 from cas.engine.places import Places, View
 from cas.engine.repository import Repository
 from cas.engine.trailers import Trailers
@@ -74,6 +75,7 @@ def packs_of_store(
         index.add(name, trailer)
         trailers.keep(name, tail)
         readable.append(name)
+    index.settle()
     return Packs.over(repository, index, trailers, View(readable))
 
 
@@ -100,6 +102,10 @@ class ProvenGround(Ground):
         for begin in self.first_chunks(name):
             self._rests[begin : begin + len(rests)] = rests
             self._proven[begin : begin + len(rests)] = True
+
+    def rests(self, begin: int, end: int) -> npt.NDArray[np.uint8]:
+        """The second halves of the ids of the chunks at these positions; zeros where they were not proven."""
+        return self._rests[begin:end]
 
     def sound(self, ids: Sequence[ChunkId], places: Places) -> npt.NDArray[np.bool_]:
         sound = super().sound(ids, places)
@@ -173,7 +179,9 @@ class Bodies:
         self._ledger = ground.ledger
         self._listed = listed
         self._progress = progress
-        self._hashers = {kind: repository.config.id_key.batch_hasher(kind) for kind in ChunkKind}
+        key = repository.config.id_key
+        self._proof = PackProof(ground.packs.reader, key, repository.fetchers)
+        self._hashers = {kind: key.batch_hasher(kind) for kind in ChunkKind}
         self.bytes = 0
         """Stored bytes that were read."""
         self.chunks = 0
@@ -243,6 +251,11 @@ class Bodies:
 
     def _frames(self, name: PackName, data: bytes, trailer: Trailer, damage: int | None) -> None:
         """Decode all frames and recompute all ids."""
+        ids_at_once = self._proof.ids(name, data, trailer)
+        if ids_at_once is not None:
+            self._ground.prove(name, ids_at_once.tobytes())
+            self.chunks += trailer.chunks
+            return
         lengths = np.frombuffer(trailer.lengths, dtype="<u4").tolist()
         ids = bytearray()
         offset, first = HEADER_BYTES, 0

@@ -7,7 +7,7 @@ repository under their names (an import packs anew), so that a name that recurs 
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
@@ -16,8 +16,8 @@ from pathlib import Path
 from blake3 import blake3
 
 from cas.bundles.archive import ArchiveWriter, Seal, Sink
-from cas.bundles.frames import NeededFrames, Taken
-from cas.bundles.needs import Need, needs_of
+from cas.bundles.frames import NeededFrames, Taken, WholePack
+from cas.bundles.needs import needs_of
 from cas.catalog.interface import Catalog
 from cas.check_packs import packs_of_store
 from cas.closure.ground import Packs
@@ -33,7 +33,6 @@ from cas.format.canonical import encode_json
 from cas.format.config import encode_config
 from cas.format.document import PackRef, ValueRef, VersionDocument, encode_document
 from cas.format.entities import EntityEntry, encode_entities, version_checksum
-from cas.format.frame import Encoding
 from cas.format.large import encode_large
 from cas.format.names import CONFIG, keys_key, pack_key, version_key
 from cas.ids import ChunkId, ChunkKind
@@ -45,8 +44,6 @@ from cas.sealing.repeatable import RepeatableSeal
 from cas.temporary import temporary_faults
 
 _SALTS_FOR = "cas 1 bundle salt"
-_STAYS = frozenset((Encoding.RAW, Encoding.ZSTD))
-"""Frames that stand on nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +130,7 @@ class _Export:
         self._seal: Seal = lambda _, data: data
         self._refs: list[PackRef] = []
         self._copied = self._chunks = 0
-        self._dictionaries: dict[ChunkId, Dictionary | None] = {}
+        self._dictionaries: dict[ChunkId, Dictionary] = {}
         self._fits = (
             None
             if request.entities is None
@@ -160,20 +157,17 @@ class _Export:
         head = self._head()
         self._begin(head)
         self._progress.phase("trees")
-        for need in self._needs():
-            self._frames.mark(need)
-        self._progress.phase("records")
-        label = ""
-        records = {entry.entity.label: entry for entry in self._entries}
-        for need in self._needs():
-            if need.label != label and need.label:
-                label = need.label
-                self._progress.entity(label, records[label].records, records[label].payload_bytes)
-            size = 0
-            for taken in self._frames.take(need):
-                self._take(taken)
-                size += sum(map(len, taken.plains)) if taken.kind is ChunkKind.RECORD else 0
-            self._progress.advance(label, need.records, size)
+        self._mark()
+        usable = self._mark_dictionaries()
+        self._progress.phase("packs")
+        for taken in self._frames.taken(usable, self._progress):
+            if isinstance(taken, WholePack) and (holds_nodes := taken.holds_nodes) is not None:
+                self._packer.put_pack(taken.stored, taken.trailer, holds_nodes=holds_nodes)
+                self._chunks += taken.trailer.chunks
+                self._copied += len(taken.trailer.frames)
+                continue
+            for part in self._frames.frames(taken.name) if isinstance(taken, WholePack) else (taken,):
+                self._take(part, usable)
         document = self._document(head)
         key = version_key(document.number)
         self._archive.put(key, self._seal(key, encode_document(document)))
@@ -201,9 +195,29 @@ class _Export:
         chosen = {self._whole.entry(label).entity.label for label in labels}
         return tuple(entry for entry in self._whole.entries if entry.entity.label in chosen)
 
-    def _needs(self) -> Iterator[Need]:
+    def _mark(self) -> None:
+        """All that leaves, but for dictionaries."""
+        records = {entry.entity.label: entry for entry in self._entries}
+        label = ""
         is_whole = self._request.entities is None
-        return needs_of(self._whole, self._entries, self._before, with_list=is_whole)
+        for need in needs_of(self._whole, self._entries, self._before, with_list=is_whole):
+            if need.label != label and need.label:
+                label = need.label
+                self._progress.entity(label, records[label].records, 0)
+            self._frames.mark(need)
+            self._progress.advance(label, need.records, 0)
+
+    def _mark_dictionaries(self) -> frozenset[ChunkId]:
+        """Those that frames may stand on come along, unless they are there; and those of the entities."""
+        own = [entry.dictionary for entry in self._entries if entry.dictionary]
+        usable = {one: None for one in self._frames.dictionaries() if self._may_leave(one)}
+        for dictionary_id in usable | dict.fromkeys(own):
+            if dictionary_id not in self._there:
+                self._frames.mark_dictionary(dictionary_id)
+        return frozenset(usable)
+
+    def _may_leave(self, dictionary_id: ChunkId) -> bool:
+        return dictionary_id in self._there or self._fits is None or dictionary_id in self._fits
 
     def _head(self) -> BundleHead:
         document = self._whole.document
@@ -255,30 +269,22 @@ class _Export:
         self._archive.put(CONFIG, seal.config_object)
         self._archive.put(keys_key(1), seal.keys_object)
 
-    def _take(self, taken: Taken) -> None:
+    def _take(self, taken: Taken, usable: Collection[ChunkId]) -> None:
         self._chunks += len(taken.ids)
-        dictionary = self._dictionary(taken.base) if taken.base else None
-        frame = taken.frame
-        if frame is not None and (frame.encoding in _STAYS or dictionary is not None):
+        frame, base = taken.frame, taken.base
+        if frame is not None and (base is None or base in usable):
             self._packer.put_frame(frame, taken.stored, taken.ids, list(map(len, taken.plains)))
             self._copied += 1
-        else:
-            self._packer.put(taken.kind, taken.ids, taken.plains, dictionary)
+            return
+        dictionary = self._dictionary(base) if base is not None and base in usable else None
+        self._packer.put(taken.kind, taken.ids, taken.plains, dictionary)
 
-    def _dictionary(self, dictionary_id: ChunkId) -> Dictionary | None:
-        """One that frames may stand on; None where it must not leave. It comes along unless it is there."""
-        if dictionary_id not in self._dictionaries:
-            self._dictionaries[dictionary_id] = self._brought(dictionary_id)
-        return self._dictionaries[dictionary_id]
-
-    def _brought(self, dictionary_id: ChunkId) -> Dictionary | None:
-        is_there = dictionary_id in self._there
-        if not is_there and self._fits is not None and dictionary_id not in self._fits:
-            return None
-        dictionary = self._frames.reader.dictionary(dictionary_id)
-        if not is_there:
-            self._packer.put(ChunkKind.DICTIONARY, (dictionary_id,), (dictionary.plain,))
-        return dictionary
+    def _dictionary(self, dictionary_id: ChunkId) -> Dictionary:
+        """The same object for the same id: what the packer gathers together has one dictionary."""
+        known = self._dictionaries.get(dictionary_id)
+        if known is None:
+            known = self._dictionaries[dictionary_id] = self._frames.reader.dictionary(dictionary_id)
+        return known
 
     def _deliver(self, pack: ClosedPack) -> None:
         key = pack_key(pack.name)
@@ -288,9 +294,6 @@ class _Export:
 
     def _document(self, head: BundleHead) -> VersionDocument:
         """Ends the packs, and says what they hold."""
-        for entry in self._entries:
-            if entry.dictionary is not None:
-                self._dictionary(entry.dictionary)
         document = self._whole.document
         if head.entities is not None:
             document = self._selected(document, head)

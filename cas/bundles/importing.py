@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from cas.bundles.exporting import all_packs
 from cas.bundles.opening import OpenBundle
-from cas.bundles.proving import examine, require_entities, require_good
+from cas.bundles.proving import examined, require_entities, require_good
 from cas.bundles.taking_in import described_as, take_in
 from cas.bundles.translating import translate
 from cas.bundles.union import UnionStore
@@ -73,11 +72,10 @@ def import_bundle(
         if since is not None:
             _require_rest(repository, catalog, since, is_alike=is_alike)
             stack.enter_context(pinned(repository.environment, catalog, since.number, "an import"))
-        together = stack.enter_context(_together(repository, bundle)) if since is not None else None
-        require_good(bundle, examine(bundle, together, watcher))
-        whole = together or bundle.repository
-        packs = stack.enter_context(all_packs(whole))
-        contents = open_contents(whole, bundle.head.number, packs.reader)
+        whole = bundle.repository if since is None else stack.enter_context(_together(repository, bundle))
+        found = stack.enter_context(examined(bundle, whole, watcher))
+        require_good(bundle, found.findings)
+        contents = open_contents(whole, bundle.head.number, found.packs.reader)
         require_entities(bundle, contents.entries)
         equal = _equal(repository, catalog, bundle, is_alike=is_alike)
         if equal is not None and not asked.again:
@@ -87,7 +85,7 @@ def import_bundle(
             version = translate(repository, catalog, bundle, contents, described, watcher).version
         else:
             before = None if since is None else open_contents(repository, since.number)
-            version = take_in(repository, catalog, bundle, contents, before, packs, described, watcher)
+            version = take_in(repository, catalog, bundle, contents, before, found, described, watcher)
     new = sum(entity.new_chunks for entity in version.entities)
     return Imported(version, equal, not is_alike, bundle.head.number, version.records or 0, new)
 

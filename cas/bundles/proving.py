@@ -5,21 +5,25 @@ bundle's packs to the byte, and of the rest that it is there, as its trees and t
 """
 
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from cas.bundles.ground import NeededGround
 from cas.bundles.opening import OpenBundle
-from cas.check import CheckLevel, check_repository
-from cas.check_packs import PACKS_LABEL, Bodies, ProvenGround, packs_of_store
+from cas.check_objects import Objects
+from cas.check_packs import PACKS_LABEL, Bodies, packs_of_store
 from cas.closure.bases import Bases
-from cas.closure.listing import list_store, suspicious
+from cas.closure.ground import Ground, Packs
+from cas.closure.listing import Listing, list_store, suspicious
 from cas.closure.versions import VersionWalk
 from cas.damage import DamageKind, Fault, Finding, Ledger
 from cas.engine.repository import Repository
 from cas.errors import CorruptData, Unsupported
 from cas.format.entities import EntityEntry
 from cas.format.malformed import malformed, mismatch
-from cas.format.names import DICTIONARIES, pack_key
+from cas.format.names import pack_key
 from cas.format.pack import parse_end, parse_header
 from cas.ids import PackName, pack_name
 from cas.progress import Progress
@@ -28,29 +32,57 @@ from cas.temporary import temporary_faults
 ANOTHER_COPY = "Get another copy of the file; nothing was taken from this one"
 
 
-def examine(bundle: OpenBundle, together: Repository | None, progress: Progress) -> Sequence[Finding]:
-    """What is wrong with a bundle. `together`: with the repository that has the rest of it, where it leaves
-    out something. None: where it does, only what lies in it is looked at: that each pack is what its name
-    says."""
-    ledger = Ledger()
-    own = bundle.repository.packs()
-    _listed(bundle, own.keys(), ledger)
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """`findings`: what is wrong. `packs`: where everything lies. `ground`: whose each chunk is."""
+
+    findings: Sequence[Finding]
+    packs: Packs
+    ground: NeededGround
+
+
+def examine(bundle: OpenBundle, progress: Progress) -> Sequence[Finding]:
+    """What is wrong with a bundle. Of one that leaves out something only what lies in it is looked at: that
+    each pack is what its name says."""
     if bundle.head.since is None:
-        report = check_repository(bundle.repository, level=CheckLevel.BYTES, progress=progress)
-        return [*ledger.findings(), *(one for one in report.findings if not _is_second_copy(one))]
-    if together is None:
-        _alone(bundle, own, ledger, progress)
-        return ledger.findings()
-    _together(bundle, together, own.keys(), ledger, progress)
-    keys = {pack_key(name) for name in own}
-    return [one for one in ledger.findings() if one.object in keys or one.versions]
+        with examined(bundle, bundle.repository, progress) as found:
+            return found.findings
+    ledger, own = Ledger(), bundle.repository.packs()
+    _listed(bundle, own.keys(), ledger)
+    _alone(bundle, own, ledger, progress)
+    return ledger.findings()
 
 
-def _is_second_copy(finding: Finding) -> bool:
-    """Whether it is about a second copy of a dictionary that is not there: a bundle holds none."""
-    return (
-        finding.object.startswith(DICTIONARIES) and finding.kind is DamageKind.MISSING and not finding.is_loss
-    )
+@contextmanager
+def examined(bundle: OpenBundle, together: Repository, progress: Progress) -> Iterator[Examined]:
+    """All of a bundle, proven. `together`: it, with the repository that has the rest of it where it leaves
+    out something. What is given is good until the end."""
+    ledger, own = Ledger(), bundle.repository.packs()
+    _listed(bundle, own.keys(), ledger)
+    with temporary_faults(), tempfile.TemporaryDirectory(prefix="cas-bundle-") as name:
+        directory = Path(name)
+        listing = list_store(together)
+        progress.phase("packs")
+        packs = packs_of_store(together, listing.packs, own, directory, ledger, progress)
+        ground = NeededGround(packs, ledger, together.index, directory)
+        suspicious(together, ground, listing)
+        Bases(ground, listing.packs, own).examine()
+        progress.phase("bytes")
+        Bodies(together, ground, listing.packs, progress).examine(sorted(own))
+        progress.phase("trees")
+        _packs_of(bundle, together, ground, listing, ledger)
+        VersionWalk(ground, together.boundary, progress).version(bundle.document)
+        keys = {pack_key(name) for name in own}
+        findings = [one for one in ledger.findings() if one.object in keys or one.versions]
+        yield Examined(findings, packs, ground)
+
+
+def _packs_of(
+    bundle: OpenBundle, together: Repository, ground: Ground, listing: Listing, ledger: Ledger
+) -> None:
+    """What the document says of the packs."""
+    objects = Objects(together, ledger, frozenset(), 0)
+    objects.packs_of(bundle.document, listing, ground, with_trailers=True)
 
 
 def _listed(bundle: OpenBundle, own: Collection[PackName], ledger: Ledger) -> None:
@@ -77,27 +109,6 @@ def _alone(bundle: OpenBundle, own: Mapping[PackName, int], ledger: Ledger, prog
         except (CorruptData, Unsupported) as error:
             ledger.note_error(key, error, ANOTHER_COPY)
         progress.advance(PACKS_LABEL, 1, size)
-
-
-def _together(
-    bundle: OpenBundle,
-    together: Repository,
-    own: Collection[PackName],
-    ledger: Ledger,
-    progress: Progress,
-) -> None:
-    with temporary_faults(), tempfile.TemporaryDirectory(prefix="cas-bundle-") as name:
-        directory = Path(name)
-        listing = list_store(together)
-        progress.phase("packs")
-        packs = packs_of_store(together, listing.packs, own, directory, ledger, progress)
-        ground = ProvenGround(packs, ledger, together.index, directory)
-        suspicious(together, ground, listing)
-        Bases(ground, listing.packs, own).examine()
-        progress.phase("bytes")
-        Bodies(together, ground, listing.packs, progress).examine(sorted(own))
-        progress.phase("trees")
-        VersionWalk(ground, together.boundary, progress).version(bundle.document)
 
 
 def require_good(bundle: OpenBundle, findings: Sequence[Finding]) -> None:

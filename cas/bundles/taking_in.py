@@ -1,19 +1,22 @@
-"""Into a repository of the same id key: what it lacks of a bundle's frames becomes packs of its own.
+"""Into a repository of the same id key: what it lacks of a bundle's packs becomes packs of its own.
 
-Whatever is taken is decoded once more and its ids recomputed, though all of the bundle was proven just
-before: the file may have changed since. The order of writing is that of every version
-(cas/engine/write_session.py).
+All of the bundle was proven just before, but the file may have changed since. A pack whose bytes are still
+those of its name is the one that was proven; whatever is taken of a pack in parts is decoded once more and
+its ids recomputed. The order of writing is that of every version (cas/engine/write_session.py).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from cas.bundles.frames import NeededFrames, Taken
-from cas.bundles.needs import Need, needs_of
+import numpy as np
+
+from cas.bundles.frames import NeededFrames, Taken, WholePack
+from cas.bundles.needs import needs_of
 from cas.bundles.opening import OpenBundle
+from cas.bundles.proving import Examined
 from cas.catalog.interface import Catalog
 from cas.catalog.model import NewVersion, Trigger, Version, VersionKind
-from cas.closure.ground import Packs
 from cas.contents import Contents
 from cas.engine.compression import Dictionary
 from cas.engine.places import View
@@ -31,6 +34,9 @@ from cas.version_commit import Taken as TakenEntity
 READ_BY = "bundle"
 """How the records of an imported version were read, as receipts say it."""
 
+_COUNTED = (ChunkKind.RECORD, ChunkKind.LARGE)
+"""Chunks that are a record each."""
+
 
 def take_in(
     repository: Repository,
@@ -38,14 +44,14 @@ def take_in(
     bundle: OpenBundle,
     contents: Contents,
     before: Contents | None,
-    packs: Packs,
+    proven: Examined,
     described: Described,
     progress: Progress,
 ) -> Version:
-    """Commit a version that holds what the bundle does. `contents`: of the bundle, proven, with a reader over
-    `packs`, which are those of the bundle and, where it leaves out something, of the repository. `before`:
-    the version whose chunks it leaves out, pinned. Whatever goes wrong: a failed version, and nothing
-    else."""
+    """Commit a version that holds what the bundle does. `contents`: of the bundle, with a reader over the
+    packs of `proven`, which are those of the bundle and, where it leaves out something, of the repository.
+    `before`: the version whose chunks it leaves out, pinned. Whatever goes wrong: a failed version, and
+    nothing else."""
     guard = QuotaGuard.of(catalog, repository.store.url)
     guard.require()
 
@@ -57,7 +63,7 @@ def take_in(
     try:
         if before is not None:
             _require_all(session, repository.store.url)
-        run = _TakingIn(repository, session, bundle, contents, before, packs, progress)
+        run = _TakingIn(repository, session, bundle, contents, before, proven, progress)
         taken = run.run()
         if before is not None:
             known = catalog.version(before.document.number).stored_bytes or 0
@@ -127,60 +133,86 @@ class _TakingIn:
         bundle: OpenBundle,
         contents: Contents,
         before: Contents | None,
-        packs: Packs,
+        proven: Examined,
         progress: Progress,
     ) -> None:
         self._session = session
         self._contents = contents
         self._before = before
         self._progress = progress
-        own = replace(packs, view=View(bundle.repository.packs()))
+        self._proven = proven
+        self._own = bundle.repository.packs().keys()
+        own = replace(proven.packs, view=View(self._own))
         self._frames = NeededFrames(
             bundle.store, bundle.repository.fetchers, repository.config.id_key, own, session.holds
         )
         self._dictionaries: dict[ChunkId, Dictionary] = {}
-        self._new: dict[str, int] = {}
+        self._new: Counter[str] = Counter()
 
     def run(self) -> Sequence[TakenEntity]:
-        self._progress.phase("read")
-        for need in self._needs():
-            self._frames.mark(need)
-        entries = {entry.entity.label: entry for entry in self._contents.entries}
-        label = ""
-        for need in self._needs():
-            if need.label and need.label != label:
-                label = need.label
-                self._session.begin_entity()
-                self._progress.entity(label, entries[label].records, entries[label].payload_bytes)
-            size = 0
-            for taken in self._frames.take(need):
-                new = self._put(taken)
-                if taken.kind in (ChunkKind.RECORD, ChunkKind.LARGE) and need.label:
-                    self._new[need.label] = self._new.get(need.label, 0) + new
-                size += sum(map(len, taken.plains)) if taken.kind is ChunkKind.RECORD else 0
-            self._progress.advance(need.label, need.records, size)
-        for entry in self._contents.entries:
-            if entry.dictionary is not None:
-                self._dictionary(entry.dictionary)
+        self._mark()
+        own = [entry.dictionary for entry in self._contents.entries if entry.dictionary]
+        usable = frozenset(self._frames.dictionaries())
+        dictionaries = list(dict.fromkeys((*usable, *own)))
+        fresh = np.flatnonzero(~self._session.holds(dictionaries)).tolist() if dictionaries else []
+        for dictionary_id in dictionaries:
+            self._frames.mark_dictionary(dictionary_id)
+        self._progress.phase("packs")
+        for taken in self._frames.taken(usable, self._progress, proven=True):
+            if not isinstance(taken, WholePack):
+                self._put(taken)
+            elif not self._put_whole(taken):
+                for part in self._frames.frames(taken.name):
+                    self._put(part)
+        for at in fresh:
+            self._session.put_second_copy(self._dictionary(dictionaries[at]))
         why = f"version {self._contents.document.number} of a bundle"
+        entries = {entry.entity.label: entry for entry in self._contents.entries}
         return [
-            TakenEntity(entry, EntityRead(label, READ_BY, why, entry.records, self._new.get(label, 0)))
+            TakenEntity(entry, EntityRead(label, READ_BY, why, entry.records, self._new[label]))
             for label, entry in entries.items()
         ]
 
-    def _needs(self) -> Iterator[Need]:
-        return needs_of(self._contents, self._contents.entries, self._before, with_list=True)
+    def _mark(self) -> None:
+        """What is needed, as it was found when it was proven. What lies both in the bundle and in the
+        repository was found in one of them only, and not everything that lies there may be built upon: where
+        the bundle leaves out something, both are walked once more."""
+        ground = self._proven.ground
+        if self._before is None:
+            self._frames.mark_all({name: ground.marks(name) for name in sorted(self._own)}, ground.owners)
+            return
+        self._progress.phase("trees")
+        for need in needs_of(self._contents, self._contents.entries, self._before, with_list=True):
+            self._frames.mark(need)
 
-    def _put(self, taken: Taken) -> int:
+    def _put_whole(self, pack: WholePack) -> bool:
+        """Where none of it is there yet."""
+        holds_nodes = pack.holds_nodes
+        if holds_nodes is None or not self._session.put_pack(
+            pack.stored, pack.trailer, holds_nodes=holds_nodes
+        ):
+            return False
+        self._count(pack.owners[np.isin(pack.kinds(), _COUNTED)].tolist())
+        return True
+
+    def _put(self, taken: Taken) -> None:
         dictionary = self._dictionary(taken.base) if taken.base else None
         if taken.frame is None:
-            return self._session.put_chunks(taken.kind, taken.ids, taken.plains, dictionary)
-        return self._session.put_frame(taken.frame, taken.stored, taken.ids, taken.plains, dictionary)
+            new = self._session.put_chunks(taken.kind, taken.ids, taken.plains, dictionary)
+        else:
+            new = self._session.put_frame(taken.frame, taken.stored, taken.ids, taken.plains, dictionary)
+        if taken.kind in _COUNTED:
+            owners = dict(zip(taken.ids, taken.owners.tolist(), strict=True))
+            self._count([owners[chunk_id] for chunk_id in new])
+
+    def _count(self, owners: Sequence[int]) -> None:
+        """So many records are new."""
+        for owner, count in Counter(owners).items():
+            self._new[self._frames.owners[owner - 1]] += count
 
     def _dictionary(self, dictionary_id: ChunkId) -> Dictionary:
-        """One that is there, or comes now: before the first frame that stands on it."""
+        """The same object for the same id: what is gathered together has one dictionary."""
         known = self._dictionaries.get(dictionary_id)
         if known is None:
             known = self._dictionaries[dictionary_id] = self._frames.reader.dictionary(dictionary_id)
-            self._session.put_dictionary(known)
         return known

@@ -1,12 +1,12 @@
 """What frames need to be decoded: dictionaries and the bases of deltas, and the packs that hold them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from cas.closure.ground import COPY_HINT, Ground
 from cas.damage import DamageKind
 from cas.engine.decodable import Decodable, Loss
 from cas.errors import CorruptData, Unsupported
-from cas.format.frame import Encoding, Frame
+from cas.format.frame_table import FrameTable
 from cas.format.names import pack_key
 from cas.format.pack import HEADER_BYTES
 from cas.ids import ChunkId, PackName
@@ -30,9 +30,9 @@ class Bases:
         """Flag the chunks that cannot be decoded for want of a base, and the packs whose trailer is gone
         or whose size is not what the trailer says."""
         for name in self._names:
-            for frame in self._frames(name):
-                if frame.encoding is Encoding.ZSTD_DICTIONARY:
-                    self.dictionaries.update(frame.bases)
+            frames = self._frames(name)
+            if frames is not None:
+                self.dictionaries |= frames.dictionaries()
         packs = self._ground.packs
         for loss in Decodable(packs.index, packs.trailers, packs.view, self._stands_in).losses:
             if loss.base is None:
@@ -63,7 +63,7 @@ class Bases:
             return False
         return True
 
-    def _frames(self, name: PackName) -> Sequence[Frame]:
+    def _frames(self, name: PackName) -> FrameTable | None:
         try:
             trailer, tail = self._ground.packs.trailers.with_tail(name)
             _check_size(self._sizes[name], HEADER_BYTES + trailer.frames_length + len(tail))
@@ -72,7 +72,7 @@ class Bases:
             number = self._ground.ledger.note_error(pack_key(name), error, COPY_HINT)
             self._ground.suspect(number)
             self._ground.flag_pack(name, number)
-            return ()
+            return None
 
 
 def _check_size(found: int, expected: int) -> None:

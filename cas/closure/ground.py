@@ -70,6 +70,8 @@ class Ground:
         self.flagged: list[tuple[PackName, int, int]] = []
         """What is known to be bad: a pack, the ordinal of a chunk, and how many from there on; -1 for all."""
         self._others: dict[PackName | None, View] = {}
+        self.label = ""
+        """The entity whose chunks are asked for; empty where it is none's."""
 
     def suspect(self, finding: int) -> None:
         """A finding about a whole pack: what is in no other pack was perhaps in this one."""

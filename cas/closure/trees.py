@@ -91,13 +91,14 @@ class TreeWalk:
         stored = 0
         wrong = set(faults.values())
         packs = self._packs(places.pack.tolist())
+        shares = places.share.tolist()
         for at, row in enumerate(rows):
             if row < 0:
                 continue
             packs |= self._below(row)
             wrong |= self._faulty.get(row, _NOTHING)
             if self._state[row] == _WHOLE:
-                stored += int(self._stored[row] + places.share[at])
+                stored += int(self._stored[row]) + shares[at]
                 wrong |= self._fit(run, at, row)
         return Extent(stored, frozenset(wrong), packs)
 

@@ -81,7 +81,9 @@ class VersionWalk:
             extent += found
         self._touch(document.number, ALL_OF_IT, extent)
         for entry in entries or ():
+            self._ground.label = entry.entity.label
             found = self._entity(entry)
+            self._ground.label = ""
             self._touch(document.number, entry.entity.label, found)
             extent += found
         packs = None if self._needs is None else self._needs.names(extent.packs)

@@ -1,7 +1,7 @@
 """Calls that run a few steps ahead of whoever wants their results: hides latency, bounds memory."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from typing import TypeVar
 
@@ -10,7 +10,7 @@ _B = TypeVar("_B")
 
 
 def ahead(
-    executor: Executor, function: Callable[[_A], _B], items: Sequence[_A], window: int
+    executor: Executor, function: Callable[[_A], _B], items: Iterable[_A], window: int
 ) -> Iterator[tuple[_A, _B]]:
     """Each item with the function's result, in order; at most `window` results are held or on their way.
     What the function raises comes out at its item; calls that were not begun by then never are."""

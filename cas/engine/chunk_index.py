@@ -133,9 +133,13 @@ class ChunkIndex:
                 self.add(name, fetch(name))
             except (CorruptData, Unsupported):  # one flipped bit makes a newer format
                 unreadable.add(name)
+        self.settle()
+        return unreadable
+
+    def settle(self) -> None:
+        """Nothing is added for a while: leave as few segments as can be, which are searched one by one."""
         with self._lock:
             self._merge_small(2)
-        return unreadable
 
     def add(self, name: PackName, trailer: Trailer) -> None:
         """Learn one pack."""

@@ -22,19 +22,27 @@ from cas.ids import SHORT_ID_BYTES, ChunkId, PackName, split_short_ids
 class _Sorted:
     """Short ids that stay as they are: 16 bytes each, where a set takes a hundred."""
 
-    def __init__(self, short_ids: Iterable[bytes] = ()) -> None:
-        high, low = halves(b"".join(short_ids))
+    def __init__(self, short_ids: bytes = b"") -> None:
+        """`short_ids`: one after another."""
+        high, low = halves(short_ids)
         order = np.argsort(high)
-        self._high, self._low = high[order], low[order]
+        self.high, self.low = high[order], low[order]
 
     def __len__(self) -> int:
-        return len(self._high)
+        return len(self.high)
+
+    @property
+    def is_each_once(self) -> bool:
+        """False, too, where two share their first half only."""
+        return not bool((self.high[1:] == self.high[:-1]).any())
 
     def hold(self, high: U64, low: U64) -> npt.NDArray[np.bool_]:
         """For each whether it is there. Of ids that share their first half only one is found: the others
         are stored once more."""
-        places = np.minimum(np.searchsorted(self._high, high), len(self) - 1)
-        held: npt.NDArray[np.bool_] = (self._high[places] == high) & (self._low[places] == low)
+        if not len(self):
+            return np.zeros(len(high), dtype=np.bool_)
+        places = np.minimum(np.searchsorted(self.high, high), len(self) - 1)
+        held: npt.NDArray[np.bool_] = (self.high[places] == high) & (self.low[places] == low)
         return held
 
 
@@ -52,6 +60,8 @@ class OwnChunks:
         self._forgets = False
         self._before = _Sorted()
         self._delivered_before = self._delivered[False]
+        self._packs: dict[bytes, _Sorted] = {}
+        """Whole packs that are on their way."""
 
     def begin_entity(self, *, forgets: bool = False) -> None:
         """What is asked from now on belongs to another entity. `forgets`: no two of its records are equal,
@@ -61,7 +71,7 @@ class OwnChunks:
             # What was delivered while this was gathered is remembered needlessly, and in the view as well.
             self._pending[False].update(gathered)
             if forgets:
-                self._before = _Sorted(self._pending[False])
+                self._before = _Sorted(b"".join(self._pending[False]))
                 self._delivered_before = self._delivered[False]
                 self._pending[False] = set()
             self._forgets = forgets
@@ -86,11 +96,14 @@ class OwnChunks:
             pending = self._pending[holds_nodes]
             fresh = set(short_ids).difference(pending)
             pending |= fresh
+            packs = list(self._packs.values())
         stored = np.zeros(len(ids), dtype=np.bool_)
         if fresh and delivered.packs:
             stored |= self._index.locate(ids, delivered).pack >= 0
         if fresh and len(self._before) and not holds_nodes:  # what was on its way when a large entity began
             stored |= self._before.hold(*halves(b"".join(short_ids)))
+        for pack in packs if fresh else ():
+            stored |= pack.hold(*halves(b"".join(short_ids)))
         if stored.any():
             known = {short_ids[at] for at in np.flatnonzero(stored).tolist()}
             fresh -= known
@@ -101,10 +114,29 @@ class OwnChunks:
         first = dict(zip(reversed(short_ids), range(len(ids) - 1, -1, -1), strict=True))
         return sorted(at for chunk, at in first.items() if chunk in fresh)
 
+    def take_all(self, short_ids: bytes, *, holds_nodes: bool) -> bool:
+        """The caller puts all of these, the short ids of a pack, in one pack; unless one of them was asked
+        before or stands twice among them: then False, and nothing is remembered."""
+        mine = _Sorted(short_ids)
+        if not mine.is_each_once:
+            return False
+        with self._lock:
+            delivered, on_their_way = self._delivered[holds_nodes], list(self._packs.values())
+            pending = b"".join(self._pending[holds_nodes])
+        others = [*on_their_way, _Sorted(pending), *(() if holds_nodes else (self._before,))]
+        if any(mine.hold(other.high, other.low).any() for other in others):
+            return False
+        if (self._index.search(mine.high, mine.low, delivered, None).pack >= 0).any():
+            return False
+        with self._lock:
+            self._packs[short_ids] = mine
+        return True
+
     def delivered(self, pack: PackName, short_ids: bytes, *, holds_nodes: bool) -> None:
         """A pack is in the store and in the index."""
         with self._lock:
             self._delivered[holds_nodes] = View(self._delivered[holds_nodes].packs | {pack})
+            self._packs.pop(short_ids, None)
             if pending := self._pending[holds_nodes]:
                 pending.difference_update(split_short_ids(short_ids))
                 if not pending:  # an emptied set keeps its size, and costs whoever walks through it

@@ -17,7 +17,7 @@ from cas.engine.compression import Compressor, Decompressor, Dictionary, compres
 from cas.errors import CorruptData
 from cas.format.frame import Encoding, Frame, check_frame
 from cas.format.frame_table import FrameTable
-from cas.format.pack import Trailer, encode_end, encode_header
+from cas.format.pack import HEADER_BYTES, SALT_BYTES, Trailer, encode_end, encode_header
 from cas.ids import (
     CHUNK_ID_BYTES,
     SHORT_ID_BYTES,
@@ -202,6 +202,15 @@ class Packer:
             raise ValueError("not a frame that can be taken as it is")
         self._append([(frame, stored, *_trailer_rows(ids, lengths))], frame.kind)
 
+    def put_pack(self, stored: bytes, trailer: Trailer, *, holds_nodes: bool) -> None:
+        """Take a pack as it is stored elsewhere, with a salt of its own, and so under a name of its own. The
+        caller has proven it; what its frames stand on is there, or comes beside it."""
+        salted = bytearray(stored)
+        salted[:HEADER_BYTES] = encode_header(self._entropy(SALT_BYTES))
+        view = memoryview(salted).toreadonly()
+        with self._lock:
+            self._send(ClosedPack(pack_name(view), view, trailer, holds_nodes))
+
     def undelivered_records(self) -> list[ShortId]:
         """Short ids of all records that were put and not delivered, perhaps of some that just were."""
         self._wait(self._jobs, 0)
@@ -305,7 +314,7 @@ class Packer:
                     closed.append(self._open.pop(holds_nodes).close(holds_nodes))
                     pack = None
                 if pack is None:
-                    pack = self._open[holds_nodes] = _OpenPack(self._entropy(32))
+                    pack = self._open[holds_nodes] = _OpenPack(self._entropy(SALT_BYTES))
                 pack.append(frame, stored, short_ids, lengths)
                 if len(pack.stored) >= PACK_TARGET_BYTES:
                     closed.append(self._open.pop(holds_nodes).close(holds_nodes))

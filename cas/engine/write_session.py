@@ -32,17 +32,20 @@ from cas.engine.places import Places, View
 from cas.engine.predecessors import Predecessors
 from cas.engine.putting import put_once
 from cas.engine.repository import Repository
+from cas.engine.segment import halves
 from cas.errors import CasError, Conflict
 from cas.format.document import PackRef, ValueRef, VersionDocument, encode_document
 from cas.format.frame import Frame
 from cas.format.large import encode_large
 from cas.format.malformed import over_limit
 from cas.format.names import dictionary_key, pack_key, version_key
+from cas.format.pack import Trailer
 from cas.ids import ChunkId, ChunkKind
 from cas.limits import (
     DEFAULT_DELTA_DEPTH,
     LARGE_VALUE_BYTES,
     MAX_CHUNK_BYTES,
+    MAX_DELTA_DEPTH,
     MIB,
     SESSION_RENEW_SECONDS,
 )
@@ -274,15 +277,29 @@ class WriteSession:
         """Store one, and its second copy, where it is not there yet."""
         plain = dictionary.plain
         if self._store(ChunkKind.DICTIONARY, [dictionary.id], [plain], None):
-            with suppress(ObjectExists):
-                self._repository.store.put(dictionary_key(dictionary.id), plain, create_only=True)
-                self._copies += 1
-                self._copies_bytes += len(plain)
+            self.put_second_copy(dictionary)
+
+    def put_second_copy(self, dictionary: Dictionary) -> None:
+        """That of a dictionary which is put in a pack."""
+        with suppress(ObjectExists):
+            self._repository.store.put(dictionary_key(dictionary.id), dictionary.plain, create_only=True)
+            self._copies += 1
+            self._copies_bytes += len(dictionary.plain)
 
     def holds(self, ids: Sequence[ChunkId]) -> npt.NDArray[np.bool_]:
         """For each whether it may be built upon as it was stored before the session began."""
         there: npt.NDArray[np.bool_] = self._reusable.locate(ids).pack >= 0
         return there
+
+    def put_pack(self, stored: bytes, trailer: Trailer, *, holds_nodes: bool) -> bool:
+        """Store a pack of another store of the same id key, which the caller has proven, where none of its
+        chunks is there yet; else False, and nothing happens. Its dictionaries are put besides."""
+        if len(self._base) and self._reusable.at_most(*halves(trailer.short_ids), MAX_DELTA_DEPTH).any():
+            return False
+        if not self._own.take_all(trailer.short_ids, holds_nodes=holds_nodes):
+            return False
+        self._packer.put_pack(stored, trailer, holds_nodes=holds_nodes)
+        return True
 
     def put_frame(
         self,
@@ -291,16 +308,16 @@ class WriteSession:
         ids: Sequence[ChunkId],
         plains: Sequence[bytes],
         dictionary: Dictionary | None = None,
-    ) -> int:
+    ) -> Sequence[ChunkId]:
         """Store a frame of another store of the same id key, which the caller has just decoded, and whose ids
         it has recomputed: as it is, where none of its chunks is there yet; else those that are not. Its
-        dictionary was put before. Returns how many were new."""
+        dictionary is put besides. Returns those that were new."""
         new_ids, new_plains = self._absent(frame.kind, ids, plains)
         if len(new_ids) == len(ids):
             self._packer.put_frame(frame, stored, ids, list(map(len, plains)))
         else:
             self._packer.put(frame.kind, new_ids, new_plains, dictionary)
-        return len(new_ids)
+        return new_ids
 
     def put_chunks(
         self,
@@ -308,9 +325,11 @@ class WriteSession:
         ids: Sequence[ChunkId],
         plains: Sequence[bytes],
         dictionary: Dictionary | None = None,
-    ) -> int:
-        """Store chunks of which the caller has recomputed the ids. Returns how many were new."""
-        return self._store(kind, ids, plains, dictionary)
+    ) -> Sequence[ChunkId]:
+        """Store chunks of which the caller has recomputed the ids. Returns those that were new."""
+        new_ids, new_plains = self._absent(kind, ids, plains)
+        self._packer.put(kind, new_ids, new_plains, dictionary)
+        return new_ids
 
     def known_dictionary(self, dictionary_id: ChunkId) -> Dictionary | None:
         """A dictionary of an earlier version, where it is still to be had within the view."""

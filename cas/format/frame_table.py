@@ -94,6 +94,14 @@ class FrameTable(Sequence[Frame]):
         (bytes)."""
         return self._rows[name].astype(np.int64)
 
+    def dictionaries(self) -> set[ChunkId]:
+        """Those that frames were made with."""
+        first = self._first_base[self._rows["encoding"] == Encoding.ZSTD_DICTIONARY]
+        if not len(first):
+            return set()
+        numbers = np.frombuffer(self.references, dtype="<u4")[first]
+        return {self.bases[number] for number in set(numbers.tolist())}
+
     def __len__(self) -> int:
         return len(self._rows)
 

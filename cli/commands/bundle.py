@@ -61,7 +61,7 @@ def show(cas: Session, file: File) -> ExitCode:
 def check(cas: Session, file: File) -> ExitCode:
     """Prove every byte of a bundle, and that all is in it that its version needs. Damage: exit code 9."""
     with opened(cas, file) as bundle, watching(cas.terminal, "check") as counters:
-        findings = examine(bundle, None, counters)
+        findings = examine(bundle, counters)
         since = bundle.head.since
         found = BundleChecked(
             str(file), bundle.head.number, since.number if since else None, findings, not findings

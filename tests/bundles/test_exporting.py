@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cas.bundles import frames as frames_module
 from cas.bundles.exporting import ExportRequest, all_packs, export_version
-from cas.bundles.frames import NeededFrames
+from cas.bundles.frames import NeededFrames, Taken, WholePack
 from cas.bundles.needs import needs_of
 from cas.bundles.opening import opened_bundle
 from cas.bundles.proving import examine
@@ -17,7 +18,7 @@ from cas.engine.repository import Repository
 from cas.errors import CorruptData, InvalidInput, NotFound
 from cas.format.frame import Encoding, Frame
 from cas.format.names import PACKS, pack_key
-from cas.format.pack import parse_end
+from cas.format.pack import HEADER_BYTES, parse_end
 from cas.ids import ChunkId, ChunkKind, pack_name
 from cas.limits import LARGE_VALUE_BYTES
 from cas.progress import Silent
@@ -102,7 +103,7 @@ def test_what_leaves_is_a_whole_repository(
     world, platforms = rich_world
     path = kept(tmp_path, exported(world, number))
     with opened_bundle(path, Given()) as bundle:
-        assert list(examine(bundle, None, Silent())) == []
+        assert list(examine(bundle, Silent())) == []
         assert records_of(bundle.repository, number) == expected(platforms[number - 1])
         assert bundle.document.checksum == world.catalog.version(number).checksum
         assert bundle.head.records == sum(len(rows) for rows in platforms[number - 1].values())
@@ -159,7 +160,7 @@ def test_a_selection_holds_what_was_chosen_and_says_so(tmp_path: Path) -> None:
     data = exported(world, 4, ExportRequest(entities=("notes",)))
     assert len(data) < 20_000, "the dictionary of products stays, too"
     with opened_bundle(kept(tmp_path, data), Given()) as bundle:
-        assert list(examine(bundle, None, Silent())) == []
+        assert list(examine(bundle, Silent())) == []
         assert records_of(bundle.repository, 4) == expected({NOTES: platforms[3][NOTES]})
         document = bundle.document
         assert (document.kind, document.parent, document.previous) == ("selected", None, None)
@@ -182,7 +183,7 @@ def test_what_an_earlier_version_has_stays(rich_world: tuple[World, list[Platfor
             assert bundle.head.since is not None
             assert bundle.head.since.number == since
             assert bundle.head.since.checksum == world.catalog.version(since).checksum
-            assert list(examine(bundle, None, Silent())) == []
+            assert list(examine(bundle, Silent())) == []
 
 
 @pytest.mark.parametrize(
@@ -233,7 +234,7 @@ def test_out_of_a_sealed_repository(tmp_path: Path) -> None:
 
 def records_of_file(path: Path, number: int, given: Given | None = None) -> object:
     with opened_bundle(path, given or Given()) as bundle:
-        assert list(examine(bundle, None, Silent())) == []
+        assert list(examine(bundle, Silent())) == []
         return records_of(bundle.repository, number)
 
 
@@ -339,7 +340,7 @@ def test_packs_are_closed_when_they_are_full(monkeypatch: pytest.MonkeyPatch, tm
     assert records_of_file(kept(tmp_path, data), 3) == expected(THIRD)
 
 
-def test_frames_are_marked_before_they_are_taken() -> None:
+def test_what_is_marked_is_taken_once() -> None:
     world = three()
     repository = world.open()
     contents = open_contents(repository, 3)
@@ -348,8 +349,25 @@ def test_frames_are_marked_before_they_are_taken() -> None:
         needs = list(needs_of(contents, contents.entries, None, with_list=True))
         for need in needs:
             frames.mark(need)
-        taken = [one for need in needs for one in frames.take(need)]
-        again = [one for need in needs for one in frames.take(need)]
-    assert {one for part in taken for one in part.ids} == {one for need in needs for one in need.ids}
-    assert sum(len(part.ids) for part in taken) == len({one for need in needs for one in need.ids})
-    assert again == []
+        taken = list(frames.taken(frozenset(frames.dictionaries()), Silent()))
+    ids = [chunk_id for part in taken if isinstance(part, Taken) for chunk_id in part.ids]
+    assert not any(isinstance(part, WholePack) for part in taken), "they are small"
+    assert set(ids) == {one for need in needs for one in need.ids}
+    assert len(ids) == len(set(ids))
+    labels = {frames.owners[number - 1] for part in taken for number in part.owners.tolist()}
+    assert labels >= {entry.entity.label for entry in contents.entries if entry.records}
+
+
+def test_large_packs_all_of_which_is_needed_leave_whole_with_other_salts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames_module, "WHOLE_FROM_BYTES", 0)
+    world = world_of(FIRST)
+    data = exported(world, 1)
+    bodies = {world.store.get(info.key)[HEADER_BYTES:] for info in world.store.objects(PACKS)}
+    packs = [content for name, content in members(data) if name.startswith(PACKS)]
+    assert bodies
+    assert {content[HEADER_BYTES:] for content in packs} == bodies
+    names = {info.key for info in world.store.objects(PACKS)}
+    assert not names & {name for name, _ in members(data)}, "salts are of the bundle"
+    assert records_of_file(kept(tmp_path, data), 1) == expected(FIRST)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cas.bundles import source
+from cas.bundles import frames, source
 from cas.bundles.exporting import ExportRequest
 from cas.bundles.importing import Imported
 from cas.catalog.memory import MemoryCatalog
@@ -52,6 +52,13 @@ def sound(world: World) -> None:
 def made(found: Imported) -> int:
     assert found.version is not None
     return found.version.number
+
+
+@pytest.fixture(params=["small packs", "large packs"], autouse=True)
+def whole_packs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packs are taken as they are, or in pieces: tests' packs are small."""
+    if request.param == "large packs":
+        monkeypatch.setattr(frames, "WHOLE_FROM_BYTES", 0)
 
 
 def test_into_an_empty_copy_of_the_repository(tmp_path: Path) -> None:
