@@ -42,10 +42,11 @@ WHOLE_FROM_BYTES = PACK_TARGET_BYTES // 2
 
 @dataclass(frozen=True, slots=True)
 class WholePack:
-    """A pack all of which is needed. `stored`: its bytes, which are those of its name. `owners`: by chunk."""
+    """A pack all of which is needed. `stored`: its bytes, which are those of its name, and belong to whoever
+    takes it. `owners`: by chunk."""
 
     name: PackName
-    stored: bytes
+    stored: bytearray
     trailer: Trailer
     owners: Owners
 
@@ -163,6 +164,7 @@ class NeededFrames:
             whole = self._whole(name, marks, usable, is_proven=proven)
             if whole is not None:
                 yield whole
+                del whole  # its bytes are somebody else's
             else:
                 yield from self.frames(name)
             progress.advance(PACKS_LABEL, 1, sizes[name])
@@ -243,7 +245,7 @@ class NeededFrames:
             ids = self._proof.ids(name, stored, layout.trailer)
             if ids is None or not marks.are_all(ids):
                 return None
-        return WholePack(name, stored, layout.trailer, marks.owners)
+        return WholePack(name, bytearray(stored), layout.trailer, marks.owners)
 
     def _decoded(self, want: Wanted, stored: bytes) -> Taken | None:
         """The marked chunks of a frame; None where one of its chunks is not what the pack says, or what is

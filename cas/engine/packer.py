@@ -202,12 +202,11 @@ class Packer:
             raise ValueError("not a frame that can be taken as it is")
         self._append([(frame, stored, *_trailer_rows(ids, lengths))], frame.kind)
 
-    def put_pack(self, stored: bytes, trailer: Trailer, *, holds_nodes: bool) -> None:
+    def put_pack(self, stored: bytearray, trailer: Trailer, *, holds_nodes: bool) -> None:
         """Take a pack as it is stored elsewhere, with a salt of its own, and so under a name of its own. The
-        caller has proven it; what its frames stand on is there, or comes beside it."""
-        salted = bytearray(stored)
-        salted[:HEADER_BYTES] = encode_header(self._entropy(SALT_BYTES))
-        view = memoryview(salted).toreadonly()
+        caller has proven it, and gives it away; what its frames stand on is there, or comes beside it."""
+        stored[:HEADER_BYTES] = encode_header(self._entropy(SALT_BYTES))
+        view = memoryview(stored).toreadonly()
         with self._lock:
             self._send(ClosedPack(pack_name(view), view, trailer, holds_nodes))
 

@@ -291,9 +291,9 @@ class WriteSession:
         there: npt.NDArray[np.bool_] = self._reusable.locate(ids).pack >= 0
         return there
 
-    def put_pack(self, stored: bytes, trailer: Trailer, *, holds_nodes: bool) -> bool:
-        """Store a pack of another store of the same id key, which the caller has proven, where none of its
-        chunks is there yet; else False, and nothing happens. Its dictionaries are put besides."""
+    def put_pack(self, stored: bytearray, trailer: Trailer, *, holds_nodes: bool) -> bool:
+        """Store a pack of another store of the same id key, which the caller has proven and gives away, where
+        none of its chunks is there yet; else False, and nothing happens. Its dictionaries are put besides."""
         if len(self._base) and self._reusable.at_most(*halves(trailer.short_ids), MAX_DELTA_DEPTH).any():
             return False
         if not self._own.take_all(trailer.short_ids, holds_nodes=holds_nodes):
