@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from cas.engine.write_session import FORGOTTEN_BYTES, WriteSession
+from cas.format.names import pack_key
+from cas.format.pack import Trailer, parse_end
 from cas.limits import LARGE_VALUE_BYTES
 from tests.engine.handmade import commit
 from tests.engine.scenes import World
@@ -97,3 +99,59 @@ def test_equal_records_of_one_batch_are_stored_once_and_the_first_stays(session:
     assert stored.new == 3
     assert stored.bytes == 5
     assert len(stored.ids) == 5
+
+
+def pack_of(records: list[bytes]) -> tuple[bytearray, Trailer]:
+    """A pack of these, as another repository of the same key would hold it."""
+    other = World()
+    session = other.session(other.open())
+    session.put_records(records)
+    (ref,) = session.close_packs()
+    session.abandon(RuntimeError("enough"))
+    stored = other.store.get(pack_key(ref.name))
+    return bytearray(stored), parse_end(stored)
+
+
+def test_a_whole_pack_is_put_where_none_of_it_is_there(session: WriteSession) -> None:
+    stored, trailer = pack_of(rows(0, 500))
+    assert session.put_pack(stored, trailer, holds_nodes=False)
+    assert put(session, rows(400, 200)) == 100, "what is in the pack on its way is known"
+    (whole, own) = sorted(session.close_packs(), key=lambda pack: -pack.chunks)
+    assert (whole.chunks, own.chunks) == (500, 100)
+    assert put(session, rows(0, 500)) == 0
+    again, trailer = pack_of(rows(0, 500))
+    assert not session.put_pack(again, trailer, holds_nodes=False), "it is delivered"
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_whole_pack_is_not_put_where_some_of_it_is_on_its_way(
+    session: WriteSession, large: bool, begun: bool
+) -> None:
+    session.begin_entity(LARGE if large else SMALL, distinct=True)
+    assert put(session, rows(0, 10)) == 10
+    if begun:
+        session.begin_entity(LARGE, distinct=True)
+        session.begin_entity(SMALL)
+    elif large:
+        session.begin_entity(SMALL)
+    stored, trailer = pack_of(rows(5, 500))
+    assert not session.put_pack(stored, trailer, holds_nodes=False)
+    assert put(session, rows(5, 500)) == 495, "nothing of it was remembered"
+
+
+def test_two_packs_that_share_a_record_are_not_both_put_whole(session: WriteSession) -> None:
+    first, second = pack_of(rows(0, 100)), pack_of(rows(99, 100))
+    assert session.put_pack(*first, holds_nodes=False)
+    assert not session.put_pack(*second, holds_nodes=False)
+
+
+def test_a_whole_pack_is_not_put_where_an_earlier_version_has_some_of_it(world: World) -> None:
+    repository = world.open()
+    session = world.session(repository)
+    assert put(session, rows(0, 10)) == 10
+    commit(world, repository, session, [])
+    after = world.session(world.open())
+    stored, trailer = pack_of(rows(9, 100))
+    assert not after.put_pack(stored, trailer, holds_nodes=False)
+    after.abandon(RuntimeError("enough"))
