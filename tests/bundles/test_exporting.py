@@ -3,13 +3,15 @@
 import random
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from cas.bundles import frames as frames_module
 from cas.bundles.exporting import ExportRequest, all_packs, export_version
-from cas.bundles.frames import NeededFrames, Taken, WholePack
+from cas.bundles.frames import NeededFrames, WholePack
 from cas.bundles.needs import needs_of
 from cas.bundles.opening import opened_bundle
 from cas.bundles.proving import examine
@@ -17,9 +19,10 @@ from cas.contents import open_contents
 from cas.engine.repository import Repository
 from cas.errors import CorruptData, InvalidInput, NotFound
 from cas.format.frame import Encoding, Frame
+from cas.format.frame_table import FrameTable
 from cas.format.names import PACKS, pack_key
-from cas.format.pack import HEADER_BYTES, parse_end
-from cas.ids import ChunkId, ChunkKind, pack_name
+from cas.format.pack import HEADER_BYTES, encode_end, parse_end
+from cas.ids import SHORT_ID_BYTES, ChunkId, ChunkKind, pack_name, split_short_ids
 from cas.limits import LARGE_VALUE_BYTES
 from cas.progress import Silent
 from cas.sealing.key_ring import Labelled
@@ -42,6 +45,8 @@ from tests.engine.scenes import (
 from tests.reference_reader import Repository as Reference
 from tests.reference_reader import restore
 from tests.sealing.scenes import KEY_FILE, OTHER_FILE, PASSPHRASE, Given, new_sealed
+
+pytestmark = pytest.mark.usefixtures("whole_packs")
 
 WORDS = [f"word{number}" for number in range(500)]
 
@@ -296,6 +301,31 @@ def test_a_damaged_pack_is_told_unless_a_copy_stands_in(tmp_path: Path) -> None:
     assert records_of_file(kept(tmp_path, data), 3) == expected(THIRD)
 
 
+def test_what_was_stored_wrong_does_not_leave(tmp_path: Path) -> None:
+    """A pack whose bytes are those of its name, while a record in it is not the one of its id."""
+    world = world_of(FIRST)
+    (old,) = [
+        info.key
+        for info in world.store.objects(PACKS)
+        if ChunkKind.RECORD in {frame.kind for frame in parse_end(world.store.get(info.key)).frames}
+    ]
+    stored = world.store.get(old)
+    trailer = parse_end(stored)
+    parts, frames, at = [stored[:HEADER_BYTES]], [], HEADER_BYTES
+    for frame in trailer.frames:
+        part = stored[at : at + frame.stored_length]
+        at += frame.stored_length
+        plain = part if frame.encoding is Encoding.RAW else zstandard.ZstdDecompressor().decompress(part)
+        wrong = plain[:-1] + bytes([plain[-1] ^ 1])
+        parts.append(wrong)
+        frames.append(replace(frame, encoding=Encoding.RAW, stored_length=len(wrong), bases=()))
+    pack = b"".join(parts) + encode_end(FrameTable.of(frames), trailer.short_ids, trailer.lengths)
+    world.store.delete(old)
+    world.store.put(pack_key(pack_name(pack)), pack)
+    with pytest.raises(CorruptData):
+        exported(world, 1)
+
+
 def test_what_is_not_there() -> None:
     world = three()
     for number, request, error in (
@@ -350,9 +380,11 @@ def test_what_is_marked_is_taken_once() -> None:
         for need in needs:
             frames.mark(need)
         taken = list(frames.taken(frozenset(frames.dictionaries()), Silent()))
-    ids = [chunk_id for part in taken if isinstance(part, Taken) for chunk_id in part.ids]
-    assert not any(isinstance(part, WholePack) for part in taken), "they are small"
-    assert set(ids) == {one for need in needs for one in need.ids}
+    ids: list[bytes] = []
+    for part in taken:
+        short_ids = split_short_ids(part.trailer.short_ids) if isinstance(part, WholePack) else part.ids
+        ids += [chunk_id[:SHORT_ID_BYTES] for chunk_id in short_ids]
+    assert set(ids) == {one[:SHORT_ID_BYTES] for need in needs for one in need.ids}
     assert len(ids) == len(set(ids))
     labels = {frames.owners[number - 1] for part in taken for number in part.owners.tolist()}
     assert labels >= {entry.entity.label for entry in contents.entries if entry.records}
@@ -371,3 +403,25 @@ def test_large_packs_all_of_which_is_needed_leave_whole_with_other_salts(
     names = {info.key for info in world.store.objects(PACKS)}
     assert not names & {name for name, _ in members(data)}, "salts are of the bundle"
     assert records_of_file(kept(tmp_path, data), 1) == expected(FIRST)
+
+
+def test_a_pack_that_stands_on_what_must_stay_is_not_taken_whole(
+    rich_world: tuple[World, list[Platform]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames_module, "WHOLE_FROM_BYTES", 0)
+    world, _ = rich_world
+    repository = world.open()
+    contents = open_contents(repository, 1)
+    with all_packs(repository) as packs:
+        frames = NeededFrames(repository.store, repository.fetchers, repository.config.id_key, packs)
+        for need in needs_of(contents, contents.entries, None, with_list=True):
+            frames.mark(need)
+        dictionaries = frozenset(frames.dictionaries())
+        assert dictionaries
+
+        def whole(usable: frozenset[ChunkId]) -> list[frozenset[ChunkId]]:
+            taken = frames.taken(usable, Silent())
+            return [frozenset(part.trailer.frames.bases) for part in taken if isinstance(part, WholePack)]
+
+        assert any(bases & dictionaries for bases in whole(dictionaries))
+        assert not any(bases & dictionaries for bases in whole(frozenset()))

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from cas.bundles import frames, source
+from cas.bundles import source
 from cas.bundles.exporting import ExportRequest
-from cas.bundles.importing import Imported
+from cas.bundles.importing import Imported, ImportRequest, import_bundle
+from cas.bundles.opening import opened_bundle
 from cas.catalog.memory import MemoryCatalog
 from cas.catalog.model import Trigger, VersionFilter, VersionState
 from cas.check import CheckLevel, check_repository
-from cas.errors import Conflict, InsufficientSpace, VerificationFailed
+from cas.errors import Conflict, CorruptData, InsufficientSpace, VerificationFailed
 from cas.format.names import DICTIONARIES, PACKS
 from cas.limits import LARGE_VALUE_BYTES, SESSION_LEASE_SECONDS
 from cas.noting import say
+from cas.progress import Silent
 from cas.quota import quota_setting
 from cas.rebuild import rebuild_catalog
 from cas.sealing.key_ring import Labelled
@@ -27,6 +29,7 @@ from tests.bundles.scenes import (
     everything,
     exported,
     kept,
+    members,
     taken_in,
     three,
     world_of,
@@ -54,11 +57,7 @@ def made(found: Imported) -> int:
     return found.version.number
 
 
-@pytest.fixture(params=["small packs", "large packs"], autouse=True)
-def whole_packs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Packs are taken as they are, or in pieces: tests' packs are small."""
-    if request.param == "large packs":
-        monkeypatch.setattr(frames, "WHOLE_FROM_BYTES", 0)
+pytestmark = pytest.mark.usefixtures("whole_packs")
 
 
 def test_into_an_empty_copy_of_the_repository(tmp_path: Path) -> None:
@@ -323,3 +322,31 @@ def test_a_process_that_dies_at_any_call_leaves_no_half_version(
 
 def expected_of(small: Platform, number: int) -> object:
     return expected(small if number == 1 else changed(small, 1, numbers=(3, 40)))
+
+
+class Meddler(Silent):
+    """Flips a bit of every pack in a bundle when all of it was proven."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._phases: list[str] = []
+
+    def phase(self, name: str) -> None:
+        self._phases.append(name)
+        if self._phases.count("packs") == 2:
+            data = bytearray(self._path.read_bytes())
+            at = 0
+            for member, content in members(bytes(data)):
+                at = data.index(content, at)
+                if member.startswith(PACKS):
+                    data[at + 300] ^= 1
+            self._path.write_bytes(data)
+
+
+def test_a_bundle_that_changes_after_it_was_proven_gives_no_version(tmp_path: Path) -> None:
+    path = kept(tmp_path, exported(three(), 3))
+    world = world_of(seed=7)
+    meddler = Meddler(path)
+    with opened_bundle(path, Given()) as bundle, pytest.raises(CorruptData):
+        import_bundle(world.open(), world.catalog, bundle, ImportRequest("somebody"), meddler)
+    assert [one.state for one in world.catalog.versions(VersionFilter())] == [VersionState.FAILED]
