@@ -15,6 +15,7 @@ from cas.catalog.model import Trigger, VersionFilter, VersionState
 from cas.check import CheckLevel, check_repository
 from cas.errors import Conflict, CorruptData, InsufficientSpace, VerificationFailed
 from cas.format.names import DICTIONARIES, PACKS
+from cas.format.pack import HEADER_BYTES
 from cas.limits import LARGE_VALUE_BYTES, SESSION_LEASE_SECONDS
 from cas.noting import say
 from cas.progress import Silent
@@ -339,7 +340,7 @@ class Meddler(Silent):
             for member, content in members(bytes(data)):
                 at = data.index(content, at)
                 if member.startswith(PACKS):
-                    data[at + 300] ^= 1
+                    data[at + HEADER_BYTES + 10] ^= 1
             self._path.write_bytes(data)
 
 
