@@ -44,8 +44,8 @@ class Throughput:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Whether links under which strangers download an object can be `signed` here. No promise: repositories do
-    without. `seen` says how, or why not."""
+    """Whether links under which strangers download an object can be `signed` here: no promise, since
+    repositories do without. `seen` says how, or why not."""
 
     signed: bool
     seen: str
