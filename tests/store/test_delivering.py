@@ -7,9 +7,10 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 from uuid import uuid4
 
@@ -30,6 +31,8 @@ from tests.servers.faulty_http import FaultyHttp
 from tests.servers.gcs import SIGNER, key_file
 from tests.servers.s3 import S3Server, client
 from tests.store.conftest import OPTIONS, place_url
+
+T = TypeVar("T")
 
 KINDS = ("moto", "seaweedfs", "gcs", "azurite")
 CHECKING = ("seaweedfs", "azurite")
@@ -276,6 +279,35 @@ def test_an_upload_that_fails_leaves_neither_object_nor_parts(network: FaultyHtt
     server = network.server
     listed = client(server).list_multipart_uploads(Bucket=server.bucket, Prefix=prefix)
     assert not listed.get("Uploads")
+
+
+def test_an_upload_that_is_stopped_leaves_neither_object_nor_parts(seaweedfs_server: S3Server) -> None:
+    """By Ctrl-C, when the second part is about to go."""
+    prefix = uuid4().hex
+    store = delivering(seaweedfs_server.url(prefix), retries=False)
+    steps = iter(range(9))
+
+    def stopped(step: Callable[[], T]) -> T:
+        if next(steps) == 2:
+            raise KeyboardInterrupt
+        return step()
+
+    with pytest.raises(KeyboardInterrupt):
+        store.deliver(NAME, LARGE, create_only=True, repeat=stopped)
+    listed = client(seaweedfs_server).list_multipart_uploads(Bucket=seaweedfs_server.bucket, Prefix=prefix)
+    assert not listed.get("Uploads")
+    with pytest.raises(ObjectMissing):
+        store.delivered_size(NAME)
+
+
+def test_what_has_too_many_parts_is_cut_into_larger_ones(
+    network: FaultyHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cas.store.s3.upload.MOST_PARTS", 2)
+    store = delivering(network.server.url(uuid4().hex))
+    store.deliver(NAME, LARGE)
+    assert network.seen("PUT", "partNumber=") == 2
+    assert download(store.link(NAME, 60).url).body == LARGE
 
 
 def test_an_answer_of_azures_that_was_lost_is_no_conflict(azurite_server: S3Server) -> None:
