@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from cas.errors import Conflict, InvalidInput, NotFound, Unsupported
-from cas.sealing.opening import readable_id
+from cas.errors import Conflict, CorruptData, InvalidInput, Unsupported
+from cas.format.config import parse_config
+from cas.format.names import CONFIG
+from cas.format.sealing import parse_sealed_config
 from cas.store.delivering import DeliveringStore, check_name
-from cas.store.interface import FaultKind, StoreFault
+from cas.store.interface import FaultKind, ObjectMissing, StoreFault
 from cas.store.urls import and_above, join_name, split_name
 from cli.session import Session
 
@@ -74,15 +76,17 @@ def _place_of(url: str) -> tuple[str, str]:
 
 
 def _is_repository(cas: Session, url: str) -> bool:
+    """By its config. Its keys would tell, too, where that is lost, and listing them could take long in a
+    place of somebody else's."""
     try:
-        readable_id(cas.bare_replica_store(url))
+        data = cas.bare_replica_store(url).get(CONFIG)
+        return bool(parse_sealed_config(data) or parse_config(data))
     except Unsupported:  # a newer one
         return True
-    except NotFound:
+    except (ObjectMissing, CorruptData):
         return False
     except StoreFault as fault:
         is_absent = url.startswith("file:") and fault.fault is FaultKind.UNREACHABLE
         if is_absent or fault.fault is FaultKind.DENIED:
             return False
         raise
-    return True

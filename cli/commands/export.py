@@ -12,10 +12,11 @@ from rich.text import Text
 from cas.bundles.exporting import Exported, ExportRequest, export_version
 from cas.errors import InvalidInput
 from cas.sealing.store import SealedStore
+from cas.store.delivering import check_name
 from cas.tabular.exporting import ExportFormat
 from cli.bucket_places import bucket_place, is_bucket_url, local_path, require_outside
 from cli.bundle_bucket import new_object
-from cli.bundle_file import HashingSink, new_file
+from cli.bundle_file import SUM_SUFFIX, HashingSink, new_file
 from cli.bundle_secrets import BundleSecrets
 from cli.commanding import command
 from cli.commands.show import VersionArgument
@@ -170,6 +171,7 @@ def _into_bucket(
     """`seconds`: how long the link to it holds; None: there is none. Whether one can be signed is found out
     before the work."""
     place = bucket_place(cas, url, "--output", usual_name=name)
+    check_name(f"{place.name}{SUM_SUFFIX}")
     if not place.name.endswith(SUFFIX):
         raise InvalidInput(
             f"a bundle in a bucket ends with {SUFFIX}",

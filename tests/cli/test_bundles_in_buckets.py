@@ -207,6 +207,7 @@ def test_other_clouds_take_bundles_and_lead_to_them(
         (["-o", "s3://BUCKET/y/", "--link", "soon"], "no span of time"),
         (["-o", "s3://BUCKET/y"], "ends with .casb"),
         (["-o", "s3://BUCKET/y/a%20b.casb"], "no name for an object"),
+        (["-o", f"s3://BUCKET/y/{'x' * 190}.casb"], "no name for an object"),
         (["-o", "https://BUCKET/y.casb"], "not a store URL"),
         (["-o", "s3://user:hunter2@BUCKET/y.casb"], "must not contain credentials"),
         (["-o", "s3://BUCKET/y/", "--format", "csv"], "--format"),
@@ -285,10 +286,10 @@ def test_nothing_is_sent_of_a_version_that_is_damaged(one: Place, network: Fault
 def test_no_room_for_temporary_files(
     one: Place, seaweedfs_server: S3Server, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: object) -> int:
+    def fails(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("cli.bundle_file.os.write", fails)
+    monkeypatch.setattr("cli.bundle_file.HashingSink.write", fails)
     ran = one("export", "1", "-o", seaweedfs_server.url(f"{prefix}/x.casb"))
     assert (ran.code, "TMPDIR" in ran.error) == (ExitCode.NO_SPACE, True), ran
     assert keys(seaweedfs_server, prefix) == []
