@@ -8,9 +8,13 @@ from uuid import uuid4
 
 import pytest
 
-from cas.errors import InvalidInput
-from cli.bucket_places import local_path
+from cas.errors import InsufficientSpace, InvalidInput
+from cas.store.delivering import DeliveringStore
+from cas.store.opening import open_store
+from cli.bucket_places import BucketPlace, local_path
+from cli.bundle_bucket import new_object
 from cli.exit_codes import ExitCode
+from cli.terminal import Terminal
 from tests.cli.running import Place, packs
 from tests.servers import faulty_http as faulty
 from tests.servers.downloads import download
@@ -284,14 +288,23 @@ def test_nothing_is_sent_of_a_version_that_is_damaged(one: Place, network: Fault
 
 
 def test_no_room_for_temporary_files(
-    one: Place, seaweedfs_server: S3Server, prefix: str, monkeypatch: pytest.MonkeyPatch
+    seaweedfs_server: S3Server, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name, value in seaweedfs_server.environment.items():
+        monkeypatch.setenv(name, value)
+
     def fails(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("cli.bundle_file.HashingSink.write", fails)
-    ran = one("export", "1", "-o", seaweedfs_server.url(f"{prefix}/x.casb"))
-    assert (ran.code, "TMPDIR" in ran.error) == (ExitCode.NO_SPACE, True), ran
+    store = open_store(seaweedfs_server.url(prefix))
+    assert isinstance(store, DeliveringStore)
+    place = BucketPlace(store, "x.casb")
+    with (
+        pytest.raises(InsufficientSpace, match="TMPDIR"),
+        new_object(place, Terminal(as_json=True), force=False) as sink,
+    ):
+        sink.write(b"more than there is room for")
     assert keys(seaweedfs_server, prefix) == []
 
 
