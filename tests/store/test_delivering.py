@@ -267,6 +267,19 @@ def test_a_lost_answer_does_not_hide_what_somebody_else_put(network: FaultyHttp)
         delivering(url).deliver(NAME, SMALL, create_only=True)
 
 
+@pytest.mark.parametrize("status", [200, 403])
+def test_a_link_is_signed_for_the_region_where_the_bucket_is(network: FaultyHttp, status: int) -> None:
+    """As the server tells it, also to who may not look at the bucket."""
+    url = network.server.url("regions")
+    for said, signed in (("eu-west-9", "eu-west-9"), ("../odd?", "us-east-1"), (None, "us-east-1")):
+        network.plan(faulty.change(status=status, x_amz_bucket_region=said), method="HEAD")
+        link = delivering(url.replace("&region=us-east-1", "")).link(NAME, 60).url
+        assert f"/{signed}/s3/" in dict(parse_qsl(urlsplit(link).query))["X-Amz-Credential"]
+    asked = network.seen("HEAD")
+    assert "/us-east-1/" in delivering(url).link(NAME, 60).url.replace("%2F", "/")
+    assert network.seen("HEAD") == asked, "who names a region is believed"
+
+
 def test_an_upload_that_fails_leaves_neither_object_nor_parts(network: FaultyHttp) -> None:
     prefix = uuid4().hex
     store = delivering(network.server.url(prefix))

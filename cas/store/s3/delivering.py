@@ -1,15 +1,25 @@
 """The S3 store that hands objects out: in parts, each repeated by itself, and by presigned URLs."""
 
+import re
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from botocore.exceptions import ClientError
 
 from cas.store.delivering import Link, Repeat, arriving, check_name, check_seconds, disposition, once
 from cas.store.interface import ObjectMissing
 from cas.store.s3.answers import ranged_body, require_s3
+from cas.store.s3.connection import connect
 from cas.store.s3.store import S3Store
 from cas.store.s3.upload import put_parts, put_whole
 
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
 _T = TypeVar("_T")
+
+_REGION = re.compile(r"[A-Za-z0-9-]{1,63}")
 
 _TEMPORARY = "X-Amz-Security-Token="
 """In a link that temporary credentials have signed."""
@@ -61,7 +71,7 @@ class DeliveringS3Store(S3Store):
         check_name(name)
         check_seconds(seconds)
         with self._faults("link", name):
-            url = self._client.generate_presigned_url(
+            url = self._signer().generate_presigned_url(
                 "get_object",
                 Params={
                     "Bucket": self._bucket,
@@ -71,6 +81,24 @@ class DeliveringS3Store(S3Store):
                 ExpiresIn=seconds,
             )
         return Link(url, ends_early=_TEMPORARY in url)
+
+    def _signer(self) -> "S3Client":
+        """A client of the bucket's own region. Where none is named, botocore takes a request on to where the
+        bucket is, and signs links for where it thought it was."""
+        if self._options.region:
+            return self._client
+        region = self._bucket_region()
+        if region in ("", self._client.meta.region_name) or not _REGION.fullmatch(region):
+            return self._client
+        return connect(self._address, replace(self._options, region=region))
+
+    def _bucket_region(self) -> str:
+        """As the server says, to who may look at the bucket and who may not; empty where it does not."""
+        try:
+            headers = self._client.head_bucket(Bucket=self._bucket)["ResponseMetadata"]["HTTPHeaders"]
+        except ClientError as error:
+            headers = error.response["ResponseMetadata"]["HTTPHeaders"]
+        return headers.get("x-amz-bucket-region", "")
 
     def _holds(self, name: str, data: memoryview) -> bool:
         """Whether these bytes lie there: read back, and compared."""
