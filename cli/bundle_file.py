@@ -12,6 +12,7 @@ from cas.errors import Conflict, NotFound
 from cli.operating_system import faults_of_files
 
 SUM_SUFFIX = ".sha256"
+"""Of what lies beside a bundle, as sha256sum writes it, and `sha256sum -c` takes it."""
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -31,6 +32,11 @@ class HashingSink:
     @property
     def sha256(self) -> str:
         return self._hash.hexdigest()
+
+
+def sum_line(digest: str, name: str) -> str:
+    """What lies beside a bundle of this name."""
+    return f"{digest}  {name}\n"
 
 
 @contextmanager
@@ -80,12 +86,11 @@ def _place(temporary: Path, path: Path, *, force: bool) -> None:
 
 
 def _write_sum(path: Path, digest: str) -> None:
-    """As sha256sum writes it, and `sha256sum -c` takes it."""
     target = _sum_of(path)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         with open(os.open(temporary, _WRITE, 0o600), "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(f"{digest}  {path.name}\n")
+            file.write(sum_line(digest, path.name))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)

@@ -47,6 +47,7 @@ def _figures(trial: StoreTrial) -> Iterator[tuple[str, str | Text]]:
         what = f"of an object of {size(speed.object_bytes)}"
         yield "up", f"{size(round(speed.upload_bytes_per_second))}/s {what}"
         yield "down", f"{size(round(speed.download_bytes_per_second))}/s"
+    yield "links", plain(trial.links.seen)
     yield "retries", str(trial.retries) if trial.retries else ""
     yield "took", duration(trial.seconds)
 

@@ -69,6 +69,12 @@ class Terminal:
             for part in parts:
                 self.out.print(part)
 
+    def whole(self, text: str) -> None:
+        """A line of the result that people copy: never wrapped or cut, however long. Programs have it in
+        their result."""
+        if not self.as_json:
+            self.out.print(Text(plain(text)), soft_wrap=True)
+
     def note(self, text: str, *, style: str = "") -> None:
         """One line beside the result, on standard error."""
         if self.as_json:

@@ -43,6 +43,15 @@ class Throughput:
 
 
 @dataclass(frozen=True, slots=True)
+class Links:
+    """Whether links under which strangers download an object can be `signed` here: no promise, since
+    repositories do without. `seen` says how, or why not."""
+
+    signed: bool
+    seen: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoreTrial:
     """`passed`: no promise is broken, and nothing is left behind. `throughput` is None, and there are no
     latencies, where the store was too broken to be measured. `left_behind` are keys below the store's URL."""
@@ -52,6 +61,7 @@ class StoreTrial:
     findings: tuple[Finding, ...]
     latencies: tuple[Latency, ...]
     throughput: Throughput | None
+    links: Links
     retries: int
     left_behind: tuple[str, ...]
     seconds: float

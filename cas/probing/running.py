@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from cas.errors import CasError
 from cas.probing import consistency, contents, racing
+from cas.probing.linking import links_of
 from cas.probing.measuring import latencies, throughput
 from cas.probing.model import Finding, Latency, StoreTrial, Throughput, Verdict
 from cas.probing.place import Broken, Place
@@ -108,6 +109,7 @@ def try_store(
         _begin(place)
         findings = tuple(_tried(place, promise, progress) for promise in PROMISES)
         times, speed, unmeasured = _measured(place, progress)
+        links = links_of(reader, prefix)
     finally:
         progress.phase("tidying up")
         behind = place.remove()
@@ -122,6 +124,7 @@ def try_store(
         findings=findings,
         latencies=times,
         throughput=speed,
+        links=links,
         retries=retries(),
         left_behind=behind,
         seconds=time.monotonic() - began,

@@ -28,7 +28,7 @@ _PREFIX = re.compile(r"[A-Za-z0-9._=/-]*")
 
 def open_google(parts: SplitResult, query: dict[str, str], options: StoreOptions) -> Store:
     """A store in Google Cloud Storage, which is not contacted yet."""
-    from cas.store.cloud import CloudStore, GoogleAddress  # late: local stores need no HTTP client
+    from cas.store.cloud import DeliveringCloudStore, GoogleAddress  # late: local stores need no HTTP client
 
     urls.only(query, GOOGLE_PARAMETERS, GOOGLE_HINT)
     if not _BUCKET.fullmatch(parts.netloc):
@@ -41,12 +41,12 @@ def open_google(parts: SplitResult, query: dict[str, str], options: StoreOptions
         ca=query.get("ca", ""),
         credentials=query.get("credentials", ""),
     )
-    return CloudStore(address, options)
+    return DeliveringCloudStore(address, options)
 
 
 def open_azure(parts: SplitResult, query: dict[str, str], options: StoreOptions) -> Store:
     """A store in Azure Blob Storage, which is not contacted yet."""
-    from cas.store.cloud import AzureAddress, CloudStore  # late, as above
+    from cas.store.cloud import AzureAddress, DeliveringCloudStore  # late, as above
 
     urls.only(query, AZURE_PARAMETERS, AZURE_HINT)
     if not _CONTAINER.fullmatch(parts.netloc):
@@ -62,7 +62,7 @@ def open_azure(parts: SplitResult, query: dict[str, str], options: StoreOptions)
         ca=query.get("ca", ""),
         account=account,
     )
-    return CloudStore(address, options)
+    return DeliveringCloudStore(address, options)
 
 
 def _prefix(path: str, example: str) -> str:

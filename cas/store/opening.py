@@ -14,12 +14,14 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from cas.errors import InvalidInput
 from cas.store.cloud_url import AZURE_HINT, GOOGLE_HINT, open_azure, open_google
+from cas.store.delivering import DeliveringStore
 from cas.store.interface import Store
 from cas.store.local import LocalStore
 from cas.store.locking import LockingStore
 from cas.store.memory import MemoryStore
 from cas.store.options import StoreOptions
 from cas.store.retrying import Retry, RetryingStore
+from cas.store.retrying_deliveries import RetryingDeliveringStore
 from cas.store.retrying_locks import RetryingLockingStore
 from cas.store.s3_url import CREDENTIALS_HINT as S3_HINT
 from cas.store.s3_url import open_s3
@@ -56,6 +58,8 @@ def open_store(
     store = open_bare(url, options, create=create)
     if isinstance(store, LockingStore):
         return RetryingLockingStore(store, options=options, on_retry=on_retry)
+    if isinstance(store, DeliveringStore):
+        return RetryingDeliveringStore(store, options=options, on_retry=on_retry)
     return RetryingStore(store, options=options, on_retry=on_retry)
 
 

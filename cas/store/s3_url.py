@@ -39,8 +39,8 @@ _REGION = re.compile(r"[A-Za-z0-9-]{0,63}")
 def open_s3(parts: SplitResult, query: dict[str, str], options: StoreOptions) -> Store:
     """The store, which is not contacted yet."""
     from cas.store.s3 import (  # late: boto3 takes a third of a second, which local stores save
+        DeliveringS3Store,
         LockedS3Store,
-        S3Store,
     )
 
     urls.only(query, PARAMETERS, CREDENTIALS_HINT)
@@ -65,7 +65,7 @@ def open_s3(parts: SplitResult, query: dict[str, str], options: StoreOptions) ->
         kms_key=kms_key,
     )
     days = query.get("object_lock", "")
-    return LockedS3Store(address, settled, _lock_days(days)) if days else S3Store(address, settled)
+    return LockedS3Store(address, settled, _lock_days(days)) if days else DeliveringS3Store(address, settled)
 
 
 def _lock_days(text: str) -> int:
@@ -78,7 +78,7 @@ def _lock_days(text: str) -> int:
 
 
 def _address(parts: SplitResult, query: dict[str, str]) -> "S3Address":
-    from cas.store.s3 import S3Address  # late, like S3Store
+    from cas.store.s3 import S3Address  # late, as above
 
     if not _BUCKET.fullmatch(parts.netloc):
         raise InvalidInput("not a bucket name", hint="Write s3://bucket/prefix")

@@ -4,7 +4,7 @@ A URL that says nothing sensible is InvalidInput, which does not repeat it, sinc
 """
 
 import re
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from cas.errors import InvalidInput
 
@@ -40,6 +40,31 @@ def prefix(path: str, example: str) -> str:
     if odd or not text.isprintable() or len(text.encode()) > _MAX_PREFIX_BYTES:
         raise InvalidInput("not a usable prefix in the store URL", hint=f"Write {example}")
     return f"{text}/"
+
+
+def split_name(url: str) -> tuple[str, str]:
+    """The URL of an object as that of the place above it and the last segment of its path, which is empty
+    where the path ends in a slash."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its text has the URL in it
+        raise InvalidInput("not a store URL") from None
+    above, _, name = parts.path.rpartition("/")
+    return urlunsplit(parts._replace(path=above)), unquote(name)
+
+
+def join_name(url: str, name: str) -> str:
+    """The URL of an object in the place at `url`."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{quote(name)}"))
+
+
+def and_above(url: str) -> list[str]:
+    """The place itself and all those in which it lies, the innermost first; not the root of a file system."""
+    parts = urlsplit(url)
+    segments = parts.path.strip("/").split("/") if parts.path.strip("/") else []
+    kept = range(len(segments), 0 if parts.scheme == "file" else -1, -1)
+    return [urlunsplit(parts._replace(path="/" + "/".join(segments[:count]))) for count in kept]
 
 
 def endpoint(url: str, credentials_hint: str) -> str:

@@ -1,5 +1,6 @@
 """`cas bundle show | check`: what is in a bundle, and whether it is whole. No repository is needed."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from cas.bundles.opening import OpenBundle, opened_bundle
 from cas.bundles.proving import examine
 from cas.bundles.showing import Shown, shown
 from cas.damage import Finding
-from cas.errors import PermissionDenied
+from cas.errors import InvalidInput, PermissionDenied
 from cli.bundle_secrets import BundleSecrets
 from cli.commanding import command
 from cli.exit_codes import ExitCode
@@ -26,6 +27,9 @@ from cli.watching_faces import watching
 from cli.words import counted, number, plain, size
 
 SHOWN_FINDINGS = 20
+
+_ADDRESS = re.compile(r"(https?|s3|gs|az|memory):/", re.IGNORECASE)
+"""Of a path that was an address: of its two slashes one is left."""
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A bundle, as `cas export` makes it.")]
 
@@ -70,9 +74,20 @@ def check(cas: Session, file: File) -> ExitCode:
     return ExitCode.OK if found.is_clean else ExitCode.CORRUPT
 
 
+def require_file(file: Path) -> None:
+    """InvalidInput for an address, which is not repeated: a link is a secret."""
+    if _ADDRESS.match(str(file)):
+        raise InvalidInput(
+            "a bundle is read from a file, and this is an address",
+            where="FILE",
+            hint="Download it first: `curl -o shop.casb LINK`, or with the provider's tool",
+        )
+
+
 @contextmanager
 def opened(cas: Session, file: Path) -> Iterator[OpenBundle]:
     """A bundle, with what opens it where it is sealed."""
+    require_file(file)
     try:
         with opened_bundle(file.expanduser(), BundleSecrets(cas.settings, cas.terminal)) as bundle:
             yield bundle

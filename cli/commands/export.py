@@ -2,7 +2,7 @@
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,13 +12,17 @@ from rich.text import Text
 from cas.bundles.exporting import Exported, ExportRequest, export_version
 from cas.errors import InvalidInput
 from cas.sealing.store import SealedStore
+from cas.store.delivering import check_name
 from cas.tabular.exporting import ExportFormat
-from cli.bundle_file import HashingSink, new_file
+from cli.bucket_places import bucket_place, is_bucket_url, local_path, require_outside
+from cli.bundle_bucket import new_object
+from cli.bundle_file import SUM_SUFFIX, HashingSink, new_file
 from cli.bundle_secrets import BundleSecrets
 from cli.commanding import command
 from cli.commands.show import VersionArgument
 from cli.exit_codes import ExitCode
 from cli.exporting_for_people import export_for_people
+from cli.links import SignedLink, link_seconds, signed, tell
 from cli.session import Session
 from cli.watching_faces import watching
 from cli.words import counted, plain, size
@@ -30,12 +34,13 @@ _NO_FILE_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A bundle that was written. `path`: `-` for standard output."""
+    """A bundle that was written. `path`: `-` for standard output, a URL where it lies in a bucket."""
 
     path: str
     sha256: str
     sealed: bool
     exported: Exported
+    link: SignedLink | None = None
 
 
 def add_export(app: typer.Typer) -> None:
@@ -46,6 +51,7 @@ def add_export(app: typer.Typer) -> None:
         "cas export 12 --since 9",
         "cas export 12 --format csv --output shop.zip --entity products",
         "cas export 12 --format sqlite --output shop.sqlite",
+        "cas export 12 --output s3://bucket/exports/ --encrypt --link 24h",
         "cas export 12 --output - | ssh elsewhere 'cat > shop.casb'",
     ]
     command(app, "export", examples=examples)(export)
@@ -60,7 +66,8 @@ def export(
             "--output",
             "-o",
             metavar="FILE",
-            help="Where to; a directory is taken for its place, - for standard output. "
+            help="Where to; a directory is taken for its place, - for standard output. A bucket: "
+            "s3://bucket/prefix/, s3://bucket/prefix/NAME.casb, gs:// or az://. "
             "\\[default: DATABASE-vV.casb]",
             show_default=False,
         ),
@@ -91,27 +98,44 @@ def export(
             "for.",
         ),
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+    link: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPAN",
+            help="Of a bundle in a bucket: tell a link under which whoever has it downloads it, for 30m, "
+            "24h, at most 7d.",
+        ),
+    ] = None,
 ) -> ExitCode:
     """Write a version into one file, a bundle, which is a small repository: `cas import` takes it in, and
     `tar xf` unpacks it.
 
     It holds the version's records, keys and schema, and nothing of other versions but what a dictionary has
     of them: snippets of records that compression learnt from. Not sealed, whoever has the file can read it.
+    On its way into a bucket it needs as much room among the temporary files (TMPDIR).
     """
+    is_remote = output is not None and is_bucket_url(output)
     if kind is not None:
-        if since is not None or encrypt or output == STDOUT:
+        if since is not None or encrypt or link is not None or output == STDOUT or is_remote:
             raise InvalidInput(
-                "files for other programs are whole, in clear, and lie somewhere",
+                "files for other programs are whole, in clear, and lie on this machine",
                 where="--format",
-                hint="--since, --encrypt and `--output -` go with bundles",
+                hint="--since, --encrypt, --link, `--output -` and buckets go with bundles",
             )
-        place = Path(output) if output else None
+        place = local_path(output) if output else None
         return export_for_people(cas, version, kind, place, entity or (), force=force)
     if output == STDOUT and cas.terminal.as_json:
         raise InvalidInput(
             "standard output carries either the bundle or the JSON", where="--json", hint="Drop one of them"
         )
+    if link is not None and not is_remote:
+        raise InvalidInput(
+            "there are links only to bundles in buckets",
+            where="--link",
+            hint="Name a bucket: --output s3://bucket/prefix/",
+        )
+    seconds = None if link is None else link_seconds(link, "--link")
     chosen = cas.reading(version)
     before = None if since is None else cas.reading(since).number
     slots = BundleSecrets(cas.settings, cas.terminal).new() if encrypt else ()
@@ -123,10 +147,48 @@ def export(
         written = _into(cas, chosen.number, request, HashingSink(sys.stdout.fileno()), STDOUT)
         cas.terminal.note(_told(written).plain)
         return ExitCode.OK
-    path = _path(output, chosen.source_database, chosen.number)
+    name = _usual_name(chosen.source_database, chosen.number)
+    if output is not None and is_remote:
+        return _into_bucket(cas, chosen.number, request, output, name, seconds, force=force)
+    path = _path(output, name)
+    require_outside(cas, path.parent.resolve().as_uri())
     with new_file(path, force=force) as sink:
         written = _into(cas, chosen.number, request, sink, str(path))
     cas.terminal.result(written, human=_told(written))
+    return ExitCode.OK
+
+
+def _into_bucket(
+    cas: Session,
+    number: int,
+    request: ExportRequest,
+    url: str,
+    name: str,
+    seconds: int | None,
+    *,
+    force: bool,
+) -> ExitCode:
+    """`seconds`: how long the link to it holds; None: there is none. Whether one can be signed is found out
+    before the work."""
+    place = bucket_place(cas, url, "--output", usual_name=name)
+    check_name(f"{place.name}{SUM_SUFFIX}")
+    if not place.name.endswith(SUFFIX):
+        raise InvalidInput(
+            f"a bundle in a bucket ends with {SUFFIX}",
+            where="--output",
+            hint=f"End a prefix with a slash, and a name with {SUFFIX}",
+        )
+    require_outside(cas, place.store.url)
+    cas.if_stopped = "Under the name lies nothing, or all of the bundle"
+    if seconds is not None:
+        signed(place, seconds)
+    with new_object(place, cas.terminal, force=force) as sink:
+        written = _into(cas, number, request, sink, place.url)
+    if seconds is not None:
+        written = replace(written, link=signed(place, seconds))
+    cas.terminal.result(written, human=_told(written))
+    if written.link is not None:
+        tell(cas.terminal, written.link)
     return ExitCode.OK
 
 
@@ -136,9 +198,12 @@ def _into(cas: Session, number: int, request: ExportRequest, sink: HashingSink, 
     return Written(path, sink.sha256, bool(request.slots), exported)
 
 
-def _path(output: str | None, database: str, number: int) -> Path:
-    name = f"{_NO_FILE_NAME.sub('-', database).strip('.-') or 'version'}-v{number}{SUFFIX}"
-    path = Path(output).expanduser() if output else Path(name)
+def _usual_name(database: str, number: int) -> str:
+    return f"{_NO_FILE_NAME.sub('-', database).strip('.-') or 'version'}-v{number}{SUFFIX}"
+
+
+def _path(output: str | None, name: str) -> Path:
+    path = local_path(output).expanduser() if output else Path(name)
     return (path / name if path.is_dir() else path).absolute()
 
 

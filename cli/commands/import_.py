@@ -13,7 +13,7 @@ from cas.bundles.showing import shown
 from cas.errors import InvalidInput
 from cli import flags
 from cli.commanding import command
-from cli.commands.bundle import File, opened, told
+from cli.commands.bundle import File, opened, require_file, told
 from cli.exit_codes import ExitCode
 from cli.importing_for_people import import_for_people
 from cli.session import Session, whoami
@@ -58,6 +58,7 @@ def import_(
     All of it is proven before anything is changed. Of a bundle of this repository only what is not there yet
     is stored; one of another repository is read like a database, and compared afterwards.
     """
+    require_file(file)
     if file.is_dir() or is_zipfile(file):
         return import_for_people(cas, file, edited=edited, name=name, reason=reason)
     if edited or name or reason:

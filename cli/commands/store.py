@@ -1,4 +1,5 @@
-"""`cas store test`: whether a store keeps what is needed of it, before a repository is in it."""
+"""`cas store test | link`: whether a store keeps what is needed of it, before a repository is in it; and an
+expiring link to an object."""
 
 import os
 from contextlib import suppress
@@ -9,10 +10,14 @@ from urllib.parse import unquote, urlsplit
 import typer
 from rich.console import Group
 
+from cas.errors import NotFound
 from cas.probing.running import fresh_prefix, trial_options, try_store
+from cas.store.interface import ObjectMissing
 from cas.store.retrying import RetryingStore
+from cli.bucket_places import bucket_place
 from cli.commanding import command
 from cli.exit_codes import ExitCode
+from cli.links import link_seconds, signed, tell
 from cli.session import Session, url_of
 from cli.showing_trials import told
 from cli.watching_faces import watching
@@ -27,6 +32,8 @@ def add_store(app: typer.Typer) -> None:
         "cas store test gs://bucket --json",
     ]
     command(group, "test", examples=examples)(trial)
+    links = ["cas store link s3://bucket/exports/shop-v12.casb --for 24h"]
+    command(group, "link", examples=links)(link)
     app.add_typer(group, name="store", help="Stores, without a repository in them.")
 
 
@@ -63,6 +70,32 @@ def trial(
         _remove_directories(url_of(url), prefix)
     cas.terminal.result(done, human=Group(*told(done)))
     return ExitCode.OK if done.passed else ExitCode.NOT_HEALTHY
+
+
+def link(
+    cas: Session,
+    place: Annotated[
+        str, typer.Argument(metavar="URL", help="Of the object: s3://bucket/path/name, gs:// or az://.")
+    ],
+    span: Annotated[
+        str, typer.Option("--for", metavar="SPAN", help="How long it holds: 30m, 24h; at most 7d.")
+    ] = "24h",
+) -> ExitCode:
+    """Sign a link under which whoever has it downloads one object, whole or in ranges, until it expires.
+
+    The link is the only line on standard output. It is a secret as long as it holds, and cannot be taken
+    back.
+    """
+    seconds = link_seconds(span, "--for")
+    found = bucket_place(cas, place, "URL")
+    try:
+        found.store.delivered_size(found.name)
+    except ObjectMissing:
+        raise NotFound("there is no such object", where=found.url) from None
+    made = signed(found, seconds)
+    cas.terminal.result(made)
+    tell(cas.terminal, made)
+    return ExitCode.OK
 
 
 def _remove_directories(url: str, prefix: str) -> None:

@@ -2,6 +2,7 @@
 is no other: gcs_in_turn.py. Who starts it stops it: `with gcs() as server: ...`.
 """
 
+import json
 import sys
 import time
 import urllib.request
@@ -11,10 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 from tests.servers.processes import free_ports, running, temporary
 from tests.servers.s3 import S3Server
 
 TOKEN = "tests-token"
+SIGNER = "tests@tests.iam.gserviceaccount.com"
 _START_SECONDS = 60.0
 
 
@@ -58,3 +63,21 @@ def request(server: GcsServer, method: str, path: str, data: bytes = b"") -> byt
     with opener.open(asked, timeout=30) as answer:
         body: bytes = answer.read()
     return body
+
+
+def key_file(directory: Path) -> Path:
+    """The key file of a service account that nobody knows: it signs, and asks for no token."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    content = {
+        "type": "service_account",
+        "private_key": pem.decode(),
+        "private_key_id": "1",
+        "client_email": SIGNER,
+        "disable_oauth": True,
+    }
+    path = directory / "service-account.json"
+    path.write_text(json.dumps(content))
+    return path

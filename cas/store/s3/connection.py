@@ -65,6 +65,7 @@ def connect(address: S3Address, options: StoreOptions) -> "S3Client":
         retries={"total_max_attempts": 1, "mode": "standard"},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
+        signature_version="s3v4",  # of links, too: for some regions botocore would sign those the old way
         max_pool_connections=options.connections,
         tcp_keepalive=True,
         s3={"addressing_style": style},

@@ -108,6 +108,9 @@ class S3Store:
 
     def size(self, key: str) -> int:
         check_key(key)
+        return self._size(key)
+
+    def _size(self, key: str) -> int:
         try:
             with self._faults("size", key):
                 answer = self._client.head_object(Bucket=self._bucket, Key=self._key(key))

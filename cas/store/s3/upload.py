@@ -3,9 +3,12 @@
 import base64
 import hashlib
 import io
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
+from cas.store.delivering import Repeat, arriving, once
 from cas.store.options import StoreOptions
 from cas.store.s3.faults import CAUGHT
 
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
         PutObjectOutputTypeDef,
         PutObjectRequestTypeDef,
     )
+
+MOST_PARTS = 10_000
+"""Of one upload, in S3. Objects beyond 10,000 parts of the usual size are cut into larger ones."""
 
 
 def put_whole(
@@ -51,15 +57,23 @@ def put_parts(
     create_only: bool,
     options: StoreOptions,
     lock_until: datetime | None = None,
+    *,
+    step: Repeat = once,
+    has_arrived: Callable[[], bool] = lambda: False,
 ) -> None:
     """A multipart upload. It is aborted if anything fails, so that no parts are left to pay for; what a
-    killed process leaves is for a lifecycle rule of the bucket. Raises what botocore raises."""
+    killed process leaves is for a lifecycle rule of the bucket. Raises what botocore raises.
+
+    step: runs each request, and may repeat it. has_arrived: whether `data` lie there, asked where the last
+    request is repeated.
+    """
     request: CreateMultipartUploadRequestTypeDef = {"Bucket": bucket, "Key": key}
     _encrypt(request, options)
     _lock(request, lock_until)
-    upload = client.create_multipart_upload(**request)["UploadId"]
+    upload = step(lambda: client.create_multipart_upload(**request)["UploadId"])
     try:
-        parts = _send_parts(client, bucket, key, upload, data, options.part_bytes)
+        part_bytes = max(options.part_bytes, -(-len(data) // MOST_PARTS))
+        parts = _send_parts(client, bucket, key, upload, data, part_bytes, step)
         finish: CompleteMultipartUploadRequestTypeDef = {
             "Bucket": bucket,
             "Key": key,
@@ -68,28 +82,32 @@ def put_parts(
         }
         if create_only:
             finish["IfNoneMatch"] = "*"
-        client.complete_multipart_upload(**finish)
+        step(arriving(lambda: _complete(client, finish), has_arrived))
     except BaseException:
         _abort(client, bucket, key, upload)
         raise
 
 
 def _send_parts(
-    client: "S3Client", bucket: str, key: str, upload: str, data: memoryview, part_bytes: int
+    client: "S3Client", bucket: str, key: str, upload: str, data: memoryview, part_bytes: int, step: Repeat
 ) -> "list[CompletedPartTypeDef]":
-    parts: list[CompletedPartTypeDef] = []
-    for start in range(0, len(data), part_bytes):
-        part = data[start : start + part_bytes]
+    def send(number: int, part: memoryview) -> "CompletedPartTypeDef":
         answer = client.upload_part(
             Bucket=bucket,
             Key=key,
             UploadId=upload,
-            PartNumber=len(parts) + 1,
+            PartNumber=number,
             Body=_body(part),
             ContentMD5=_md5(part),
         )
-        parts.append({"PartNumber": len(parts) + 1, "ETag": answer["ETag"]})
-    return parts
+        return {"PartNumber": number, "ETag": answer["ETag"]}
+
+    cut = enumerate(range(0, len(data), part_bytes), start=1)
+    return [step(partial(send, number, data[start : start + part_bytes])) for number, start in cut]
+
+
+def _complete(client: "S3Client", finish: "CompleteMultipartUploadRequestTypeDef") -> None:
+    client.complete_multipart_upload(**finish)
 
 
 def _abort(client: "S3Client", bucket: str, key: str, upload: str) -> None:
