@@ -20,6 +20,8 @@ from cas.catalog.cleaning_postgres import PostgresCleaning
 from cas.catalog.collecting import Collecting
 from cas.catalog.collecting_postgres import PostgresCollecting
 from cas.catalog.connecting import Connection, Connections
+from cas.catalog.entrusting import Entrusting
+from cas.catalog.entrusting_postgres import PostgresEntrusting
 from cas.catalog.keeping import Keeping
 from cas.catalog.keeping_postgres import PostgresKeeping
 from cas.catalog.migrating import migrate, shipped_migrations
@@ -65,6 +67,7 @@ class PostgresCatalog:
         self._collecting = PostgresCollecting(self._connections, self._share_epoch, self._take_epoch)
         self._cleaning = PostgresCleaning(self._connections, self._share_epoch)
         self._sealing = PostgresSealing(self._connections, self._share_epoch)
+        self._entrusting = PostgresEntrusting(self._connections, self._share_epoch)
         self._checking = PostgresChecking(self._connections, self._share_epoch)
 
     @property
@@ -105,6 +108,11 @@ class PostgresCatalog:
     def sealing(self) -> Sealing:
         """What is remembered of the keys of sealed stores."""
         return self._sealing
+
+    @property
+    def entrusting(self) -> Entrusting:
+        """Credentials of stores, sealed."""
+        return self._entrusting
 
     @property
     def keeping(self) -> Keeping:
