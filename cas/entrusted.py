@@ -43,19 +43,30 @@ def entrust(
     return _head(store.place, sealed)
 
 
-def entrusted(catalog: Catalog, store: StorePlace, secrets: Secrets) -> Credentials | None:
-    """The credentials of a store; None where there are none. Raises as `open_credentials`."""
-    sealed = catalog.entrusting.entrusted(store.place)
-    return None if sealed is None else open_credentials(sealed, store, secrets)
+class EntrustedCredentials:
+    """Those that are needed in one run: each is opened once, until others are entrusted."""
 
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+        self._opened: dict[tuple[StorePlace, bytes], Credentials] = {}
 
-def entrusted_primary(catalog: Catalog, url: str, secrets: Secrets) -> Credentials | None:
-    """Those of the repository's own store, before it is open and the catalog attached: whose the catalog is,
-    is believed until `attach`."""
-    found = catalog.entrusting.primary()
-    if found is None:
-        return None
-    return open_credentials(found.sealed, store_place(found.repository_id, PRIMARY, url), secrets)
+    def of(self, catalog: Catalog, store: StorePlace) -> Credentials | None:
+        """None where there are none. Raises as `open_credentials`."""
+        sealed = catalog.entrusting.entrusted(store.place)
+        return None if sealed is None else self._open(store, sealed)
+
+    def of_primary(self, catalog: Catalog, url: str) -> Credentials | None:
+        """Those of the repository's own store, before it is open and the catalog attached: whose the catalog
+        is, is believed until `attach`."""
+        found = catalog.entrusting.primary()
+        if found is None:
+            return None
+        return self._open(store_place(found.repository_id, PRIMARY, url), found.sealed)
+
+    def _open(self, store: StorePlace, sealed: bytes) -> Credentials:
+        if (store, sealed) not in self._opened:
+            self._opened[store, sealed] = open_credentials(sealed, store, self._secrets)
+        return self._opened[store, sealed]
 
 
 def entrusted_heads(catalog: Catalog) -> Sequence[EntrustedHead]:

@@ -39,7 +39,7 @@ class Entrusting(Protocol):
         """Of the repository's own store. Before `attach`, too: None in a catalog that is empty or older."""
 
     def places(self) -> Sequence[str]:
-        """Of which stores there are some, ascending."""
+        """Of which stores there are some, ascending. Before `attach`, too."""
 
     def entrusted(self, place: str) -> bytes | None:
         """The sealed credentials of a place; None where there are none."""

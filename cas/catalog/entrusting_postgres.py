@@ -28,8 +28,7 @@ class PostgresEntrusting:
 
     def primary(self) -> EntrustedPrimary | None:
         with self._connections.transaction() as connection:
-            there = connection.execute("SELECT to_regclass('cas.entrusted') IS NOT NULL").fetchone()
-            if there != (True,):
+            if not _is_there(connection):
                 return None
             owner = connection.execute("SELECT id FROM cas.repository").fetchone()
             sealed = _entrusted(connection, PRIMARY)
@@ -37,6 +36,8 @@ class PostgresEntrusting:
 
     def places(self) -> Sequence[str]:
         with self._connections.transaction() as connection:
+            if not _is_there(connection):
+                return []
             rows = connection.execute('SELECT place FROM cas.entrusted ORDER BY place COLLATE "C"')
             return [str(place) for (place,) in rows]
 
@@ -55,6 +56,10 @@ class PostgresEntrusting:
             self._demand_owner(connection)
             gone = connection.execute("DELETE FROM cas.entrusted WHERE place = %s", [place])
         return gone.rowcount == 1
+
+
+def _is_there(connection: Connection) -> bool:
+    return connection.execute("SELECT to_regclass('cas.entrusted') IS NOT NULL").fetchone() == (True,)
 
 
 def _entrusted(connection: Connection, place: str) -> bytes | None:

@@ -47,6 +47,7 @@ from cas.catalog.restores import Restores
 from cas.catalog.restores_postgres import PostgresRestores
 from cas.catalog.sealing import Sealing
 from cas.catalog.sealing_postgres import PostgresSealing
+from cas.contacting import ContactPatience
 from cas.errors import Conflict, ConnectionFailed, NotFound, Unsupported
 from cas.ids import PackName
 
@@ -57,8 +58,10 @@ FORMAT = 1
 class PostgresCatalog:
     """The catalog at a libpq URL or connection string; see `Connections` for what may be raised."""
 
-    def __init__(self, url: str, *, wait_seconds: float = 20) -> None:
-        self._connections = Connections(url, wait_seconds=wait_seconds)
+    def __init__(
+        self, url: str, *, wait_seconds: float = 20, patience: ContactPatience | None = None
+    ) -> None:
+        self._connections = Connections(url, wait_seconds=wait_seconds, patience=patience)
         self._repository_id: str | None = None
         self._restores = PostgresRestores(self._connections, self._share_epoch)
         self._auto_saving = PostgresAutoSaving(self._connections)

@@ -48,6 +48,11 @@ SCHEMES: dict[str, type[Credentials]] = {
 """Of the URLs of stores that want some."""
 
 
+def wants_credentials(url: str) -> bool:
+    """Whether a store of this URL is opened with some."""
+    return url.split("://", 1)[0] in SCHEMES
+
+
 def encode_credentials(credentials: Credentials) -> bytes:
     """The one encoding. CorruptData for text that no parser would take."""
     (scheme,) = (scheme for scheme, kind in SCHEMES.items() if isinstance(credentials, kind))

@@ -1,4 +1,7 @@
-"""`cas store test`: whether a store keeps what is needed of it, before a repository is in it."""
+"""`cas store test`: whether a store keeps what is needed of it, before a repository is in it.
+
+`cas store credentials` is in store_credentials.py.
+"""
 
 import os
 from contextlib import suppress
@@ -12,6 +15,7 @@ from rich.console import Group
 from cas.probing.running import fresh_prefix, trial_options, try_store
 from cas.store.retrying import RetryingStore
 from cli.commanding import command
+from cli.commands.store_credentials import add_credentials
 from cli.exit_codes import ExitCode
 from cli.session import Session, url_of
 from cli.showing_trials import told
@@ -27,7 +31,8 @@ def add_store(app: typer.Typer) -> None:
         "cas store test gs://bucket --json",
     ]
     command(group, "test", examples=examples)(trial)
-    app.add_typer(group, name="store", help="Stores, without a repository in them.")
+    add_credentials(group)
+    app.add_typer(group, name="store", help="Stores: whether one is fit, and what opens it.")
 
 
 def trial(
@@ -42,7 +47,7 @@ def trial(
     where a promise is broken.
     """
     url = cas.store_url if place is None else place
-    options = trial_options(cas.store_options)
+    options = trial_options(cas.primary_options if place is None else cas.store_options)
     prefix = fresh_prefix()
     opened: list[RetryingStore] = []
 
