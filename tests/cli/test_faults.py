@@ -98,7 +98,7 @@ def test_a_wrong_setting_is_named_and_never_repeated(
 
 
 def test_no_server_at_the_source(cas: Place) -> None:
-    ran = cas("snapshot", CAS_SOURCE="postgresql://reader:hunter2@127.0.0.1:1/shop")
+    ran = cas("snapshot", CAS_SOURCE="postgresql://reader:hunter2@127.0.0.1:1/shop", CAS_CONNECT_ATTEMPTS="1")
     _require(ran, ExitCode.UNREACHABLE, "127.0.0.1:1/shop", "refused")
     assert "hunter2" not in ran.err
     failed = cas("versions", "--json").json["versions"][0]
@@ -107,7 +107,9 @@ def test_no_server_at_the_source(cas: Place) -> None:
 
 
 def test_no_server_at_the_catalog(cas: Place) -> None:
-    ran = cas("versions", CAS_CATALOG="postgresql://writer:hunter2@127.0.0.1:1/catalog")
+    ran = cas(
+        "versions", CAS_CATALOG="postgresql://writer:hunter2@127.0.0.1:1/catalog", CAS_CONNECT_ATTEMPTS="1"
+    )
     _require(ran, ExitCode.UNREACHABLE, "catalog", "127.0.0.1:1")
     assert "hunter2" not in ran.err
 
