@@ -114,6 +114,22 @@ def test_no_server_at_the_catalog(cas: Place) -> None:
     assert "hunter2" not in ran.err
 
 
+def test_a_person_is_told_of_every_try(bare: Place) -> None:
+    bare.environment |= {
+        "CAS_STORE": str(bare.store),
+        "CAS_CATALOG": "postgresql://cas:hunter2@127.0.0.1:1/cas",
+    }
+    ran = bare("init")
+    assert ran.code == ExitCode.UNREACHABLE
+    assert ran.err.count("next try in") == 2
+    assert ran.err.splitlines()[0].startswith("warning: the catalog does not answer")
+    assert "hunter2" not in ran.err
+    once = bare("init", CAS_CONNECT_ATTEMPTS="1")
+    assert "next try" not in once.error
+    many = bare("init", "--json", CAS_CONNECT_ATTEMPTS="2")
+    assert [one["event"] for one in many.events] == ["warning", "error"]
+
+
 def test_a_database_that_does_not_exist(cas: Place, shop: str) -> None:
     name = shop.split("@/")[1].split("?")[0]
     _require(cas("snapshot", CAS_SOURCE=shop.replace(name, "nowhere")), ExitCode.UNREACHABLE, "nowhere")

@@ -116,8 +116,8 @@ def seaweedfs(*tenants: Tenant) -> Iterator[S3Server]:
         ]
         with running(command, directory) as process:
             ready = _ready(replace(server, endpoint=endpoint), process, directory)
-            for tenant in tenants:
-                client(ready).create_bucket(Bucket=tenant.bucket)
+            for bucket in {tenant.bucket for tenant in tenants}:
+                client(ready).create_bucket(Bucket=bucket)
             yield ready
 
 
