@@ -1,5 +1,6 @@
 """`cas store credentials`, on a server where each store has an owner, and nothing in the environment."""
 
+import base64
 import json
 import logging
 import os
@@ -16,6 +17,7 @@ import pytest
 from cli.exit_codes import ExitCode
 from tests.cli.running import COMMAND, Place, execute, rows
 from tests.cli.test_sealed import asked
+from tests.servers.azure import AzureServer
 from tests.servers.postgres import Cluster, Databases
 from tests.servers.s3 import REGION, S3Server, Tenant, seaweedfs
 
@@ -320,3 +322,37 @@ def test_what_wants_no_credentials_and_what_is_none(scene: Scene) -> None:
     assert cas("store", "credentials", "set", cas.directory / "missing").code == ExitCode.INVALID
     nobody = cas("store", "credentials", "set")
     assert (nobody.code, "standard input" in nobody.error) == (ExitCode.INVALID, True)
+
+
+def test_a_sealed_replica_with_credentials_of_its_own(scene: Scene) -> None:
+    cas = scene.cas
+    added = cas("replica", "add", "offsite", scene.offsite, "--encrypt", "--credentials", scene.file(OFFSITE))
+    assert added.code == ExitCode.OK, added
+    assert cas("snapshot").code == ExitCode.OK
+    assert cas("replicate").code == ExitCode.OK
+    assert cas("key", "list", "--replica", "offsite").code == ExitCode.OK
+    assert cas("key", "export", "--replica", "offsite").code == ExitCode.OK
+    asked_for_help = cas("repair", "--dry-run")
+    assert (asked_for_help.code, asked_for_help.err) == (ExitCode.OK, ""), "the replica could be asked"
+
+
+def test_a_replica_without_a_name_takes_nothing_of_the_repository_away(scene: Scene) -> None:
+    before = rows(scene.catalog, "SELECT * FROM cas.entrusted")
+    for name in ("", "none", "Up"):
+        ran = scene.cas("replica", "add", name, scene.offsite, "--credentials", scene.file(OFFSITE))
+        assert ran.code == ExitCode.INVALID, ran
+    assert rows(scene.catalog, "SELECT * FROM cas.entrusted") == before
+
+
+def test_a_replica_at_azure_with_the_key_of_its_account(scene: Scene, azurite_server: AzureServer) -> None:
+    cas = scene.cas
+    key = cas.directory / "azure.key"
+    key.write_text(f"{azurite_server.secret_key}\n")
+    url = azurite_server.url(uuid4().hex)
+    cas.environment["AZURE_STORAGE_ACCOUNT_KEY"] = base64.b64encode(bytes(64)).decode()
+    assert cas("replica", "add", "azure", url).code == ExitCode.DENIED
+    assert cas("replica", "add", "azure", url, "--credentials", key).code == ExitCode.OK
+    assert cas("snapshot").code == ExitCode.OK
+    assert cas("replicate").code == ExitCode.OK
+    assert cas("store", "credentials", "remove", "--replica", "azure").code == ExitCode.OK
+    assert cas("replicate").code == ExitCode.DENIED
