@@ -1,6 +1,6 @@
 """How stores are to behave, as one value that the entry points fill from their settings."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from cas.limits import KIB, MIB
@@ -43,5 +43,5 @@ class StoreOptions:
     """Key id or ARN for `aws:kms`; empty means the bucket owner's default key."""
     ca: str = ""
     """Path of a PEM file with the certificate authorities to trust; empty means the system's."""
-    credentials: Credentials | None = field(default=None, repr=False)
+    credentials: Credentials | None = None
     """Of this one store: nothing else is looked for then. None means where the provider's tools look."""

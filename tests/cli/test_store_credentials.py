@@ -336,6 +336,18 @@ def test_a_sealed_replica_with_credentials_of_its_own(scene: Scene) -> None:
     assert (asked_for_help.code, asked_for_help.err) == (ExitCode.OK, ""), "the replica could be asked"
 
 
+def test_what_a_crash_has_left_is_not_used_for_the_next_replica_of_this_name(scene: Scene) -> None:
+    cas = scene.cas
+    assert cas("replica", "add", "offsite", scene.offsite, "--credentials", scene.file(OFFSITE)).code == 0
+    execute(scene.catalog, "DELETE FROM cas.replicas")  # as if it had died before the replica was added
+    left = cas("store", "credentials", "list", "--json").json["credentials"][1]
+    assert (left["replica"], left["url"], left["kind"]) == ("offsite", "", "")
+    environment = {"AWS_ACCESS_KEY_ID": LATER.access_key, "AWS_SECRET_ACCESS_KEY": LATER.secret_key}
+    assert cas("replica", "add", "offsite", scene.offsite, **environment).code == ExitCode.OK
+    assert len(cas("store", "credentials", "list", "--json").json["credentials"]) == 1
+    assert cas("replicate", **environment).code == ExitCode.OK
+
+
 def test_a_replica_without_a_name_takes_nothing_of_the_repository_away(scene: Scene) -> None:
     before = rows(scene.catalog, "SELECT * FROM cas.entrusted")
     for name in ("", "none", "Up"):

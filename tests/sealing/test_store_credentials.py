@@ -112,9 +112,10 @@ def test_slots_of_somebody_else_open_nothing() -> None:
     mixed = replace(mixed, sealed=parse_keys(theirs).sealed)
     with pytest.raises(Conflict):
         open_credentials(encode_keys(mixed), PLACE, Given(KEY_FILE))
-    later = replace(parse_keys(sealed()).head, created_at="2027-01-01T00:00:00.000000+00:00")
+    ours = parse_keys(sealed())
+    later = replace(ours.head, created_at="2027-01-01T00:00:00.000000+00:00")
     with pytest.raises(Conflict):
-        open_credentials(encode_keys(replace(parse_keys(sealed()), head=later)), PLACE, Given(KEY_FILE))
+        open_credentials(encode_keys(replace(ours, head=later)), PLACE, Given(KEY_FILE))
 
 
 @settings(max_examples=150)
