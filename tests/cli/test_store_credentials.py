@@ -304,6 +304,22 @@ def test_a_person_is_asked_and_a_passphrase_once_a_run(scene: Scene) -> None:
     assert "Passphrase" not in text, "it was asked once"
 
 
+def test_what_seals_a_replica_and_its_credentials_is_asked_for_once(scene: Scene) -> None:
+    cas = scene.cas
+    cas.environment |= {"AWS_ACCESS_KEY_ID": HOUSE.access_key, "AWS_SECRET_ACCESS_KEY": HOUSE.secret_key}
+    assert cas("store", "credentials", "remove").code == ExitCode.OK
+    words = "correct horse battery\n"
+    code, text = asked(
+        cas,
+        *("replica", "add", "offsite", scene.offsite, "--encrypt"),
+        *("--credentials", str(scene.file(OFFSITE))),
+        answers=(("New passphrase: ", words), ("Once more: ", words)),
+        **NO_KEY,
+    )
+    assert code == ExitCode.OK, text
+    assert "sealed replica" in text
+
+
 def test_the_embedded_catalog_is_found_by_the_store(scene: Scene) -> None:
     refused = scene.cas("store", "credentials", "set", scene.file(HOUSE), CAS_CATALOG="")
     assert refused.code == ExitCode.INVALID
