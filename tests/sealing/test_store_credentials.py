@@ -1,7 +1,9 @@
 """Sealed credentials: who opens them, and what nobody can do who writes where they are kept."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from cas.catalog.sealing import PRIMARY
 from cas.errors import CasError, Conflict, CorruptData, InvalidInput, PermissionDenied, Unsupported
 from cas.format.sealing import encode_keys, parse_keys
 from cas.sealing.key_ring import Chance
-from cas.sealing.key_secrets import KeySecret, Passphrase
+from cas.sealing.key_secrets import KeyCommand, KeySecret, Passphrase
 from cas.sealing.store_credentials import StorePlace, credentials_head, open_credentials, seal_credentials
 from cas.store.credentials import (
     AzureCredentials,
@@ -58,9 +60,16 @@ def test_nothing_of_them_is_readable_or_shown() -> None:
     assert [slot.head.kind.value for slot in head.slots] == ["file", "passphrase"]
 
 
-def test_any_of_its_keys_opens_it_and_no_other() -> None:
-    data = sealed(KEY_FILE, PASSPHRASE)
-    for secret in (KEY_FILE, PASSPHRASE):
+def test_any_of_its_keys_opens_it_and_no_other(tmp_path: Path) -> None:
+    program = tmp_path / "service.py"
+    program.write_text(
+        "import base64, sys\n"
+        "data = base64.b64decode(sys.stdin.readline())\n"
+        "print(base64.b64encode(bytes(255 - byte for byte in data)).decode())\n"
+    )
+    service = KeyCommand([sys.executable, str(program)])
+    data = sealed(KEY_FILE, PASSPHRASE, service)
+    for secret in (KEY_FILE, PASSPHRASE, service):
         assert open_credentials(data, PLACE, Given(secret)) == PAIR
     for wrong in ((), (OTHER_FILE,), (Passphrase("another horse battery", CHEAP),)):
         with pytest.raises(PermissionDenied) as caught:
