@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from cas.catalog.interface import Catalog
+from cas.catalog.replicating_rules import none_such
 from cas.catalog.sealing import PRIMARY
 from cas.entrusted import EntrustedHead, entrust, entrusted_heads, store_place
 from cas.errors import Conflict, CorruptData, InvalidInput, NotFound, PermissionDenied
@@ -129,8 +130,10 @@ def show(cas: Session) -> ExitCode:
 
 def remove(cas: Session, replica: Replica = None) -> ExitCode:
     """Keep the credentials of a store no more: it is opened with those of the environment again."""
+    if replica == PRIMARY:
+        raise none_such(replica)
     catalog = cas.catalog if replica is not None else _catalog_somehow(cas)
-    if not catalog.entrusting.forget(replica or PRIMARY):
+    if not catalog.entrusting.forget(PRIMARY if replica is None else replica):
         raise NotFound(
             f"the catalog keeps no credentials of {replica or 'the repository'}",
             hint="`cas store credentials list` shows all",

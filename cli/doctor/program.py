@@ -17,7 +17,7 @@ from cli.settings_files import FILE_NAME, found_files
 
 DISTRIBUTION = "cas-backup"
 
-_REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*(?:<[0-9.]+\s*,)?\s*>=\s*([0-9.]+)")
+_REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?[^;]*?>=\s*([0-9.]+)")
 
 _PASSWORD = re.compile(r"(?m)^\s*(source|catalog)\s*=.*(:[^/@\s]+@|password)")
 

@@ -369,6 +369,8 @@ def test_a_replica_without_a_name_takes_nothing_of_the_repository_away(scene: Sc
     for name in ("", "none", "Up"):
         ran = scene.cas("replica", "add", name, scene.offsite, "--credentials", scene.file(OFFSITE))
         assert ran.code == ExitCode.INVALID, ran
+    assert scene.cas("store", "credentials", "remove", "--replica", "").code == ExitCode.NOT_FOUND
+    assert scene.cas("store", "credentials", "set", "-", "--replica", "").code == ExitCode.NOT_FOUND
     assert rows(scene.catalog, "SELECT * FROM cas.entrusted") == before
 
 
