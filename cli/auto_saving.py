@@ -20,12 +20,13 @@ from cas.postgres.capture.platform_feed import PlatformFeed
 from cas.records.changes import ChangeFeed, PlatformName
 from cas.sealed_places import recognise
 from cas.snapshot import SnapshotRequest, take_version
+from cli.databases import naming
 from cli.dates import parse_span
 from cli.exit_codes import ExitCode
 from cli.faults import failure_of
 from cli.file_trees import file_trees
 from cli.mirroring import Copies, copy_version
-from cli.session import Session, naming, whoami
+from cli.session import Session, whoami
 from cli.showing_counts import STYLE, most_unusual
 from cli.stopping import Stopped
 from cli.terminal import Terminal

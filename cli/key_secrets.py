@@ -34,6 +34,7 @@ class GivenSecrets:
         self._terminal = terminal
         self.typed: list[Passphrase] = []
         """Passphrases that a person has typed."""
+        self._asked: Passphrase | None = None
 
     def __call__(self, kinds: frozenset[SlotKind]) -> Iterator[KeySecret]:
         """What costs little first; a person is asked last, where a passphrase would open something."""
@@ -85,13 +86,15 @@ class GivenSecrets:
 
     def new(self, *, ask: bool = True) -> Sequence[KeySecret]:
         """For the slots of a new store: those of the settings, whose key file is made where it is not there;
-        without any, a person is asked for a passphrase."""
+        without any, a person is asked for a passphrase, once in a run."""
         for path in filter(None, self._settings.key_file.split(os.pathsep)):
             make_key_file(Path(path).expanduser())
         found = [secret for secret in self.settled() if secret.kind is not SlotKind.RECOVERY]
         if found or not ask:
             return found
-        return [self.new_passphrase()]
+        if self._asked is None:
+            self._asked = self.new_passphrase()
+        return [self._asked]
 
     def new_passphrase(self) -> Passphrase:
         """Typed twice. InvalidInput where nobody can be asked."""

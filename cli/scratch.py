@@ -10,7 +10,8 @@ from cas.postgres.embedded.server import EmbeddedServer
 from cas.postgres.scratch.server import PostgresScratchServer, ScratchOptions
 from cas.predicate import matching_keys
 from cas.progress import Progress
-from cli.session import Session, naming, with_authority
+from cli.databases import naming, with_authority
+from cli.session import Session
 
 _ELSEWHERE = (
     "Name a PostgreSQL server that has it, the platform's own for example: --scratch URL, or CAS_SCRATCH"

@@ -6,21 +6,20 @@ than its imports.
 
 import getpass
 import socket
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
-from math import ceil
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from cas.catalog.model import Trigger, Version, VersionFilter, VersionState
 from cas.catalog.postgres import PostgresCatalog
 from cas.catalog.restores import Restores
+from cas.contacting import Contact, ContactPatience
 from cas.engine.repository import Repository
+from cas.entrusted import EntrustedCredentials, store_place
 from cas.errors import Conflict, InvalidInput, NotFound
 from cas.pinning import pinned
 from cas.postgres.connecting import ConnectionOptions
@@ -29,9 +28,11 @@ from cas.postgres.reading.opening import Patience
 from cas.postgres.reading.source import PostgresSource, SourceOptions
 from cas.sealed_places import recognise
 from cas.sealing.opening import readable_id, unsealed
+from cas.store.credentials import Credentials, wants_credentials
 from cas.store.interface import Store
 from cas.store.opening import StoreOptions, open_store
 from cas.store.retrying import Retry, RetryingStore
+from cli.databases import lock_patience, naming, with_authority
 from cli.key_secrets import GivenSecrets
 from cli.operating_system import faults_of_files
 from cli.settings import Settings, load_settings
@@ -40,7 +41,6 @@ from cli.words import duration
 
 if TYPE_CHECKING:
     from cas.postgres.filling.target import PostgresTarget
-    from cas.postgres.live.locking import LockPatience
     from cas.postgres.live.platform import PostgresPlatform
 
 LATEST = "latest"
@@ -51,9 +51,6 @@ ASKED_FOR = (Trigger.AUTO, Trigger.MANUAL)
 
 COMMITTED = (VersionState.COMPLETE, VersionState.INCOMPLETE)
 PAGE = 1000
-
-SHORTEST_LOCK_SECONDS = 0.001
-"""PostgreSQL counts milliseconds, and takes 0 for any time."""
 
 
 class Session:
@@ -110,31 +107,37 @@ class Session:
         """The store, opened where it is sealed. `create`: make the directory of a local one."""
         return unsealed(self.bare_store(create=create), self.secrets)
 
-    def bare_store(self, *, create: bool = False) -> RetryingStore:
+    def bare_store(self, *, create: bool = False, options: StoreOptions | None = None) -> RetryingStore:
         """The store as it lies there, sealed or not."""
-        return self._opened(self.store_url, create=create)
+        return self._opened(self.store_url, create=create, options=options or self.primary_options)
 
     def replica_store(self, url: str, *, name: str | None = None) -> Store:
         """The store of a replica or another copy, opened where it is sealed. `name`: of a replica, whose keys
         the catalog knows."""
-        store = unsealed(self.bare_replica_store(url), self.secrets)
+        store = unsealed(self.bare_replica_store(url, name=name), self.secrets)
         if name is not None:
             recognise(store, self.catalog, name)
         return store
 
     def bare_replica_store(
-        self, url: str, *, create: bool = False, options: StoreOptions | None = None
+        self,
+        url: str,
+        *,
+        name: str | None = None,
+        create: bool = False,
+        options: StoreOptions | None = None,
     ) -> RetryingStore:
-        """As it lies there, sealed or not; also one that is tried out."""
+        """As it lies there, sealed or not; also one that is tried out. `name`: of a replica, with its
+        credentials where the catalog keeps some."""
         if url.startswith("memory:"):
             raise InvalidInput(
                 "a store in memory ends with this command", where=url, hint="Name a directory or a bucket"
             )
-        return self._opened(url_of(url), create=create, options=options)
+        chosen = options or (self.store_options if name is None else self.replica_options(name, url))
+        return self._opened(url_of(url), create=create, options=chosen)
 
-    def _opened(self, url: str, *, create: bool, options: StoreOptions | None = None) -> RetryingStore:
-        chosen = options or self.store_options
-        store = open_store(url, chosen, create=create, on_retry=self._tell_retry)
+    def _opened(self, url: str, *, create: bool, options: StoreOptions) -> RetryingStore:
+        store = open_store(url, options, create=create, on_retry=self._tell_retry)
         self._open.callback(store.close)
         return store
 
@@ -142,6 +145,30 @@ class Session:
     def secrets(self) -> GivenSecrets:
         """What opens sealed stores."""
         return GivenSecrets(self.settings, self.terminal)
+
+    @cached_property
+    def entrusted(self) -> EntrustedCredentials:
+        """Credentials of stores that the catalog keeps."""
+        return EntrustedCredentials(self.secrets)
+
+    @cached_property
+    def primary_options(self) -> StoreOptions:
+        """With the credentials of the repository's own store, where the catalog keeps some. It is asked first
+        then, so it must be one that is found without the store."""
+        if not wants_credentials(self.store_url) or self.given_catalog is None:
+            return self.store_options
+        return self.options_with(self.entrusted.of_primary(self.given_catalog, self.store_url))
+
+    def replica_options(self, name: str, url: str) -> StoreOptions:
+        """The same of a replica."""
+        if not wants_credentials(url_of(url)):
+            return self.store_options
+        store = store_place(self.repository.id, name, url_of(url))
+        return self.options_with(self.entrusted.of(self.catalog, store))
+
+    def options_with(self, credentials: Credentials | None) -> StoreOptions:
+        """None: from where the provider's tools look."""
+        return replace(self.store_options, credentials=credentials)
 
     def replica_cache(self, name: str) -> Path:
         """What is known of a replica's packs; not the primary's."""
@@ -186,8 +213,7 @@ class Session:
     def catalog_of(self, store: Store, repository_id: str | None = None) -> PostgresCatalog:
         """The catalog of a repository that cannot be opened now, by its id or what its store says of it."""
         repository_id = repository_id or self._readable_id(store)
-        catalog = PostgresCatalog(self.catalog_url(repository_id))
-        self._open.callback(catalog.close)
+        catalog = self.given_catalog or self._catalog_at(self.catalog_url(repository_id))
         catalog.attach(repository_id, store.url)
         return catalog
 
@@ -204,7 +230,16 @@ class Session:
 
     def unattached(self, repository: Repository) -> PostgresCatalog:
         """The catalog at the repository's address, whoever's it is."""
-        catalog = PostgresCatalog(self.catalog_url(repository.id))
+        return self.given_catalog or self._catalog_at(self.catalog_url(repository.id))
+
+    @cached_property
+    def given_catalog(self) -> PostgresCatalog | None:
+        """The catalog at CAS_CATALOG, whoever's it is; None where it is the embedded one, whose name is in
+        the store."""
+        return self._catalog_at(self.catalog_url("")) if self.settings.catalog.get_secret_value() else None
+
+    def _catalog_at(self, url: str) -> PostgresCatalog:
+        catalog = PostgresCatalog(url, patience=self.patience)
         self._open.callback(catalog.close)
         return catalog
 
@@ -277,7 +312,13 @@ class Session:
             connect_timeout=settings.connect_timeout,
             statement_timeout=settings.command_timeout,
             parameters=parameters,
+            patience=self.patience,
         )
+
+    @property
+    def patience(self) -> ContactPatience:
+        """With databases that cannot be reached."""
+        return ContactPatience(attempts=self.settings.connect_attempts, on_retry=self._tell_contact)
 
     @property
     def restores(self) -> Restores:
@@ -330,6 +371,10 @@ class Session:
                 return
             before = page[-1].number
 
+    def _tell_contact(self, contact: Contact) -> None:
+        fault, wait = contact.fault, duration(contact.wait_seconds)
+        self.terminal.warn(f"{fault.what} ({fault.where}); next try in {wait}")
+
     def _tell_retry(self, retry: Retry) -> None:
         wait = duration(retry.wait_seconds)
         self.terminal.warn(f"the store failed at {retry.call} ({retry.fault.what}); next try in {wait}")
@@ -338,38 +383,6 @@ class Session:
 def url_of(place: str) -> str:
     """As open_store wants it: a path becomes a file URL."""
     return place if "://" in place else Path(place).expanduser().absolute().as_uri()
-
-
-def lock_patience(seconds: float) -> "LockPatience":
-    """Short attempts that together wait about so long; 0: any time."""
-    from cas.postgres.live.locking import LockPatience
-
-    usual = LockPatience()
-    if not seconds:
-        return replace(usual, attempts=sys.maxsize)
-    timeout = max(min(usual.timeout, seconds), SHORTEST_LOCK_SECONDS)
-    return replace(usual, timeout=timeout, attempts=max(ceil(seconds / (timeout + usual.pause)), 1))
-
-
-@contextmanager
-def naming(origin: str) -> Iterator[None]:
-    """Say where an invalid value came from; the value itself may be a secret."""
-    try:
-        yield
-    except InvalidInput as error:
-        raise InvalidInput(error.what, where=error.where or origin, hint=error.hint) from error
-
-
-def with_authority(url: str, ca: str) -> str:
-    """A connection URL or string that trusts this certificate authority and no server without a certificate
-    of it, unless it says something else itself."""
-    if not ca or "sslrootcert" in url:
-        return url
-    mode = "" if "sslmode" in url else "sslmode=verify-full"
-    if "://" not in url:
-        escaped = ca.replace("\\", "\\\\").replace("'", "\\'")
-        return f"{url} sslrootcert='{escaped}' {mode}".rstrip()
-    return f"{url}{'&' if '?' in url else '?'}sslrootcert={quote(ca, safe='')}{'&' if mode else ''}{mode}"
 
 
 def whoami() -> str:

@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     home: Path = Field(DEFAULT_HOME, description="directory of the cache, the embedded catalog, cas.toml")
 
     connect_timeout: Seconds = Field(30, description="seconds until a connection counts as failed")
+    connect_attempts: int = Field(3, ge=1, le=100, description="tries of one connection to a database")
     command_timeout: Seconds = Field(3600, description="seconds that one statement may take; 0: any time")
     lock_timeout: float = Field(
         30, ge=0, le=7 * 24 * 3600, description="seconds that a lock on a table is waited for"

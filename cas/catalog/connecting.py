@@ -15,7 +15,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from cas.catalog.faults import catalog_faults
+from cas.catalog.faults import catalog_faults, is_passing
+from cas.contacting import ONCE, ContactPatience, contacted
 from cas.errors import ConnectionFailed, InvalidInput, PermissionDenied, TimedOut, Unsupported
 
 Connection = psycopg.Connection[TupleRow]
@@ -36,17 +37,20 @@ logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
 class Connections:
     """A few connections to one catalog, for several threads."""
 
-    def __init__(self, url: str, *, wait_seconds: float = 20) -> None:
-        """Connect once to learn what is wrong, if anything, then keep a pool.
+    def __init__(
+        self, url: str, *, wait_seconds: float = 20, patience: ContactPatience | None = None
+    ) -> None:
+        """Connect to learn what is wrong, if anything, then keep a pool.
 
-        `wait_seconds`: how long a lost server or a busy pool is waited for. Raises InvalidInput,
+        `wait_seconds`: how long a lost server or a busy pool is waited for. `patience`: with a server that
+        cannot be reached at the beginning. Raises InvalidInput,
         ConnectionFailed, PermissionDenied, NotFound (database), TimedOut, Unsupported.
         """
         self.url = public_url(url)
         self._secret_url = url
         given = conninfo_to_dict(url)
         self._arguments = {name: value for name, value in _ARGUMENTS.items() if name not in given}
-        self._first_contact()
+        self._first_contact(patience or ContactPatience())
         self._wait = wait_seconds
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             make_conninfo(url, **self._arguments),
@@ -69,7 +73,7 @@ class Connections:
                 with self._pool.connection() as connection:
                     yield connection
             except PoolTimeout as error:
-                self._first_contact()
+                self._first_contact(ONCE)
                 raise TimedOut(
                     f"no free connection to the catalog within {self._wait:.0f} s", where=self.url
                 ) from error
@@ -79,12 +83,19 @@ class Connections:
     def close(self) -> None:
         self._pool.close()
 
-    def _first_contact(self) -> None:
+    def _first_contact(self, patience: ContactPatience) -> None:
         address = make_conninfo(self._secret_url, **self._arguments)
-        with catalog_faults(self.url), psycopg.connect(address) as connection:
-            version = connection.info.server_version
-            encoding = connection.info.parameter_status("server_encoding")
-            standby = connection.info.parameter_status("in_hot_standby")
+
+        def attempt() -> tuple[int, str | None, str | None]:
+            with catalog_faults(self.url), psycopg.connect(address) as connection:
+                said = connection.info
+                return (
+                    said.server_version,
+                    said.parameter_status("server_encoding"),
+                    said.parameter_status("in_hot_standby"),
+                )
+
+        version, encoding, standby = contacted(attempt, is_passing, patience)
         if version < MIN_SERVER:
             raise Unsupported(
                 f"the catalog's server is PostgreSQL {version // 10000}; 14 is the oldest that will do",

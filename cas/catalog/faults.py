@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import psycopg
 
+from cas.contacting import passes
 from cas.errors import (
     CasError,
     Conflict,
@@ -64,6 +65,12 @@ def catalog_faults(where: str) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         raise fault_of(error, where) from error
+
+
+def is_passing(error: CasError) -> bool:
+    """Whether a connection that failed with this error may come up the next time."""
+    cause = error.__cause__
+    return isinstance(cause, psycopg.OperationalError) and passes(cause.sqlstate, str(cause))
 
 
 def fault_of(error: psycopg.Error, where: str) -> CasError:

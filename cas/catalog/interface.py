@@ -24,6 +24,7 @@ from uuid import UUID
 from cas.catalog.checking import Checking
 from cas.catalog.cleaning import Cleaning
 from cas.catalog.collecting import Collecting
+from cas.catalog.entrusting import Entrusting
 from cas.catalog.keeping import Keeping
 from cas.catalog.model import (
     AdoptedVersion,
@@ -75,6 +76,10 @@ class Catalog(Protocol):
     @property
     def sealing(self) -> Sealing:
         """What is remembered of the keys of sealed stores."""
+
+    @property
+    def entrusting(self) -> Entrusting:
+        """Credentials of stores, sealed."""
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         """Check that this catalog belongs to the repository; with `create`, claim an unclaimed one.

@@ -19,6 +19,8 @@ from cas.catalog.cleaning import Cleaning
 from cas.catalog.cleaning_memory import MemoryCleaning
 from cas.catalog.collecting import Collecting
 from cas.catalog.collecting_memory import MemoryCollecting
+from cas.catalog.entrusting import Entrusting
+from cas.catalog.entrusting_memory import MemoryEntrusting
 from cas.catalog.keeping import Keeping
 from cas.catalog.keeping_memory import MemoryKeeping
 from cas.catalog.memory_rows import MemoryRows, MemorySession, why_fenced
@@ -75,6 +77,7 @@ class MemoryCatalog:
         self._collecting = MemoryCollecting(self._rows, self._demand_attached)
         self._cleaning = MemoryCleaning(self._rows, self._demand_attached)
         self._sealing = MemorySealing(self._rows, self._demand_attached)
+        self._entrusting = MemoryEntrusting(self._rows, self._demand_attached, lambda: self._repository_id)
         self._checking = MemoryChecking(self._rows, self._demand_attached)
         self._replicating = MemoryReplicating(self._rows, self._demand_attached)
         self._keeping = MemoryKeeping(
@@ -119,6 +122,11 @@ class MemoryCatalog:
     def sealing(self) -> Sealing:
         """What is remembered of the keys of sealed stores."""
         return self._sealing
+
+    @property
+    def entrusting(self) -> Entrusting:
+        """Credentials of stores, sealed."""
+        return self._entrusting
 
     @property
     def keeping(self) -> Keeping:

@@ -20,6 +20,8 @@ from cas.catalog.cleaning_postgres import PostgresCleaning
 from cas.catalog.collecting import Collecting
 from cas.catalog.collecting_postgres import PostgresCollecting
 from cas.catalog.connecting import Connection, Connections
+from cas.catalog.entrusting import Entrusting
+from cas.catalog.entrusting_postgres import PostgresEntrusting
 from cas.catalog.keeping import Keeping
 from cas.catalog.keeping_postgres import PostgresKeeping
 from cas.catalog.migrating import migrate, shipped_migrations
@@ -45,6 +47,7 @@ from cas.catalog.restores import Restores
 from cas.catalog.restores_postgres import PostgresRestores
 from cas.catalog.sealing import Sealing
 from cas.catalog.sealing_postgres import PostgresSealing
+from cas.contacting import ContactPatience
 from cas.errors import Conflict, ConnectionFailed, NotFound, Unsupported
 from cas.ids import PackName
 
@@ -55,8 +58,10 @@ FORMAT = 1
 class PostgresCatalog:
     """The catalog at a libpq URL or connection string; see `Connections` for what may be raised."""
 
-    def __init__(self, url: str, *, wait_seconds: float = 20) -> None:
-        self._connections = Connections(url, wait_seconds=wait_seconds)
+    def __init__(
+        self, url: str, *, wait_seconds: float = 20, patience: ContactPatience | None = None
+    ) -> None:
+        self._connections = Connections(url, wait_seconds=wait_seconds, patience=patience)
         self._repository_id: str | None = None
         self._restores = PostgresRestores(self._connections, self._share_epoch)
         self._auto_saving = PostgresAutoSaving(self._connections)
@@ -65,6 +70,7 @@ class PostgresCatalog:
         self._collecting = PostgresCollecting(self._connections, self._share_epoch, self._take_epoch)
         self._cleaning = PostgresCleaning(self._connections, self._share_epoch)
         self._sealing = PostgresSealing(self._connections, self._share_epoch)
+        self._entrusting = PostgresEntrusting(self._connections, self._share_epoch)
         self._checking = PostgresChecking(self._connections, self._share_epoch)
 
     @property
@@ -105,6 +111,11 @@ class PostgresCatalog:
     def sealing(self) -> Sealing:
         """What is remembered of the keys of sealed stores."""
         return self._sealing
+
+    @property
+    def entrusting(self) -> Entrusting:
+        """Credentials of stores, sealed."""
+        return self._entrusting
 
     @property
     def keeping(self) -> Keeping:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from cas.contacting import ContactPatience, contacted
 from cas.errors import InvalidInput, Unsupported
-from cas.postgres.faults import faults_of
+from cas.postgres.faults import faults_of, is_passing
 from cas.postgres.quoting import SQL_ASCII, BytesAsText, conversation_encoding
 from cas.postgres.reading.copying import run
 
@@ -67,18 +68,24 @@ class ConnectionOptions:
     """Of each statement that reads; one COPY of a large table is one statement."""
     application_name: str = "cas"
     parameters: Mapping[str, str] = field(default_factory=dict)
+    patience: ContactPatience = field(default_factory=ContactPatience)
+    """With a server that cannot be reached."""
 
 
 def connect(url: str, options: ConnectionOptions) -> psycopg.Connection:
-    """A pinned connection in autocommit mode, whose texts arrive as str.
+    """A pinned connection in autocommit mode, whose texts arrive as str. Passing faults are tried again.
 
     Raises InvalidInput for a malformed URL, ConnectionFailed, PermissionDenied, Unsupported for
     servers older than 14.
     """
     where = shown_url(url)
     parameters = connection_parameters(url, options)
-    with faults_of(where):
-        connection = psycopg.connect(make_conninfo("", **parameters), autocommit=True, prepare_threshold=None)
+
+    def attempt() -> psycopg.Connection:
+        with faults_of(where):
+            return psycopg.connect(make_conninfo("", **parameters), autocommit=True, prepare_threshold=None)
+
+    connection = contacted(attempt, is_passing, options.patience)
     try:
         _require_supported(connection, where)
         run(connection.pgconn, pinning(connection, options), where=where)

@@ -13,6 +13,7 @@ import psycopg
 from psycopg.pq import DiagnosticField
 from psycopg.pq.abc import PGresult
 
+from cas.contacting import passes
 from cas.errors import (
     CasError,
     ConnectionFailed,
@@ -119,6 +120,12 @@ def fault_of(error: psycopg.Error, *, where: str = "") -> CasError:
     if isinstance(error, psycopg.NotSupportedError):
         return Unsupported(_first_line(text), where=where)
     return CasError(_first_line(text), where=where)
+
+
+def is_passing(error: CasError) -> bool:
+    """Whether a connection that failed with this error may come up the next time."""
+    cause = error.__cause__
+    return isinstance(cause, psycopg.OperationalError) and passes(cause.sqlstate, str(cause))
 
 
 @contextmanager

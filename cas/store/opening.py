@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from cas.errors import InvalidInput
 from cas.store.cloud_url import AZURE_HINT, GOOGLE_HINT, open_azure, open_google
+from cas.store.credentials import SCHEMES
 from cas.store.delivering import DeliveringStore
 from cas.store.interface import Store
 from cas.store.local import LocalStore
@@ -76,6 +77,8 @@ def open_bare(url: str, options: StoreOptions | None = None, *, create: bool = F
         raise InvalidInput("a store URL must not contain credentials", hint=credentials_hint)
     if parts.fragment:
         raise InvalidInput("a store URL has no part after #", hint="Write # as %23")
+    if options.credentials is not None and SCHEMES.get(parts.scheme) is not type(options.credentials):
+        raise InvalidInput("the credentials are those of another kind of store", hint=credentials_hint)
     query = dict(pairs)
     if len(query) < len(pairs):
         raise InvalidInput("a parameter comes twice in the store URL")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cas.limits import KIB, MIB
+from cas.store.credentials import Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +43,5 @@ class StoreOptions:
     """Key id or ARN for `aws:kms`; empty means the bucket owner's default key."""
     ca: str = ""
     """Path of a PEM file with the certificate authorities to trust; empty means the system's."""
+    credentials: Credentials | None = None
+    """Of this one store: nothing else is looked for then. None means where the provider's tools look."""

@@ -4,7 +4,7 @@ A URL that says nothing sensible is InvalidInput, which does not repeat it, sinc
 """
 
 import re
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from cas.errors import InvalidInput
 
@@ -21,6 +21,18 @@ def only(query: dict[str, str], known: tuple[str, ...], credentials_hint: str) -
         names = ", ".join(name[:40] for name in unknown)
         hint = f"Known are {', '.join(known)}" if known else "This kind of store has none"
         raise InvalidInput(f"unknown parameters in the store URL: {names}", hint=hint)
+
+
+def settled(url: str) -> str:
+    """One spelling of a store's URL, whose parameters may come in any order: what credentials are bound to.
+    InvalidInput."""
+    try:
+        parts = urlsplit(url)
+        pairs = sorted(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+    except ValueError:
+        raise InvalidInput("not a store URL") from None
+    path = quote(unquote(parts.path).strip("/"))
+    return f"{parts.scheme}://{parts.netloc}/{path}?{urlencode(pairs)}"
 
 
 def flag(query: dict[str, str], name: str) -> bool:

@@ -6,15 +6,18 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from cas.catalog.postgres import PostgresCatalog
+from cas.catalog.sealing import PRIMARY
 from cas.engine.repository import Repository, create_repository
-from cas.errors import Conflict, NotFound
+from cas.entrusted import entrust, store_place
+from cas.errors import Conflict, InvalidInput, NotFound
 from cas.sealing.key_ring import Labelled
 from cas.sealing.opening import newly_sealed, unsealed
 from cas.sealing.store import SealedStore
+from cas.store.credentials import Credentials
 from cas.store.interface import Store
 from cli.commanding import command
 from cli.exit_codes import ExitCode
+from cli.given_credentials import given_credentials
 from cli.session import Session
 from cli.words import plain
 
@@ -54,16 +57,23 @@ def init(
             "them a passphrase is asked for. Who loses all keys loses everything.",
         ),
     ] = False,
+    credentials: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="With credentials of its own, which the catalog at CAS_CATALOG keeps, sealed: the path of a "
+            "file, or - for standard input. See `cas store credentials set --help`.",
+        ),
+    ] = None,
 ) -> ExitCode:
     """Make an empty repository in a directory or bucket, and its catalog."""
     if repository is not None:
         cas.set(store=repository)
-    if cas.settings.catalog.get_secret_value():
-        # A catalog that does not answer is found out before anything is made.
-        PostgresCatalog(cas.catalog_url("")).close()
-    else:
-        _ = cas.embedded
-    bare = cas.bare_store(create=True)
+    # A catalog that does not answer is found out before anything is made.
+    _ = cas.given_catalog or cas.embedded
+    given = _given(cas, credentials) if credentials is not None else None
+    secrets = cas.secrets.new() if given else ()
+    bare = cas.bare_store(create=True, options=cas.options_with(given) if given else None)
     store = _sealed(cas, bare) if encrypt else unsealed(bare, cas.secrets)
     try:
         create_repository(store)
@@ -73,11 +83,23 @@ def init(
         created = False
     opened = cas.repository_in(store)
     catalog = cas.attached(opened, create=True)
+    if given is not None:
+        entrust(catalog, store_place(opened.id, PRIMARY, cas.store_url), given, secrets)
     sealed = opened.store if isinstance(opened.store, SealedStore) else None
     keys = tuple(slot.head.kind.value for slot in sealed.keys.unlocked.head.slots) if sealed else ()
     receipt = InitReceipt(opened.id, store.url, catalog.url, created, keys)
     cas.terminal.result(receipt, human=_told(receipt))
     return ExitCode.OK
+
+
+def _given(cas: Session, source: str) -> Credentials:
+    if cas.given_catalog is None:
+        raise InvalidInput(
+            "credentials of the repository itself want a catalog that is found without it",
+            where="--credentials",
+            hint="Name one by CAS_CATALOG",
+        )
+    return given_credentials(cas.terminal, cas.store_url, source)
 
 
 def _sealed(cas: Session, bare: Store) -> Store:

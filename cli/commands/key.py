@@ -332,7 +332,7 @@ def _changed(
 def _bare(cas: Session, replica: str | None) -> Store:
     if replica is None:
         return cas.bare_store()
-    return cas.bare_replica_store(cas.catalog.replicating.replica(replica).new.url)
+    return cas.bare_replica_store(cas.catalog.replicating.replica(replica).new.url, name=replica)
 
 
 def _opened(cas: Session, replica: str | None) -> SealedStore:

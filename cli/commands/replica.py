@@ -12,8 +12,9 @@ from rich.console import Group
 from rich.text import Text
 
 from cas.catalog.replica_model import NewReplica
-from cas.catalog.replicating_rules import SPOKEN, name_taken
+from cas.catalog.replicating_rules import SPOKEN, check_new, name_taken
 from cas.check import CheckLevel
+from cas.entrusted import entrust, store_place
 from cas.errors import Conflict, InvalidInput, NotFound
 from cas.format.names import CONFIG
 from cas.replicas.model import ReplicaStatus
@@ -28,6 +29,7 @@ from cas.store.interface import Store
 from cas.store.locking import LockingStore
 from cli.commanding import command
 from cli.exit_codes import ExitCode
+from cli.given_credentials import given_credentials
 from cli.session import Session, url_of, whoami
 from cli.showing_check import told
 from cli.showing_replicas import statuses
@@ -51,6 +53,7 @@ def add_replica(app: typer.Typer) -> None:
         "cas replica add offsite 's3://other-bucket/shop?region=eu-west-1' --retention 'daily 365'",
         "cas replica add mirror /mnt/second/shop --mirror",
         "cas replica add vault 's3://locked-bucket/shop' --object-lock 30",
+        "cas replica add vault s3://theirs/shop --credentials ~/theirs.credentials",
     ]
     command(group, "add", examples=examples)(add)
     changes = ["cas replica set offsite --mirror", "cas replica set offsite --disable"]
@@ -94,6 +97,14 @@ def add(
     mirror: Annotated[
         bool, typer.Option("--mirror", help="New versions are copied to it in the run that takes them.")
     ] = False,
+    credentials: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="With credentials of its own, which the catalog keeps, sealed: the path of a file, or - for "
+            "standard input. See `cas store credentials set --help`.",
+        ),
+    ] = None,
 ) -> ExitCode:
     """Make another store hold the versions, too. Nothing is copied before `cas replicate`, or before the next
     version where it is a mirror.
@@ -102,13 +113,16 @@ def add(
     """
     rules = [parse_rule(text, "--retention") for text in retention] if retention else None
     url = _with_lock(url_of(place), object_lock)
+    check_new(NewReplica(name, url))
     primary, catalog = cas.repository, cas.catalog  # which says whether the primary is what it was
     _refuse_the_primary(primary.store.url, url)
     if any(replica.new.name == name for replica in catalog.replicating.replicas()):
         raise name_taken(name)
     if encrypt and in_clear:
         raise InvalidInput("sealed or in clear", where="--in-clear", hint="Say one of them")
-    bare = cas.bare_replica_store(url, create=True)
+    given = given_credentials(cas.terminal, url, credentials) if credentials is not None else None
+    keys = cas.secrets.new() if given else ()
+    bare = cas.bare_replica_store(url, create=True, options=cas.options_with(given))
     if isinstance(bare, LockingStore):
         bare.require_locking()
     _require_room(bare, primary.id)
@@ -120,6 +134,9 @@ def add(
     # Known as sealed before it is filled: it must never be one that came without keys.
     catalog.sealing.forget(name)
     recognise(store, catalog, name)
+    catalog.entrusting.forget(name)
+    if given is not None:
+        entrust(catalog, store_place(primary.id, name, store.url), given, keys)
     catalog.replicating.add(new)
     cas.terminal.result(
         new,
@@ -192,6 +209,7 @@ def remove(
         return ExitCode.DECLINED
     only = known.remove(name, lost=lost)
     cas.catalog.sealing.forget(name)
+    cas.catalog.entrusting.forget(name)
     shutil.rmtree(cas.replica_cache(name), ignore_errors=True)
     left = "It is gone" if lost else "What it holds is left as it is"
     told = [

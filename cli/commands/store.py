@@ -1,5 +1,8 @@
 """`cas store test | link`: whether a store keeps what is needed of it, before a repository is in it; and an
-expiring link to an object."""
+expiring link to an object.
+
+`cas store credentials` is in store_credentials.py.
+"""
 
 import os
 from contextlib import suppress
@@ -16,6 +19,7 @@ from cas.store.interface import ObjectMissing
 from cas.store.retrying import RetryingStore
 from cli.bucket_places import bucket_place
 from cli.commanding import command
+from cli.commands.store_credentials import add_credentials
 from cli.exit_codes import ExitCode
 from cli.links import link_seconds, signed, tell
 from cli.session import Session, url_of
@@ -34,7 +38,8 @@ def add_store(app: typer.Typer) -> None:
     command(group, "test", examples=examples)(trial)
     links = ["cas store link s3://bucket/exports/shop-v12.casb --for 24h"]
     command(group, "link", examples=links)(link)
-    app.add_typer(group, name="store", help="Stores, without a repository in them.")
+    add_credentials(group)
+    app.add_typer(group, name="store", help="Stores: whether one is fit, what opens it, links into it.")
 
 
 def trial(
@@ -49,7 +54,7 @@ def trial(
     where a promise is broken.
     """
     url = cas.store_url if place is None else place
-    options = trial_options(cas.store_options)
+    options = trial_options(cas.primary_options if place is None else cas.store_options)
     prefix = fresh_prefix()
     opened: list[RetryingStore] = []
 

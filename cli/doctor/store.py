@@ -26,7 +26,7 @@ LEAST_ROOM = 256 * MIB
 
 def look_at_store(session: Session) -> Iterator[Observation]:
     """Without retries, so that each fault is seen at once."""
-    store = open_bare(session.store_url, session.store_options)
+    store = open_bare(session.store_url, session.primary_options)
     try:
         yield from _repository(store, session)
         yield from _promises(store)

@@ -15,6 +15,7 @@ from cas.catalog import connecting
 from cas.catalog.connecting import public_url
 from cas.catalog.model import VersionFilter
 from cas.catalog.postgres import PostgresCatalog
+from cas.contacting import ONCE
 from cas.errors import (
     CasError,
     Conflict,
@@ -49,7 +50,7 @@ def test_no_server_at_this_address(tmp_path: Path) -> None:
         port = unused.getsockname()[1]
     for url in (f"postgresql://cas:{SECRET}@127.0.0.1:{port}/cas", f"postgresql:///cas?host={tmp_path}"):
         with pytest.raises(ConnectionFailed) as caught:
-            PostgresCatalog(url)
+            PostgresCatalog(url, patience=ONCE)
         assert caught.value.hint
         assert SECRET not in told(caught.value)
 
@@ -58,7 +59,7 @@ def test_a_server_that_accepts_and_says_nothing(monkeypatch: pytest.MonkeyPatch)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://cas:{SECRET}@127.0.0.1:{silent.getsockname()[1]}/cas?connect_timeout=2"
         with pytest.raises(TimedOut):
-            PostgresCatalog(url)
+            PostgresCatalog(url, patience=ONCE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def test_migrations_and_schema_are_equal(database: Databases, each_cluster: Clus
         connection.execute((ROOT / "infra" / "schema.sql").read_bytes())
     schema = dump(each_cluster, migrated)
     assert schema == dump(each_cluster, at_once)
-    assert schema.count("CREATE TABLE cas.") == 29
+    assert schema.count("CREATE TABLE cas.") == 30
     assert schema.count("INSERT INTO cas.") == 4
 
 

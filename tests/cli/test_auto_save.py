@@ -217,7 +217,8 @@ def test_an_event_of_the_application(cas: Place, shop: str) -> None:
 
 def test_a_platform_that_does_not_answer(cas: Place) -> None:
     cas("auto-save", "on")
-    ran = cas("watch", "--once", "--source", "postgresql://nobody@/nothing?host=%2Fnowhere")
+    nowhere = "postgresql://nobody@/nothing?host=%2Fnowhere"
+    ran = cas("watch", "--once", "--source", nowhere, CAS_CONNECT_ATTEMPTS="1")
     assert ran.code == ExitCode.UNREACHABLE
     assert "cas: " in ran.error
 

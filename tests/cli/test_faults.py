@@ -98,7 +98,7 @@ def test_a_wrong_setting_is_named_and_never_repeated(
 
 
 def test_no_server_at_the_source(cas: Place) -> None:
-    ran = cas("snapshot", CAS_SOURCE="postgresql://reader:hunter2@127.0.0.1:1/shop")
+    ran = cas("snapshot", CAS_SOURCE="postgresql://reader:hunter2@127.0.0.1:1/shop", CAS_CONNECT_ATTEMPTS="1")
     _require(ran, ExitCode.UNREACHABLE, "127.0.0.1:1/shop", "refused")
     assert "hunter2" not in ran.err
     failed = cas("versions", "--json").json["versions"][0]
@@ -107,9 +107,27 @@ def test_no_server_at_the_source(cas: Place) -> None:
 
 
 def test_no_server_at_the_catalog(cas: Place) -> None:
-    ran = cas("versions", CAS_CATALOG="postgresql://writer:hunter2@127.0.0.1:1/catalog")
+    ran = cas(
+        "versions", CAS_CATALOG="postgresql://writer:hunter2@127.0.0.1:1/catalog", CAS_CONNECT_ATTEMPTS="1"
+    )
     _require(ran, ExitCode.UNREACHABLE, "catalog", "127.0.0.1:1")
     assert "hunter2" not in ran.err
+
+
+def test_a_person_is_told_of_every_try(bare: Place) -> None:
+    bare.environment |= {
+        "CAS_STORE": str(bare.store),
+        "CAS_CATALOG": "postgresql://cas:hunter2@127.0.0.1:1/cas",
+    }
+    ran = bare("init")
+    assert ran.code == ExitCode.UNREACHABLE
+    assert ran.err.count("next try in") == 2
+    assert ran.err.splitlines()[0].startswith("warning: the catalog does not answer")
+    assert "hunter2" not in ran.err
+    once = bare("init", CAS_CONNECT_ATTEMPTS="1")
+    assert "next try" not in once.error
+    many = bare("init", "--json", CAS_CONNECT_ATTEMPTS="2")
+    assert [one["event"] for one in many.events] == ["warning", "error"]
 
 
 def test_a_database_that_does_not_exist(cas: Place, shop: str) -> None:

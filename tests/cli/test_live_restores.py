@@ -17,8 +17,8 @@ from cas.catalog.restores_postgres import PostgresRestores
 from cas.demo.platform import build
 from cas.errors import ConnectionFailed
 from cas.postgres.live.platform import PostgresPlatform
+from cli.databases import lock_patience
 from cli.exit_codes import ExitCode
-from cli.session import lock_patience
 from tests.cli.running import Place, execute, rows
 from tests.cli.test_terminal import Screen
 from tests.operations.scratching import left_behind

@@ -78,6 +78,7 @@ def test_the_tour_runs_from_top_to_bottom_in_an_empty_home(tmp_path: Path) -> No
     assert re.search(r"stores +the primary, second *$", together, re.MULTILINE)
     assert "No version matches" in together, "none is partial"
     assert "second is a mirror, and disabled" in together
+    assert "0 stores with credentials in the catalog" in together
     (versions,) = re.findall(r"^offsite: (\d+) versions", copied, re.MULTILINE)
     assert f"{versions} versions taken in" in worst_day
     assert "held: case 4711" in worst_day

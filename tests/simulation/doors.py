@@ -8,6 +8,7 @@ from typing import Any, cast
 from cas.catalog.checking import Checking
 from cas.catalog.cleaning import Cleaning
 from cas.catalog.collecting import Collecting
+from cas.catalog.entrusting import Entrusting
 from cas.catalog.keeping import Keeping
 from cas.catalog.replicating import Replicating
 from cas.catalog.sealing import Sealing
@@ -147,6 +148,10 @@ class CatalogDoor(PortDoor):
     @property
     def sealing(self) -> Sealing:
         return cast(Sealing, PortDoor(lambda: self._find().sealing, self._machine, _nobody))
+
+    @property
+    def entrusting(self) -> Entrusting:
+        return cast(Entrusting, PortDoor(lambda: self._find().entrusting, self._machine, _nobody))
 
     @property
     def replicating(self) -> Replicating:

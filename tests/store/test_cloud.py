@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from cas.errors import InvalidInput
-from cas.store.cloud.connection_string import VARIABLE, ConnectionString, connection_string
+from cas.store.cloud.connection_string import VARIABLE, connection_string
 from cas.store.cloud.listing import listing
+from cas.store.credentials import AzureCredentials
 from cas.store.interface import FaultKind, StoreFault
 from cas.store.opening import open_bare
 from tests.servers import azure, gcs
@@ -117,11 +118,11 @@ def test_a_listing_ends_where_its_prefix_does_and_starts_shortly_before() -> Non
 def test_a_connection_string_is_read_as_the_portal_writes_it() -> None:
     text = f"DefaultEndpointsProtocol=https;AccountName=shop;AccountKey={KEY};EndpointSuffix=core.windows.net"
     found = connection_string({VARIABLE: text})
-    assert found == ConnectionString("shop", "https://shop.blob.core.windows.net", KEY)
+    assert found == AzureCredentials("shop", "https://shop.blob.core.windows.net", KEY)
     assert KEY not in repr(found)
     with_sas = "BlobEndpoint=https://shop.blob.core.windows.net/;SharedAccessSignature=sv=2021&sig=a%3D"
     found = connection_string({VARIABLE: with_sas})
-    assert found == ConnectionString("shop", "https://shop.blob.core.windows.net", sas="sv=2021&sig=a%3D")
+    assert found == AzureCredentials("shop", "https://shop.blob.core.windows.net", sas="sv=2021&sig=a%3D")
     assert connection_string({}) is None
     emulator = connection_string({VARIABLE: "UseDevelopmentStorage=true;"})
     assert emulator is not None

@@ -13,12 +13,22 @@ from obstore.store import AzureStore, GCSStore
 from cas.errors import InvalidInput
 from cas.limits import KIB
 from cas.store.cloud.address import AzureAddress, CloudAddress, GoogleAddress
-from cas.store.cloud.connection_string import ConnectionString, connection_string
+from cas.store.cloud.connection_string import connection_string
+from cas.store.cloud.service_account import ServiceAccount
+from cas.store.credentials import AzureCredentials, GoogleCredentials
 from cas.store.options import StoreOptions
 from cas.store.transport import check_certificates, check_transport
 
 if TYPE_CHECKING:
-    from obstore.store import AzureConfig, ClientConfig, GCSConfig, RetryConfig
+    from obstore.store import (
+        AzureAccessKey,
+        AzureConfig,
+        AzureCredentialProvider,
+        AzureSASToken,
+        ClientConfig,
+        GCSConfig,
+        RetryConfig,
+    )
 
 Client = GCSStore | AzureStore
 
@@ -66,6 +76,7 @@ _Maker = Callable[[timedelta | None, timedelta | None], Client]
 def _maker(address: CloudAddress, options: StoreOptions) -> tuple[_Maker, str]:
     """How clients are made, and the endpoint that they ask."""
     trusted = _certificates(address.ca)
+    given = options.credentials
 
     def client_options(silence: timedelta | None, whole: timedelta | None) -> "ClientConfig":
         made: ClientConfig = {
@@ -81,7 +92,8 @@ def _maker(address: CloudAddress, options: StoreOptions) -> tuple[_Maker, str]:
         return made
 
     if isinstance(address, GoogleAddress):
-        google, endpoint = _google(address)
+        account = ServiceAccount(given) if isinstance(given, GoogleCredentials) else None
+        google, endpoint = _google(address, is_given=account is not None)
         check_transport(endpoint, address.url, allow_http=address.allow_http)
         return (
             lambda silence, whole: _made(
@@ -90,13 +102,15 @@ def _maker(address: CloudAddress, options: StoreOptions) -> tuple[_Maker, str]:
                     config=google,
                     client_options=client_options(silence, whole),
                     retry_config=_NO_RETRIES,
+                    credential_provider=account,
                 ),
                 address,
             ),
             endpoint,
         )
     assert isinstance(address, AzureAddress)
-    azure, endpoint = _azure(address)
+    shown = given if isinstance(given, AzureCredentials) else None
+    azure, endpoint = _azure(address, shown)
     check_transport(endpoint, address.url, allow_http=address.allow_http)
     return (
         lambda silence, whole: _made(
@@ -105,6 +119,7 @@ def _maker(address: CloudAddress, options: StoreOptions) -> tuple[_Maker, str]:
                 config=azure,
                 client_options=client_options(silence, whole),
                 retry_config=_NO_RETRIES,
+                credential_provider=_shown(shown) if shown else None,
             ),
             address,
         ),
@@ -143,26 +158,40 @@ def _made(make: Callable[[], Client], address: CloudAddress) -> Client:
         ) from None
 
 
-def _google(address: GoogleAddress) -> "tuple[GCSConfig, str]":
+def _google(address: GoogleAddress, *, is_given: bool) -> "tuple[GCSConfig, str]":
+    """`is_given`: the credentials are, and none are looked for."""
     endpoint = address.endpoint or os.environ.get("GOOGLE_BASE_URL", "") or "https://storage.googleapis.com"
     config: GCSConfig = {"base_url": endpoint}
-    if address.credentials:
+    if is_given:
+        config["skip_signature"] = False  # a variable could say otherwise
+    elif address.credentials:
         if not Path(address.credentials).is_file():
             raise InvalidInput("no such file of credentials", where=address.credentials)
         config["application_credentials"] = address.credentials
     return config, endpoint
 
 
-def _azure(address: AzureAddress) -> "tuple[AzureConfig, str]":
-    """Settings of the URL first, then a connection string, then single variables: those that obstore reads
-    by itself, and the two names that only the `az` tool has."""
+def _shown(credentials: AzureCredentials) -> "AzureCredentialProvider":
+    """As a provider, over which no variable of the environment wins."""
+
+    def show() -> "AzureAccessKey | AzureSASToken":
+        if credentials.sas:
+            return {"sas_token": credentials.sas, "expires_at": None}
+        return {"access_key": credentials.key, "expires_at": None}
+
+    return show
+
+
+def _azure(address: AzureAddress, given: AzureCredentials | None) -> "tuple[AzureConfig, str]":
+    """Settings of the URL first, then what is `given` and shown by a provider, else a connection string, then
+    single variables: those that obstore reads by itself, and the two names that only the `az` tool has."""
     environment = os.environ
-    said = connection_string(environment) or ConnectionString()
+    said = given or connection_string(environment) or AzureCredentials()
     if address.account and said.account not in ("", address.account):
         raise InvalidInput(
             "the connection string is of another account",
             where=address.url,
-            hint="Unset AZURE_STORAGE_CONNECTION_STRING, or correct account=",
+            hint="Correct account=, or the connection string: AZURE_STORAGE_CONNECTION_STRING",
         )
     account = (
         address.account
@@ -173,15 +202,18 @@ def _azure(address: AzureAddress) -> "tuple[AzureConfig, str]":
     config: AzureConfig = {}
     if account:
         config["account_name"] = account
-    key = said.key or ("" if said.sas else environment.get("AZURE_STORAGE_KEY", ""))
-    if key:
-        config["account_key"] = key
-    if said.sas:
-        config["sas_key"] = said.sas
-    given = address.endpoint or said.endpoint or environment.get("AZURE_STORAGE_ENDPOINT", "")
-    endpoint = given or f"https://{account}.blob.core.windows.net"
     if given:
-        config["endpoint"] = given
+        config["skip_signature"] = False  # a variable could say otherwise
+    else:
+        key = said.key or ("" if said.sas else environment.get("AZURE_STORAGE_KEY", ""))
+        if key:
+            config["account_key"] = key
+        if said.sas:
+            config["sas_key"] = said.sas
+    named = address.endpoint or said.endpoint or environment.get("AZURE_STORAGE_ENDPOINT", "")
+    endpoint = named or f"https://{account}.blob.core.windows.net"
+    if named:
+        config["endpoint"] = named
     return config, endpoint
 
 

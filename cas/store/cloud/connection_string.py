@@ -1,12 +1,12 @@
 """Azure's connection strings, as the portal gives them out: `AccountName=...;AccountKey=...`.
 
-obstore does not know them. They are read from the environment only, since they hold a secret.
+obstore does not know them. They hold a secret, so they never stand in a URL.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from cas.errors import InvalidInput
+from cas.store.credentials import AzureCredentials
 
 VARIABLE = "AZURE_STORAGE_CONNECTION_STRING"
 _HINT = "Copy it from the portal: AccountName=...;AccountKey=...;EndpointSuffix=core.windows.net"
@@ -19,37 +19,30 @@ EMULATOR = {
 """What `UseDevelopmentStorage=true` stands for. The key is published, and no secret."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionString:
-    """What is said about blobs. Empty texts were not said. Secrets are not shown by repr()."""
-
-    account: str = ""
-    endpoint: str = ""
-    key: str = field(default="", repr=False)
-    sas: str = field(default="", repr=False)
-
-
-def connection_string(environment: Mapping[str, str]) -> ConnectionString | None:
-    """The one of the environment. InvalidInput, without its text, if it has another form."""
+def connection_string(environment: Mapping[str, str]) -> AzureCredentials | None:
+    """The one of the environment. Raises as `parse_connection_string`."""
     text = environment.get(VARIABLE, "").strip()
-    if not text:
-        return None
+    return parse_connection_string(text, VARIABLE) if text else None
+
+
+def parse_connection_string(text: str, where: str) -> AzureCredentials:
+    """What it says about blobs. InvalidInput, without its text, if it has another form."""
     values: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
         name, equals, value = part.partition("=")
         if not equals:
-            raise InvalidInput("not a connection string", where=VARIABLE, hint=_HINT)
+            raise InvalidInput("not a connection string", where=where, hint=_HINT)
         values[name.strip().lower()] = value.strip()
     if values.get("usedevelopmentstorage", "").lower() == "true":
         values = EMULATOR
     account = values.get("accountname", "")
     endpoint = values.get("blobendpoint", "").rstrip("/")
     if not (account or endpoint):
-        raise InvalidInput("a connection string names no account", where=VARIABLE, hint=_HINT)
+        raise InvalidInput("a connection string names no account", where=where, hint=_HINT)
     if not endpoint and "endpointsuffix" in values:
         protocol = values.get("defaultendpointsprotocol", "https")
         endpoint = f"{protocol}://{account}.blob.{values['endpointsuffix']}"
-    return ConnectionString(
+    return AzureCredentials(
         account=account or _account_of(endpoint),
         endpoint=endpoint,
         key=values.get("accountkey", ""),

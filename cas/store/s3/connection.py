@@ -11,6 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from cas.errors import InvalidInput
+from cas.store.credentials import S3Credentials
 from cas.store.options import StoreOptions
 from cas.store.transport import check_certificates, check_transport
 
@@ -75,12 +76,16 @@ def connect(address: S3Address, options: StoreOptions) -> "S3Client":
         core.register_component("data_loader", _LOADER)
         session = boto3.session.Session(botocore_session=core, region_name=options.region or None)
         region = session.region_name or NO_REGION
+        given = options.credentials if isinstance(options.credentials, S3Credentials) else None
         client: S3Client = session.client(
             "s3",
             region_name=region,
             endpoint_url=address.endpoint or None,
             verify=options.ca or None,
             config=config,
+            aws_access_key_id=given.access_key_id if given else None,
+            aws_secret_access_key=given.secret_access_key if given else None,
+            aws_session_token=(given.session_token or None) if given else None,
         )
     except (BotoCoreError, ValueError) as error:
         said = str(error)[:200]
