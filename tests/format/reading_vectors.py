@@ -30,6 +30,7 @@ from cas.format.sealing import (
     parse_sealed_config,
 )
 from cas.ids import SHORT_ID_BYTES, ChunkId, ChunkKind, IdKey
+from cas.sealing.age import identities_of
 from cas.sealing.blocks import Sealer
 from cas.sealing.key_ring import unlock
 from cas.sealing.key_secrets import Entropy, KeyFile, KeySecret, Passphrase, unwrap
@@ -196,6 +197,9 @@ def _secret(kind: SlotKind, text: str) -> KeySecret:
             return RecoveryCode.read(text)
         case SlotKind.COMMAND:
             return Answer(bytes.fromhex(text))
+        case SlotKind.AGE:
+            (identity,) = identities_of(text.encode(), "vector")
+            return identity
 
 
 def _keys(vector: Vector) -> Json:
