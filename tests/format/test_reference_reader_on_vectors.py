@@ -54,6 +54,8 @@ def _secret(kind: str, text: str) -> sealing.Secret:
             return sealing.by_key_file(bytes.fromhex(text))
         case "recovery":
             return sealing.by_recovery_code(text)
+        case "age":
+            return sealing.by_age_identity(text)
         case _:
             return sealing.by_command(lambda kept: bytes.fromhex(text))
 
