@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,14 +12,18 @@ from rich.text import Text
 
 from cas.bundles.exporting import Exported, ExportRequest, export_version
 from cas.errors import InvalidInput
+from cas.limits import MAX_KEY_SLOTS
+from cas.sealing.age import AgeRecipient
+from cas.sealing.key_ring import Labelled
 from cas.sealing.store import SealedStore
 from cas.tabular.exporting import ExportFormat
 from cli.bundle_file import HashingSink, new_file
-from cli.bundle_secrets import BundleSecrets
+from cli.bundle_secrets import LABEL, BundleSecrets
 from cli.commanding import command
 from cli.commands.show import VersionArgument
 from cli.exit_codes import ExitCode
 from cli.exporting_for_people import export_for_people
+from cli.key_secrets import read_recipients
 from cli.session import Session
 from cli.watching_faces import watching
 from cli.words import counted, plain, size
@@ -42,6 +47,7 @@ def add_export(app: typer.Typer) -> None:
     examples = [
         "cas export latest",
         "cas export 12 --output /mnt/stick/shop.casb --encrypt",
+        "cas export 12 --recipient age1...",
         "cas export 12 --entity products --entity suppliers",
         "cas export 12 --since 9",
         "cas export 12 --format csv --output shop.zip --entity products",
@@ -91,6 +97,18 @@ def export(
             "for.",
         ),
     ] = False,
+    recipient: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RECIPIENT",
+            help="Seal it for whoever has the identity of this age recipient: age1..., ssh-ed25519 or "
+            "ssh-rsa; may be repeated.",
+        ),
+    ] = None,
+    recipients_file: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Seal it for the age recipients in a file, one a line."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
 ) -> ExitCode:
     """Write a version into one file, a bundle, which is a small repository: `cas import` takes it in, and
@@ -98,13 +116,18 @@ def export(
 
     It holds the version's records, keys and schema, and nothing of other versions but what a dictionary has
     of them: snippets of records that compression learnt from. Not sealed, whoever has the file can read it.
+
+    The same version gives the same bytes, sealed or not, but for age recipients: what is sealed for them is
+    random each time. Whoever knows a recipient can make a bundle that opens for it: that it opens says
+    nothing of who made it.
     """
+    is_sealed = bool(encrypt or recipient or recipients_file)
     if kind is not None:
-        if since is not None or encrypt or output == STDOUT:
+        if since is not None or is_sealed or output == STDOUT:
             raise InvalidInput(
                 "files for other programs are whole, in clear, and lie somewhere",
                 where="--format",
-                hint="--since, --encrypt and `--output -` go with bundles",
+                hint="--since, --encrypt, --recipient and `--output -` go with bundles",
             )
         place = Path(output) if output else None
         return export_for_people(cas, version, kind, place, entity or (), force=force)
@@ -114,9 +137,12 @@ def export(
         )
     chosen = cas.reading(version)
     before = None if since is None else cas.reading(since).number
-    slots = BundleSecrets(cas.settings, cas.terminal).new() if encrypt else ()
+    slots = [Labelled(one, LABEL) for one in _recipients(recipient or (), recipients_file)]
+    slots += BundleSecrets(cas.settings, cas.terminal).new() if encrypt else ()
+    if len(slots) > MAX_KEY_SLOTS:
+        raise InvalidInput(f"at most {MAX_KEY_SLOTS} keys open a bundle", where="--recipient")
     request = ExportRequest(tuple(entity) if entity else None, before, slots)
-    if isinstance(cas.repository.store, SealedStore) and not encrypt:
+    if isinstance(cas.repository.store, SealedStore) and not slots:
         cas.terminal.warn("the repository is sealed, and this bundle is not: --encrypt seals it")
     cas.if_stopped = "Nothing was written"
     if output == STDOUT:
@@ -128,6 +154,12 @@ def export(
         written = _into(cas, chosen.number, request, sink, str(path))
     cas.terminal.result(written, human=_told(written))
     return ExitCode.OK
+
+
+def _recipients(texts: Sequence[str], file: Path | None) -> Sequence[AgeRecipient]:
+    """Each once."""
+    found = [AgeRecipient.read(text) for text in texts]
+    return list(dict.fromkeys([*found, *(read_recipients(file.expanduser()) if file else ())]))
 
 
 def _into(cas: Session, number: int, request: ExportRequest, sink: HashingSink, path: str) -> Written:
