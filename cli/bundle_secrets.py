@@ -4,6 +4,7 @@ bundle is not given the repository's."""
 import os
 from collections.abc import Iterator, Sequence
 from getpass import getpass
+from itertools import chain
 from pathlib import Path
 
 from cas.errors import InvalidInput
@@ -29,7 +30,7 @@ class BundleSecrets:
 
     def __call__(self, kinds: frozenset[SlotKind]) -> Iterator[SlotOpener]:
         were_given = False
-        for secret in (*self._settled(), *self._identities(kinds)):
+        for secret in chain(self._settled(), self._identities(kinds)):
             if secret.kind in kinds:
                 were_given = True
                 yield secret

@@ -38,6 +38,8 @@ _SSH = ("ssh-ed25519 ", "ssh-rsa ")
 _IDENTITY = "AGE-SECRET-KEY-1"
 _PLUGIN = "AGE-PLUGIN-"
 _OPENSSH = b"-----BEGIN OPENSSH PRIVATE KEY-----"
+_SHOWN = 40
+"""Characters of what is no recipient."""
 _SEALED = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
 
 
@@ -141,7 +143,7 @@ def _parsed_recipient(text: str) -> object:
         if text.startswith(_NATIVE):
             if "1" in text[len(_NATIVE) :]:
                 raise InvalidInput(
-                    f"a recipient of a plugin of age: {text[:40]}",
+                    f"a recipient of a plugin of age: {text[:_SHOWN]!a}",
                     hint="Take one that begins with age1 and that `age-keygen` has made, or an SSH key",
                 )
             recipient: object = pyrage.x25519.Recipient.from_str(text)
@@ -149,10 +151,11 @@ def _parsed_recipient(text: str) -> object:
             return recipient
     except (ValueError, UnsupportedAlgorithm, pyrage.RecipientError):
         raise InvalidInput(
-            f"no recipient of age, or one with a slip in it: {text[:40]}", hint="Compare it with the original"
+            f"no recipient of age, or one with a slip in it: {text[:_SHOWN]!a}",
+            hint="Compare it with the original",
         ) from None
     raise InvalidInput(
-        f"no recipient of age: {text[:40]!r}", hint="They begin with age1, ssh-ed25519 or ssh-rsa"
+        f"no recipient of age: {text[:_SHOWN]!a}", hint="They begin with age1, ssh-ed25519 or ssh-rsa"
     )
 
 
