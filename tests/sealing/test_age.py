@@ -1,7 +1,9 @@
 """Recipients and identities of age: what is taken, what is refused in one clear line, and that nothing
 hostile is ever tried."""
 
+import base64
 import os
+import struct
 import subprocess
 import time
 from dataclasses import replace
@@ -122,6 +124,18 @@ def test_a_recipient_that_would_share_its_secret_with_everybody(capfd: pytest.Ca
     with pytest.raises(InvalidInput):
         AgeRecipient.read(LOW_ORDER)
     assert capfd.readouterr().err == "", "the library was not tried"
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 2])
+def test_an_ssh_key_with_which_nothing_can_be_encrypted(
+    exponent: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    numbers = [number.to_bytes(number.bit_length() // 8 + 1) for number in (exponent, 2**2047 + 1)]
+    parts = [b"ssh-rsa", *numbers]
+    key = b"".join(struct.pack(">I", len(part)) + part for part in parts)
+    with pytest.raises(InvalidInput, match="a slip in it"):
+        AgeRecipient.read(f"ssh-rsa {base64.b64encode(key).decode()}")
+    assert capfd.readouterr().err == ""
 
 
 def test_files_of_recipients() -> None:
