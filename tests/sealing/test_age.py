@@ -82,6 +82,7 @@ def test_ssh_keys_that_are_refused(
 def test_a_slot_is_never_twice_the_same_and_its_key_is_not_what_age_kept() -> None:
     first, second = keys_for(RECIPIENT).head.slots[0].head, keys_for(RECIPIENT).head.slots[0].head
     assert first.kept != second.kept
+    assert OTHER_IDENTITY.slot_key(first) is None
     key = IDENTITY.slot_key(first)
     assert key is not None
     assert key not in first.kept

@@ -130,7 +130,7 @@ def test_where_something_public_opens_it_nothing_repeats() -> None:
     """Neither keys, which the id key and the recipient would give to everybody who has these, nor nonces."""
     for makers in ((RECIPIENT,), (KEY_FILE, RECIPIENT)):
         first, second = for_makers(*makers), for_makers(*makers)
-        openers: list[SlotOpener] = [IDENTITY, KEY_FILE][: len(makers)]
+        openers: Sequence[SlotOpener] = (IDENTITY, KEY_FILE)[: len(makers)]
         keys: list[Unlocked] = []
         for seal in (first, second):
             parsed = parse_keys(seal.keys_object)
