@@ -7,9 +7,8 @@ Recipients are `age1...` (X25519), `ssh-ed25519 ...` and `ssh-rsa ...`. Those of
 program is run here that a name in a text chooses.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import pyrage
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -28,8 +27,6 @@ from cas.sealing.key_secrets import SLOT_KEY_BYTES, Entropy
 
 MOST_LIST_BYTES = MIB
 """Of a file of recipients or identities."""
-
-_Read = TypeVar("_Read")
 
 _NATIVE = "age1"
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
@@ -51,20 +48,19 @@ class AgeRecipient:
 
     kind = SlotKind.AGE
 
-    def __post_init__(self) -> None:
-        """InvalidInput for what is no recipient, and for those of plugins."""
-        _parsed_recipient(self.text)
-
     @classmethod
-    def read(cls, text: str) -> "AgeRecipient":
-        """From a line: white space around it, and the comment of an SSH key, mean nothing."""
+    def read(cls, text: str, where: str) -> "AgeRecipient":
+        """From a line: white space around it, and the comment of an SSH key, mean nothing. InvalidInput for
+        what is no recipient, and for those of plugins."""
         words = text.split()
-        return cls(" ".join(words[:2]) if text.strip().startswith(_SSH) else text.strip())
+        known = " ".join(words[:2]) if text.strip().startswith(_SSH) else text.strip()
+        _parsed_recipient(known, where)
+        return cls(known)
 
     def fitted(self, head: SlotHead, entropy: Entropy) -> tuple[SlotHead, bytes]:
         """Twice the same is never made: age draws keys of its own, which are not of `entropy`."""
         key = entropy(SLOT_KEY_BYTES)
-        kept = bytes(pyrage.encrypt(key, [_parsed_recipient(self.text)]))
+        kept = bytes(pyrage.encrypt(key, [_parsed_recipient(self.text, "")]))
         return replace(head, kept=kept), key
 
 
@@ -91,9 +87,11 @@ class AgeIdentity:
 
 def recipients_of(content: bytes, where: str) -> list[AgeRecipient]:
     """Those of a file of recipients, one a line, as age reads it. InvalidInput where one is none."""
-    found = [_in_line(AgeRecipient.read, number, text, where) for number, text in _lines(content, where)]
+    found = [AgeRecipient.read(text, place) for place, text in _lines(content, where)]
     if not found:
-        raise InvalidInput("there is no recipient in the file", where=where)
+        raise InvalidInput(
+            "there is no recipient in the file", where=where, hint="It has one on each line, as age1..."
+        )
     return found
 
 
@@ -106,34 +104,28 @@ def identities_of(content: bytes, where: str) -> list[AgeIdentity]:
         )
     if content.lstrip().startswith(_OPENSSH):
         return [_ssh_identity(content, where)]
-    found = [_in_line(_identity, number, text, where) for number, text in _lines(content, where)]
+    found = [_identity(text, place) for place, text in _lines(content, where)]
     if not found:
         raise InvalidInput("there is no identity in the file", where=where, hint="`age-keygen` makes one")
     return found
 
 
-def _lines(content: bytes, where: str) -> Iterator[tuple[int, str]]:
-    """Number and text of each line that is neither empty nor a comment."""
+def _lines(content: bytes, where: str) -> Iterator[tuple[str, str]]:
+    """Place and text of each line that is neither empty nor a comment."""
     if len(content) > MOST_LIST_BYTES:
         raise InvalidInput("the file holds more than 1 MiB", where=where)
     for number, line in enumerate(content.splitlines(), 1):
         text = line.decode("ascii", "backslashreplace").strip()
         if text and not text.startswith("#"):
-            yield number, text
+            yield f"{where}, line {number}", text
 
 
-def _in_line(read: Callable[[str], _Read], number: int, text: str, where: str) -> _Read:
-    try:
-        return read(text)
-    except InvalidInput as error:
-        raise InvalidInput(error.what, where=f"{where}, line {number}", hint=error.hint) from None
-
-
-def _parsed_recipient(text: str) -> object:
+def _parsed_recipient(text: str, where: str) -> object:
     """That of pyrage. What may be an identity by mistake is not said again."""
     if text.upper().startswith((_IDENTITY, _PLUGIN)):
         raise InvalidInput(
             "that is an identity, which opens what is sealed; a recipient is wanted",
+            where=where,
             hint="`age-keygen -y` shows the recipient of an identity",
         )
     try:
@@ -144,6 +136,7 @@ def _parsed_recipient(text: str) -> object:
             if "1" in text[len(_NATIVE) :]:
                 raise InvalidInput(
                     f"a recipient of a plugin of age: {text[:_SHOWN]!a}",
+                    where=where,
                     hint="Take one that begins with age1 and that `age-keygen` has made, or an SSH key",
                 )
             recipient: object = pyrage.x25519.Recipient.from_str(text)
@@ -152,10 +145,13 @@ def _parsed_recipient(text: str) -> object:
     except (ValueError, UnsupportedAlgorithm, pyrage.RecipientError):
         raise InvalidInput(
             f"no recipient of age, or one with a slip in it: {text[:_SHOWN]!a}",
+            where=where,
             hint="Compare it with the original",
         ) from None
     raise InvalidInput(
-        f"no recipient of age: {text[:_SHOWN]!a}", hint="They begin with age1, ssh-ed25519 or ssh-rsa"
+        f"no recipient of age: {text[:_SHOWN]!a}",
+        where=where,
+        hint="They begin with age1, ssh-ed25519 or ssh-rsa",
     )
 
 
@@ -168,16 +164,18 @@ def _require_secrecy(text: str) -> None:
     X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(point))
 
 
-def _identity(text: str) -> AgeIdentity:
+def _identity(text: str, where: str) -> AgeIdentity:
     if text.startswith(_PLUGIN):
         raise InvalidInput(
-            "an identity of a plugin of age", hint=f"Take one that begins with {_IDENTITY}, or an SSH key"
+            "an identity of a plugin of age",
+            where=where,
+            hint=f"Take one that begins with {_IDENTITY}, or an SSH key",
         )
     try:
         opener = pyrage.x25519.Identity.from_str(text)
     except pyrage.IdentityError:
         raise InvalidInput(
-            "no identity of age, or one with a slip in it", hint=f"They begin with {_IDENTITY}"
+            "no identity of age, or one with a slip in it", where=where, hint=f"They begin with {_IDENTITY}"
         ) from None
     return AgeIdentity(AgeRecipient(str(opener.to_public())), opener)
 
@@ -186,7 +184,8 @@ def _ssh_identity(content: bytes, where: str) -> AgeIdentity:
     try:
         private = load_ssh_private_key(content, None)
         public = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
-        return AgeIdentity(AgeRecipient(public.decode("ascii")), pyrage.ssh.Identity.from_buffer(content))
+        recipient = AgeRecipient.read(public.decode("ascii"), where)
+        return AgeIdentity(recipient, pyrage.ssh.Identity.from_buffer(content))
     except TypeError:
         raise InvalidInput(
             "the SSH key is locked by a passphrase",

@@ -158,7 +158,7 @@ def export(
 
 def _recipients(texts: Sequence[str], file: Path | None) -> Sequence[AgeRecipient]:
     """Each once."""
-    found = [AgeRecipient.read(text) for text in texts]
+    found = [AgeRecipient.read(text, "--recipient") for text in texts]
     return list(dict.fromkeys([*found, *(read_recipients(file.expanduser()) if file else ())]))
 
 

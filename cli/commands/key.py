@@ -313,7 +313,7 @@ def _new_maker(cas: Session, kind: NewKey, value: str | None) -> SlotMaker:
         case NewKey.COMMAND:
             return key_command(value or "", "key add")
         case NewKey.AGE:
-            return AgeRecipient.read(value or "")
+            return AgeRecipient.read(value or "", "key add")
 
 
 def _every_secret(cas: Session, unlocked: Unlocked, going: Sequence[int]) -> Sequence[KeySecret]:

@@ -52,7 +52,7 @@ def test_the_recipient_of_an_identity_is_told() -> None:
 )
 def test_ssh_keys_open_what_was_made_for_them(words: tuple[str, ...], tmp_path: Path) -> None:
     path = ssh_key(tmp_path, *words)
-    recipient = AgeRecipient.read(path.with_suffix(".pub").read_text())
+    recipient = AgeRecipient.read(path.with_suffix(".pub").read_text(), "here")
     identity = ssh_identity(path)
     assert identity.recipient == recipient, "without the comment"
     keys = keys_for(recipient)
@@ -114,16 +114,17 @@ LOW_ORDER = "age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq5cu47z"
 )
 def test_what_is_no_recipient(text: str, said: str) -> None:
     with pytest.raises(InvalidInput, match=said) as caught:
-        AgeRecipient.read(text)
+        AgeRecipient.read(text, "here")
     assert SECRET[20:40] not in str(caught.value).upper()
     assert len(str(caught.value)) < 300
+    assert caught.value.where == "here"
     assert str(caught.value).isprintable()
 
 
 def test_a_recipient_that_would_share_its_secret_with_everybody(capfd: pytest.CaptureFixture[str]) -> None:
     assert pyrage.x25519.Recipient.from_str(LOW_ORDER), "its form is right"
     with pytest.raises(InvalidInput):
-        AgeRecipient.read(LOW_ORDER)
+        AgeRecipient.read(LOW_ORDER, "here")
     assert capfd.readouterr().err == "", "the library was not tried"
 
 
@@ -135,7 +136,7 @@ def test_an_ssh_key_with_which_nothing_can_be_encrypted(
     parts = [b"ssh-rsa", *numbers]
     key = b"".join(struct.pack(">I", len(part)) + part for part in parts)
     with pytest.raises(InvalidInput, match="a slip in it"):
-        AgeRecipient.read(f"ssh-rsa {base64.b64encode(key).decode()}")
+        AgeRecipient.read(f"ssh-rsa {base64.b64encode(key).decode()}", "here")
     assert capfd.readouterr().err == ""
 
 
