@@ -20,6 +20,7 @@ from cas.limits import MIB
 from cas.sealing.age import AgeIdentity, AgeRecipient, identities_of, recipients_of
 from cas.sealing.key_ring import Chance, Labelled, Unlocked, make_keys, sealed_keys, unlock
 from cas.sealing.key_secrets import SlotMaker
+from tests import reference_age as reference
 from tests.sealing.scenes import CONFIG, IDENTITY, IDENTITY_FILE, OTHER_IDENTITY, RECIPIENT
 from tests.vectors.age import age_file, for_recipient, stanza
 
@@ -226,9 +227,17 @@ def test_a_passphrase_of_age_is_never_tried() -> None:
 )
 def test_files_of_the_right_form_that_do_not_open(kept: bytes, capfd: pytest.CaptureFixture[str]) -> None:
     check_age_file(kept)
+    assert IDENTITY.slot_key(replace(keys_for(RECIPIENT).head.slots[0].head, kept=kept)) is None
     with pytest.raises(PermissionDenied, match="no key that was given opens it"):
         opened_with(kept)
     assert capfd.readouterr().err == ""
+
+
+def test_the_reference_reader_proves_what_stands_before_the_key_too() -> None:
+    file, identity = age_file(KEY, [MINE]), reference.age_identity(SECRET)
+    assert reference.opened_age_file(reference.parse_age_file(file), identity) == KEY
+    for changed in (file.replace(CODE, bytes(reversed(CODE))), file[:-1] + bytes([file[-1] ^ 1])):
+        assert reference.opened_age_file(reference.parse_age_file(changed), identity) is None
 
 
 def test_a_slot_that_opens_and_is_not_of_these_keys() -> None:
