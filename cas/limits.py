@@ -113,7 +113,12 @@ MAX_LABEL_CHARACTERS = 200
 """Of a slot."""
 
 MAX_COMMAND_KEY_BYTES = 16 * KIB
-"""What a command makes of a key: of Vault and the clouds' key services some hundred bytes."""
+"""What a command or age makes of a key: Vault, the clouds' key services and age some hundred bytes, and age
+for an RSA key of 4,096 bits a thousand."""
+
+MAX_AGE_STANZAS = 8
+"""Of what age makes of a key: one for the recipient, one that means nothing (rage adds such, so that readers
+stay used to them), and room. An identity may be tried with each."""
 
 MAX_KEY_MEMORY_KIB = 1024 * KIB
 """Of Argon2: what a reader spends on a passphrase at most, whatever a hostile store says."""

@@ -1,20 +1,24 @@
-"""What opens sealed bundles. They have passphrases and key files of their own: who is given a bundle is not
-given the repository's."""
+"""What opens sealed bundles. They have passphrases, key files and age identities of their own: who is given a
+bundle is not given the repository's."""
 
 import os
 from collections.abc import Iterator, Sequence
 from getpass import getpass
+from itertools import chain
 from pathlib import Path
 
 from cas.errors import InvalidInput
 from cas.format.sealing import SlotKind
 from cas.sealing.key_ring import Labelled
-from cas.sealing.key_secrets import KeySecret, Passphrase
-from cli.key_secrets import TRIES, read_key_file, read_passphrase
+from cas.sealing.key_secrets import KeySecret, Passphrase, SlotOpener
+from cli.key_secrets import TRIES, read_identities, read_key_file, read_passphrase
 from cli.settings import Settings
 from cli.terminal import Terminal
 
 LABEL = "bundle"
+OPEN_HINT = (
+    "Set CAS_BUNDLE_PASSPHRASE_FILE, CAS_BUNDLE_KEY_FILE or CAS_BUNDLE_AGE_IDENTITY; nothing else opens it"
+)
 
 
 class BundleSecrets:
@@ -24,9 +28,9 @@ class BundleSecrets:
         self._settings = settings
         self._terminal = terminal
 
-    def __call__(self, kinds: frozenset[SlotKind]) -> Iterator[KeySecret]:
+    def __call__(self, kinds: frozenset[SlotKind]) -> Iterator[SlotOpener]:
         were_given = False
-        for secret in self._settled():
+        for secret in chain(self._settled(), self._identities(kinds)):
             if secret.kind in kinds:
                 were_given = True
                 yield secret
@@ -38,7 +42,8 @@ class BundleSecrets:
             )
 
     def new(self) -> Sequence[Labelled]:
-        """For the slots of a new bundle. InvalidInput where there is none, and nobody can be asked."""
+        """For the slots of a new bundle, which is sealed for somebody else by his recipient and not by an
+        identity of this machine. InvalidInput where there is none, and nobody can be asked."""
         found = [Labelled(secret, LABEL) for secret in self._settled()]
         if found:
             return found
@@ -46,12 +51,17 @@ class BundleSecrets:
             raise InvalidInput(
                 "a sealed bundle wants a passphrase, and nobody can be asked for one",
                 where="--encrypt",
-                hint="Set CAS_BUNDLE_PASSPHRASE_FILE or CAS_BUNDLE_KEY_FILE",
+                hint="Set CAS_BUNDLE_PASSPHRASE_FILE or CAS_BUNDLE_KEY_FILE, or name a --recipient",
             )
         typed = getpass("Passphrase of the bundle: ")
         if getpass("Once more: ") != typed:
             raise InvalidInput("the two passphrases differ", hint="Try again")
         return [Labelled(Passphrase(typed), LABEL)]
+
+    def _identities(self, kinds: frozenset[SlotKind]) -> Iterator[SlotOpener]:
+        if SlotKind.AGE in kinds:
+            for path in filter(None, self._settings.bundle_age_identity.split(os.pathsep)):
+                yield from read_identities(Path(path).expanduser())
 
     def _settled(self) -> Iterator[KeySecret]:
         for path in filter(None, self._settings.bundle_key_file.split(os.pathsep)):

@@ -14,6 +14,7 @@ from secrets import token_hex
 
 from cas.errors import CasError, InvalidInput
 from cas.format.sealing import SlotKind
+from cas.sealing.age import AgeIdentity, AgeRecipient, identities_of, recipients_of
 from cas.sealing.key_secrets import KeyCommand, KeyFile, KeySecret, Passphrase
 from cas.sealing.recovery import RecoveryCode
 from cli.operating_system import faults_of_files
@@ -62,27 +63,29 @@ class GivenSecrets:
             if kind not in kinds:
                 continue
             try:
-                secret = read()
+                secrets = read()
             except CasError as error:
                 if faults is None:
                     raise
                 faults.append(error)
             else:
-                yield secret
+                yield from secrets
 
-    def _readings(self) -> Iterator[tuple[SlotKind, Callable[[], KeySecret]]]:
+    def _readings(self) -> Iterator[tuple[SlotKind, Callable[[], Sequence[KeySecret]]]]:
         settings = self._settings
         for path in filter(None, settings.key_file.split(os.pathsep)):
-            yield SlotKind.FILE, partial(read_key_file, Path(path).expanduser())
+            yield SlotKind.FILE, _alone(partial(read_key_file, Path(path).expanduser()))
+        for path in filter(None, settings.age_identity.split(os.pathsep)):
+            yield SlotKind.AGE, partial(read_identities, Path(path).expanduser())
         if code := settings.recovery_code.get_secret_value():
-            yield SlotKind.RECOVERY, partial(RecoveryCode.read, code)
+            yield SlotKind.RECOVERY, _alone(partial(RecoveryCode.read, code))
         if settings.key_command:
-            yield SlotKind.COMMAND, partial(key_command, settings.key_command, "CAS_KEY_COMMAND")
+            yield SlotKind.COMMAND, _alone(partial(key_command, settings.key_command, "CAS_KEY_COMMAND"))
         if passphrase := settings.passphrase.get_secret_value():
-            yield SlotKind.PASSPHRASE, partial(Passphrase, passphrase)
+            yield SlotKind.PASSPHRASE, _alone(partial(Passphrase, passphrase))
         if settings.passphrase_file:
             path = settings.passphrase_file
-            yield SlotKind.PASSPHRASE, partial(read_passphrase, Path(path).expanduser())
+            yield SlotKind.PASSPHRASE, _alone(partial(read_passphrase, Path(path).expanduser()))
 
     def new(self, *, ask: bool = True) -> Sequence[KeySecret]:
         """For the slots of a new store: those of the settings, whose key file is made where it is not there;
@@ -101,7 +104,7 @@ class GivenSecrets:
         if not self._terminal.is_interactive:
             raise InvalidInput(
                 "a sealed store wants a key, and nobody can be asked for a passphrase",
-                hint="Set CAS_PASSPHRASE_FILE, CAS_KEY_FILE or CAS_KEY_COMMAND",
+                hint="Set CAS_PASSPHRASE_FILE, CAS_KEY_FILE, CAS_KEY_COMMAND or CAS_AGE_IDENTITY",
             )
         typed = getpass("New passphrase: ")
         if getpass("Once more: ") != typed:
@@ -112,6 +115,11 @@ class GivenSecrets:
     def ask_for(self, what: str) -> Passphrase | None:
         """The passphrase of one slot; None where nobody can be asked."""
         return Passphrase(getpass(f"Passphrase of {what}: ")) if self._terminal.is_interactive else None
+
+
+def _alone(read: Callable[[], KeySecret]) -> Callable[[], Sequence[KeySecret]]:
+    """The same, as a reading of one secret where there may be several."""
+    return lambda: [read()]
 
 
 def read_passphrase(path: Path) -> Passphrase:
@@ -134,6 +142,19 @@ def read_key_file(path: Path) -> KeyFile:
         return KeyFile(content.rstrip(b"\r\n"))
     except InvalidInput as error:
         raise InvalidInput(error.what, where=str(path), hint=error.hint) from None
+
+
+def read_identities(path: Path) -> Sequence[AgeIdentity]:
+    """Those of a file of age, or the one of an SSH key."""
+    hint = (
+        "CAS_AGE_IDENTITY and CAS_BUNDLE_AGE_IDENTITY name a file that `age-keygen` has made, or an SSH key"
+    )
+    return identities_of(_content(path, hint), str(path))
+
+
+def read_recipients(path: Path) -> Sequence[AgeRecipient]:
+    """Those of a file with one a line."""
+    return recipients_of(_content(path, "A file of recipients has one of age on each line"), str(path))
 
 
 def _content(path: Path, hint: str) -> bytes:

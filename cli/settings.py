@@ -83,9 +83,16 @@ class Settings(BaseSettings):
     passphrase: SecretStr = Field(SecretStr(""), description="passphrase of a sealed store")
     passphrase_file: str = Field("", description="file whose first line is the passphrase")
     key_file: str = Field("", description="key file of a sealed store; several with : between them")
+    age_identity: str = Field(
+        "",
+        description="file of age identities, or an SSH key, of a sealed store; several with : between them",
+    )
     key_command: str = Field("", description="command that wraps and unwraps the key of a sealed store")
     bundle_passphrase_file: str = Field("", description="file whose first line is the passphrase of bundles")
     bundle_key_file: str = Field("", description="key file of bundles; several with : between them")
+    bundle_age_identity: str = Field(
+        "", description="file of age identities, or an SSH key, of bundles; several with : between them"
+    )
     recovery_code: SecretStr = Field(SecretStr(""), description="code of a recovery kit")
 
     store_attempts: int = Field(8, ge=1, le=100, description="tries of one call to the store")

@@ -449,6 +449,9 @@ class Objects:
     def keys(self, pattern: str) -> list[str]:
         return sorted(path.relative_to(self.root).as_posix() for path in self.root.glob(pattern))
 
+    def size(self, key: str) -> int:
+        return (self.root / key).stat().st_size
+
     def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         with (self.root / key).open("rb") as file:
             file.seek(start)

@@ -3,9 +3,10 @@ r"""Reads sealed stores from FORMAT.md alone (section 23), in front of reference
     python -m tests.reference_sealing REPOSITORY WAY                    lists the versions
     python -m tests.reference_sealing REPOSITORY WAY VERSION OUTDIR     restores one
 
-WAY is `passphrase` or `recovery` (one line on the standard input), `file:PATH` or `command:WORDS`. Two files
-in a folder `tests`, to be carried anywhere: nothing of the product is imported; beyond what the reader of
-repositories needs, only cryptography.
+WAY is `passphrase` or `recovery` (one line on the standard input), `file:PATH`, `command:WORDS`, or
+`age:PATH` of a file with identities `AGE-SECRET-KEY-1...`. Three files in a folder `tests`
+(reference_age.py is one), to be carried anywhere: nothing of the product is imported; beyond what
+the reader of repositories needs, only cryptography.
 """
 
 import base64
@@ -24,6 +25,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from tests.reference_age import age_identity, opened_age_file, parse_age_file
 from tests.reference_reader import (
     CONFIG,
     MIB,
@@ -47,7 +49,7 @@ BLOCK, ROOM = 32_768, 32_736  # bytes of a block: stored, and plain
 
 SEALED_CONFIG = form_of("format:natural repository_id:hex16 sealing:text type:text")
 SLOT = form_of(
-    "created_at:time kept:hex kind:=passphrase|file|command|recovery label:text number:natural salt:hex16"
+    "created_at:time kept:hex kind:=passphrase|file|command|recovery|age label:text number:natural salt:hex16"
     " wrapped:hex60",
     costs=(None, ("natural", "natural", "natural")),
 )
@@ -91,7 +93,9 @@ def require_slot(slot: Object) -> None:
         require(memory <= MIB and passes <= 64 and lanes <= 64, "costs", "limit")
         require(passes >= 1 and lanes >= 1 and memory >= 8 * lanes, "costs")
     require(len(kept) <= 2 * 16_384, "kept", "limit")
-    require((kept != "") == (kind == "command"), "kept")
+    require((kept != "") == (kind in ("command", "age")), "kept")
+    if kind == "age":
+        parse_age_file(bytes.fromhex(kept))
 
 
 def parse_contents(plain: bytes) -> Object:
@@ -110,10 +114,10 @@ def parse_contents(plain: bytes) -> Object:
 
 @dataclass(frozen=True)
 class Secret:
-    """What opens the slots of one kind: `slot_key` makes the key of a slot."""
+    """What opens the slots of one kind: `slot_key` makes the key of a slot, or None for one of another."""
 
     kind: str
-    slot_key: Callable[[Object], bytes]
+    slot_key: Callable[[Object], bytes | None]
 
 
 def derived(context: str, secret: bytes) -> bytes:
@@ -163,6 +167,19 @@ def by_command(unwrap: Callable[[bytes], bytes]) -> Secret:
     return Secret("command", slot_key)
 
 
+def by_age_identity(text: str) -> Secret:
+    """Any of the identities in the text of a file of age, which are lines; X25519 alone."""
+    lines = [line.strip() for line in text.splitlines()]
+    identities = [age_identity(line) for line in lines if line and not line.startswith("#")]
+
+    def slot_key(slot: Object) -> bytes | None:
+        file = parse_age_file(bytes.fromhex(slot["kept"]))
+        keys = (opened_age_file(file, identity) for identity in identities)
+        return next((key for key in keys if key is not None), None)
+
+    return Secret("age", slot_key)
+
+
 def opened(key: bytes, sealed: bytes, associated: bytes) -> bytes | None:
     """The plain bytes of nonce, ciphertext and tag; None where they do not open."""
     try:
@@ -182,7 +199,8 @@ def unlock(keys: Object, secret: Secret) -> Object:
             continue
         bound = {"repository_id": keys["repository_id"], "slot": {**slot}}
         del bound["slot"]["wrapped"]
-        master = opened(secret.slot_key(slot), bytes.fromhex(slot["wrapped"]), canonical(bound))
+        key = secret.slot_key(slot)
+        master = opened(key, bytes.fromhex(slot["wrapped"]), canonical(bound)) if key else None
         if master is None:
             continue
         plain = opened(master, bytes.fromhex(keys["sealed"]), without(keys, "sealed"))
@@ -227,27 +245,30 @@ class Opener:
 
 
 class SealedObjects(Objects):
-    """What lies in a directory, opened. A block that does not open is zeros: what is used of it is proven."""
+    """What lies in a place, opened. A block that does not open is zeros: what is used of it is proven."""
 
-    def __init__(self, root: Path, secret: Secret) -> None:
-        super().__init__(root)
-        repository_id = parse_sealed_config(super().read("config"))["repository_id"]
+    def __init__(self, place: Path | Objects, secret: Secret) -> None:
+        self.place = place if isinstance(place, Objects) else Objects(place)
+        repository_id = parse_sealed_config(self.place.read("config"))["repository_id"]
         contents = unlock(self.newest_keys(repository_id), secret)
         self.config = in_envelope(contents["config"])
         self.opener = Opener(repository_id, [bytes.fromhex(key) for key in contents["data_keys"]])
 
     def newest_keys(self, repository_id: str) -> Object:
         for key in reversed(self.keys("keys/" + "[0-9]" * 10)):
-            keys = parse_keys(super().read(key))
+            keys = parse_keys(self.place.read(key))
             require(int(key[-10:]) == keys["number"], "keys of another number")
             if keys["repository_id"] == repository_id:
                 return keys
         raise Refused("missing", "keys of this repository")
 
+    def keys(self, pattern: str) -> list[str]:
+        return self.place.keys(pattern)
+
     def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         if key == "config":
             return self.config
-        stored = (self.root / key).stat().st_size
+        stored = self.place.size(key)
         require(stored <= 65 * MIB, key, "limit")
         count = max(1, -(-stored // BLOCK))
         end = count * ROOM if length is None else start + length
@@ -256,7 +277,7 @@ class SealedObjects(Objects):
         return plain[start - first * ROOM : end - first * ROOM]
 
     def blocks(self, key: str, wanted: range, count: int) -> Iterator[bytes]:
-        sealed = super().read(key, wanted.start * BLOCK, len(wanted) * BLOCK)
+        sealed = self.place.read(key, wanted.start * BLOCK, len(wanted) * BLOCK)
         for at, index in enumerate(wanted):
             block = sealed[at * BLOCK : (at + 1) * BLOCK]
             try:
@@ -284,6 +305,8 @@ def secret_of(way: str) -> Secret:
             return by_recovery_code(sys.stdin.readline().strip())
         case "file":
             return by_key_file(Path(rest).read_bytes())
+        case "age":
+            return by_age_identity(Path(rest).read_text())
         case "command":
             words = shlex.split(rest)
             return by_command(lambda kept: asked(words, kept))

@@ -3,7 +3,8 @@
 It is written as it is made, and holds one pack of each sort in memory. The same version with the same options
 out of the same stored frames gives the same bytes: there is no clock and no chance in it, and all is done by
 the caller, in one order. Salts of packs are made of what is exported; such packs are never put into a
-repository under their names (an import packs anew), so that a name that recurs does no harm there.
+repository under their names (an import packs anew), so that a name that recurs does no harm there. What is
+sealed for an age recipient has other bytes each time (cas/sealing/repeatable.py).
 """
 
 import tempfile
@@ -40,7 +41,7 @@ from cas.limits import LARGE_VALUE_BYTES
 from cas.pinning import pinned
 from cas.progress import Progress, Silent
 from cas.sealing.key_ring import Labelled
-from cas.sealing.repeatable import RepeatableSeal
+from cas.sealing.repeatable import seal_of
 from cas.temporary import temporary_faults
 
 _SALTS_FOR = "cas 1 bundle salt"
@@ -263,7 +264,7 @@ class _Export:
             self._archive.put(HEAD, plain_head)
             self._archive.put(CONFIG, encode_config(config))
             return
-        seal = RepeatableSeal(config, self._request.slots, self._purpose, head.created_at)
+        seal = seal_of(config, self._request.slots, self._purpose, head.created_at)
         self._seal = seal.seal
         self._archive.put(HEAD, seal.seal(HEAD, plain_head))
         self._archive.put(CONFIG, seal.config_object)

@@ -10,6 +10,7 @@ from cas.errors import CorruptData
 from cas.format.bundle import HEAD, BundleHead, parse_head
 from cas.format.document import VersionDocument
 from cas.format.malformed import malformed
+from cas.format.names import KEYS
 from cas.sealing.held_keys import Secrets
 from cas.sealing.opening import unsealed
 from cas.sealing.store import SealedStore
@@ -40,6 +41,8 @@ def opened_bundle(path: Path, secrets: Secrets) -> Iterator[OpenBundle]:
     file = BundleStore(path)
     try:
         store = unsealed(file, secrets)
+        if not isinstance(store, SealedStore) and any(file.objects(KEYS)):
+            raise malformed("keys in a bundle that is not sealed", str(path))
         head = parse_head(store.get(HEAD), f"{path}:{HEAD}")
         repository = Repository(store, None)
         try:

@@ -1,15 +1,16 @@
 """The objects by which a sealed store is opened: its config, which says that it is sealed, and its keys.
 
 The keys lie in `keys/<number>`; the highest number counts. Slots hold the master key, each wrapped for one
-passphrase, key file, command or recovery code; the sealed part opens with the master key and holds the config
-as the layers above see it, and the data keys. What is wrapped or sealed is bound to all that is readable
-beside it, so that nobody without a key changes it.
+passphrase, key file, command, recovery code or age recipient; the sealed part opens with the master key and
+holds the config as the layers above see it, and the data keys. What is wrapped or sealed is bound to all that
+is readable beside it, so that nobody without a key changes it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cas.format.age_file import check_age_file
 from cas.format.canonical import (
     Fields,
     Json,
@@ -55,6 +56,11 @@ class SlotKind(StrEnum):
     FILE = "file"
     COMMAND = "command"
     RECOVERY = "recovery"
+    AGE = "age"
+
+
+_KEEPING = (SlotKind.COMMAND, SlotKind.AGE)
+"""Slots whose key is random, and kept in them in a form that only the secret undoes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +74,8 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class SlotHead:
-    """The readable part of a slot. `costs`: of a passphrase, else None. `kept`: of a command, what it made of
-    the key of this slot, else empty."""
+    """The readable part of a slot. `costs`: of a passphrase, else None. `kept`: of a command what it made of
+    the key of this slot, of an age recipient that key as an age file, else empty."""
 
     number: int
     kind: SlotKind
@@ -259,10 +265,12 @@ def _slot(fields: Fields, where: str) -> Slot:
     fields.finish()
     if (head.costs is not None) != (head.kind is SlotKind.PASSPHRASE):
         raise malformed("costs go with passphrases", where)
-    if bool(head.kept) != (head.kind is SlotKind.COMMAND):
-        raise malformed("what is kept goes with commands", where)
+    if bool(head.kept) != (head.kind in _KEEPING):
+        raise malformed("what is kept goes with commands and age", where)
     if len(head.label) > MAX_LABEL_CHARACTERS or len(head.kept) > MAX_COMMAND_KEY_BYTES:
         raise over_limit("label or kept key of a slot", where)
+    if head.kind is SlotKind.AGE:
+        check_age_file(head.kept, where)
     return Slot(head, wrapped)
 
 

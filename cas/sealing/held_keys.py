@@ -12,11 +12,11 @@ from cas.format.config import Config
 from cas.format.sealing import KeyContents, Keys, KeysHead, SlotKind, encode_keys
 from cas.sealing.blocks import Sealer
 from cas.sealing.key_ring import Chance, Labelled, Unlocked, make_keys, sealed_keys, unlock
-from cas.sealing.key_secrets import KeySecret
+from cas.sealing.key_secrets import SlotOpener
 from cas.sealing.stored_keys import changed_just_now, delete_older, newest_keys, numbers, put_keys
 from cas.store.interface import Store
 
-Secrets = Callable[[frozenset[SlotKind]], Iterable[KeySecret]]
+Secrets = Callable[[frozenset[SlotKind]], Iterable[SlotOpener]]
 """Gives the secrets that there are, one after another, for slots of these kinds: a person is asked for a
 passphrase only where there is a slot for one, and nothing else has opened the store."""
 

@@ -24,10 +24,11 @@ from cas.format.sealing import (
 )
 from cas.limits import MAX_DATA_KEYS, MAX_KEY_SLOTS
 from cas.sealing.blocks import NONCE_BYTES
-from cas.sealing.key_secrets import Entropy, KeySecret, unwrap, wrap
+from cas.sealing.key_secrets import Entropy, KeySecret, SlotMaker, SlotOpener, unwrap, wrap
 
 NO_KEY_HINT = (
-    "Set CAS_PASSPHRASE_FILE, CAS_KEY_FILE or CAS_KEY_COMMAND; without any of its keys nothing opens it"
+    "Set CAS_PASSPHRASE_FILE, CAS_KEY_FILE, CAS_KEY_COMMAND or CAS_AGE_IDENTITY; without any of its keys "
+    "nothing opens it"
 )
 
 
@@ -44,9 +45,9 @@ class Chance:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A secret for a new slot, and what people call it."""
+    """What a new slot is made for, and what people call it."""
 
-    secret: KeySecret
+    maker: SlotMaker
     label: str
 
 
@@ -60,12 +61,12 @@ class Unlocked:
     slot: int = 0
 
 
-def make_keys(config: Config, number: int, secrets: Sequence[Labelled], chance: Chance) -> Unlocked:
-    """The first keys of a repository, with a slot for each secret."""
+def make_keys(config: Config, number: int, slots: Sequence[Labelled], chance: Chance) -> Unlocked:
+    """The first keys of a repository, with these slots."""
     head = KeysHead(config.repository_id, number, chance.time(), 0, ())
     master, data_key = chance.entropy(MASTER_KEY_BYTES), chance.entropy(DATA_KEY_BYTES)
     unlocked = Unlocked(head, master, KeyContents(config, (data_key,)))
-    for one in secrets:
+    for one in slots:
         unlocked = with_slot(unlocked, one, chance)
     return replace(unlocked, head=replace(unlocked.head, number=number))
 
@@ -77,7 +78,7 @@ def sealed_keys(unlocked: Unlocked, chance: Chance) -> Keys:
     return Keys(unlocked.head, nonce + AESGCM(unlocked.master).encrypt(nonce, plain, unlocked.head.bound()))
 
 
-def unlock(keys: Keys, secrets: Iterable[KeySecret], where: str = "") -> Unlocked:
+def unlock(keys: Keys, secrets: Iterable[SlotOpener], where: str = "") -> Unlocked:
     """By the first secret that opens a slot. PermissionDenied where none does, or what kept one of them from
     it; CorruptData where the keys were changed by somebody who has none."""
     were_given = False
@@ -172,8 +173,8 @@ def rotated(
 
 
 def _slot(unlocked: Unlocked, new: Labelled, number: int, chance: Chance) -> Slot:
-    head = SlotHead(number, new.secret.kind, new.label, chance.time(), b"")
-    return wrap(new.secret, unlocked.master, head, unlocked.head.repository_id, chance.entropy)
+    head = SlotHead(number, new.maker.kind, new.label, chance.time(), b"")
+    return wrap(new.maker, unlocked.master, head, unlocked.head.repository_id, chance.entropy)
 
 
 def _next(head: KeysHead, slots: tuple[Slot, ...], last_slot: int, chance: Chance) -> KeysHead:

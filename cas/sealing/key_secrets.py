@@ -4,6 +4,7 @@
     file         a hash of it, salted
     command      a key service, Vault: makes something of the key of its slot, and the key of that again
     recovery     32 characters on paper, like a file
+    age          a recipient makes a file of the key of its slot (cas/sealing/age.py)
 
 The key of a slot encrypts the master key by AES-256-GCM, bound to all that is readable in the slot.
 """
@@ -38,32 +39,44 @@ MOST_FILE_BYTES = MIB
 
 COMMAND_SECONDS = 60.0
 
-_SLOT_KEY_BYTES = 32
+SLOT_KEY_BYTES = 32
 
 
-class KeySecret(Protocol):
-    """One secret. It never says what it is: not in its repr, nor in an error."""
+class SlotMaker(Protocol):
+    """What a new slot is made for. It may be public: then it opens nothing."""
 
     @property
     def kind(self) -> SlotKind: ...
 
     def fitted(self, head: SlotHead, entropy: Entropy) -> tuple[SlotHead, bytes]:
-        """The readable part of a new slot, with what this secret needs in it, and the key of the slot."""
-
-    def slot_key(self, head: SlotHead) -> bytes:
-        """The key of a slot. PermissionDenied where the secret itself sees that it does not fit."""
+        """The readable part of a new slot, with what its kind needs in it, and the key of the slot."""
 
 
-def wrap(secret: KeySecret, master: bytes, head: SlotHead, repository_id: str, entropy: Entropy) -> Slot:
-    """A new slot for this secret. `head`: with number, label and time; the rest is filled in."""
-    salted = replace(head, kind=secret.kind, salt=entropy(SALT_BYTES), costs=None, kept=b"")
-    fitted, key = secret.fitted(salted, entropy)
+class SlotOpener(Protocol):
+    """What opens slots. It never says what it is: not in its repr, nor in an error."""
+
+    @property
+    def kind(self) -> SlotKind: ...
+
+    def slot_key(self, head: SlotHead) -> bytes | None:
+        """The key of a slot; None where the secret itself sees that it is not that of this slot.
+        PermissionDenied where something kept it from saying that, as a key service that does not answer."""
+
+
+class KeySecret(SlotMaker, SlotOpener, Protocol):
+    """One secret, for which slots are made and which opens them."""
+
+
+def wrap(maker: SlotMaker, master: bytes, head: SlotHead, repository_id: str, entropy: Entropy) -> Slot:
+    """A new slot. `head`: with number, label and time; the rest is filled in."""
+    salted = replace(head, kind=maker.kind, salt=entropy(SALT_BYTES), costs=None, kept=b"")
+    fitted, key = maker.fitted(salted, entropy)
     nonce = entropy(NONCE_BYTES)
     return Slot(fitted, nonce + AESGCM(key).encrypt(nonce, master, fitted.bound(repository_id)))
 
 
 def unwrap(
-    secret: KeySecret, slot: Slot, repository_id: str, faults: list[CasError] | None = None
+    secret: SlotOpener, slot: Slot, repository_id: str, faults: list[CasError] | None = None
 ) -> bytes | None:
     """The master key; None where the secret is not that of this slot, or the slot was changed. `faults`:
     takes why the secret could not say it, as a key service that does not answer."""
@@ -71,6 +84,8 @@ def unwrap(
         return None
     try:
         key = secret.slot_key(slot.head)
+        if key is None:
+            return None
         nonce, wrapped = slot.wrapped[:NONCE_BYTES], slot.wrapped[NONCE_BYTES:]
         return AESGCM(key).decrypt(nonce, wrapped, slot.head.bound(repository_id))
     except InvalidTag:
@@ -105,7 +120,7 @@ class Passphrase:
         assert head.costs is not None
         derivation = Argon2id(
             salt=head.salt,
-            length=_SLOT_KEY_BYTES,
+            length=SLOT_KEY_BYTES,
             iterations=head.costs.passes,
             lanes=head.costs.lanes,
             memory_cost=head.costs.memory_kib,
@@ -148,7 +163,7 @@ class KeyCommand:
     kind = SlotKind.COMMAND
 
     def fitted(self, head: SlotHead, entropy: Entropy) -> tuple[SlotHead, bytes]:
-        key = entropy(_SLOT_KEY_BYTES)
+        key = entropy(SLOT_KEY_BYTES)
         kept = self._run("wrap", key)
         if not 1 <= len(kept) <= MAX_COMMAND_KEY_BYTES:
             raise InvalidInput(f"the key command answered with {len(kept)} bytes", where=self.words[0])
@@ -163,7 +178,7 @@ class KeyCommand:
 
     def slot_key(self, head: SlotHead) -> bytes:
         key = self._run("unwrap", head.kept)
-        if len(key) != _SLOT_KEY_BYTES:
+        if len(key) != SLOT_KEY_BYTES:
             raise PermissionDenied("the key command gave another key", where=self.words[0])
         return key
 
@@ -202,4 +217,4 @@ def salted_key(purpose: str, material: bytes, salt: bytes) -> bytes:
     return blake3(salt, key=key).digest()
 
 
-assert _SLOT_KEY_BYTES == MASTER_KEY_BYTES
+assert SLOT_KEY_BYTES == MASTER_KEY_BYTES

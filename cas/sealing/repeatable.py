@@ -19,71 +19,58 @@ Nothing here is random, so what keeps keys and nonces apart is this:
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from blake3 import blake3
 
 from cas.errors import InvalidInput
 from cas.format.canonical import encode_json
-from cas.format.config import REPOSITORY_ID_BYTES, Config, encode_config
-from cas.format.sealing import SALT_BYTES, Keys, SlotHead, SlotKind, encode_keys, encode_sealed_config
-from cas.sealing.blocks import Sealer
-from cas.sealing.key_ring import Chance, Labelled, make_keys, sealed_keys
+from cas.format.config import Config, encode_config
+from cas.format.sealing import SALT_BYTES, SlotHead, SlotKind
+from cas.sealing.key_ring import Labelled
+from cas.sealing.made_once import Seal
 
 REPEATABLE = frozenset((SlotKind.PASSPHRASE, SlotKind.FILE))
-"""Of a command nobody knows whether it answers twice with the same."""
+"""Of a command nobody knows whether it answers twice with the same. An age recipient is public and adds no
+secret to the stream; age makes of one key two different files besides, and what is readable in a slot may not
+differ under one pair of key and nonce. Where there is one, nothing is drawn from a stream: all is random."""
 
 _STRETCHED_FOR = "cas 1 repeatable stretching"
 _DRAWN_FOR = "cas 1 repeatable keys"
 _LENGTH = struct.Struct("<Q")
 
 
-class RepeatableSeal:
-    """Seals the objects of a store that is made once. `made_at`: the time that its keys say, as canonical
-    text. InvalidInput where a secret is of a kind whose slots are never the same."""
+def seal_of(config: Config, slots: Sequence[Labelled], purpose: bytes, made_at: str) -> Seal:
+    """One that repeats, unless something public opens it."""
+    if any(one.maker.kind is SlotKind.AGE for one in slots):
+        return Seal(config, slots, made_at)
+    return RepeatableSeal(config, slots, purpose, made_at)
 
-    def __init__(self, config: Config, secrets: Sequence[Labelled], purpose: bytes, made_at: str) -> None:
-        if not secrets:
-            raise ValueError("something must open it")
-        for one in secrets:
-            if one.secret.kind not in REPEATABLE:
+
+class RepeatableSeal(Seal):
+    """Seals the same in the same way. InvalidInput where a slot is of a kind that is never twice the same."""
+
+    def __init__(self, config: Config, slots: Sequence[Labelled], purpose: bytes, made_at: str) -> None:
+        for one in slots:
+            if one.maker.kind not in REPEATABLE:
                 raise InvalidInput(
-                    f"a key of the kind {one.secret.kind.value} seals nothing twice in the same way",
+                    f"a key of the kind {one.maker.kind.value} seals nothing twice in the same way",
                     hint="Take a passphrase or a key file",
                 )
-        stream = _Stream(config, secrets, purpose, made_at)
-        chance = Chance(stream.read, lambda: datetime.fromisoformat(made_at))
-        unlocked = make_keys(config, 1, secrets, chance)
-        self.keys: Keys = sealed_keys(unlocked, chance)
-        self._id = config.repository_id
-        self._sealer = Sealer(bytes.fromhex(self._id), unlocked.contents.data_keys, entropy=None)
-        assert len(bytes.fromhex(self._id)) == REPOSITORY_ID_BYTES
-
-    @property
-    def config_object(self) -> bytes:
-        return encode_sealed_config(self._id)
-
-    @property
-    def keys_object(self) -> bytes:
-        return encode_keys(self.keys)
-
-    def seal(self, key: str, data: bytes | memoryview) -> bytes:
-        """The sealed object of this key."""
-        return self._sealer.seal(key, data)
+        super().__init__(config, slots, made_at, _Stream(config, slots, purpose, made_at).read, nonces=None)
 
 
 class _Stream:
     """Bytes that are drawn one after another, each once."""
 
-    def __init__(self, config: Config, secrets: Sequence[Labelled], purpose: bytes, made_at: str) -> None:
+    def __init__(self, config: Config, slots: Sequence[Labelled], purpose: bytes, made_at: str) -> None:
         material = config.id_key
-        heads = [SlotHead(at, one.secret.kind, one.label, made_at, b"") for at, one in enumerate(secrets, 1)]
+        heads = [SlotHead(at, one.maker.kind, one.label, made_at, b"") for at, one in enumerate(slots, 1)]
         public = _joined([purpose, encode_config(config), *(encode_json(_said(head)) for head in heads)])
         salts = blake3(public, key=material.derive(_STRETCHED_FOR)).digest(SALT_BYTES * len(heads))
         stretched: list[bytes] = []
-        for at, (one, head) in enumerate(zip(secrets, heads, strict=True)):
+        for at, (one, head) in enumerate(zip(slots, heads, strict=True)):
             salted = replace(head, salt=salts[at * SALT_BYTES : (at + 1) * SALT_BYTES])
-            fitted, key = one.secret.fitted(salted, _nothing_random)
+            fitted, key = one.maker.fitted(salted, _nothing_random)
             stretched += (encode_json(_said(fitted)), key)
         self._hash = blake3(_joined([public, *stretched]), key=material.derive(_DRAWN_FOR))
         self._at = 0

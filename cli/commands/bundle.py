@@ -17,7 +17,7 @@ from cas.bundles.proving import examine
 from cas.bundles.showing import Shown, shown
 from cas.damage import Finding
 from cas.errors import InvalidInput, PermissionDenied
-from cli.bundle_secrets import BundleSecrets
+from cli.bundle_secrets import OPEN_HINT, BundleSecrets
 from cli.commanding import command
 from cli.exit_codes import ExitCode
 from cli.session import Session
@@ -96,7 +96,7 @@ def opened(cas: Session, file: Path) -> Iterator[OpenBundle]:
             raise PermissionDenied(
                 error.what,
                 where=str(file),
-                hint="Set CAS_BUNDLE_PASSPHRASE_FILE or CAS_BUNDLE_KEY_FILE; nothing else opens it",
+                hint=OPEN_HINT,
             ) from None
         raise
 

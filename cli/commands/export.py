@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -11,17 +12,21 @@ from rich.text import Text
 
 from cas.bundles.exporting import Exported, ExportRequest, export_version
 from cas.errors import InvalidInput
+from cas.limits import MAX_KEY_SLOTS
+from cas.sealing.age import AgeRecipient
+from cas.sealing.key_ring import Labelled
 from cas.sealing.store import SealedStore
 from cas.store.delivering import check_name
 from cas.tabular.exporting import ExportFormat
 from cli.bucket_places import bucket_place, is_bucket_url, local_path, require_outside
 from cli.bundle_bucket import new_object
 from cli.bundle_file import SUM_SUFFIX, HashingSink, new_file
-from cli.bundle_secrets import BundleSecrets
+from cli.bundle_secrets import LABEL, BundleSecrets
 from cli.commanding import command
 from cli.commands.show import VersionArgument
 from cli.exit_codes import ExitCode
 from cli.exporting_for_people import export_for_people
+from cli.key_secrets import read_recipients
 from cli.links import SignedLink, link_seconds, signed, tell
 from cli.session import Session
 from cli.watching_faces import watching
@@ -47,6 +52,7 @@ def add_export(app: typer.Typer) -> None:
     examples = [
         "cas export latest",
         "cas export 12 --output /mnt/stick/shop.casb --encrypt",
+        "cas export 12 --recipient age1...",
         "cas export 12 --entity products --entity suppliers",
         "cas export 12 --since 9",
         "cas export 12 --format csv --output shop.zip --entity products",
@@ -98,6 +104,18 @@ def export(
             "for.",
         ),
     ] = False,
+    recipient: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RECIPIENT",
+            help="Seal it for whoever has the identity of this age recipient: age1..., ssh-ed25519 or "
+            "ssh-rsa; may be repeated.",
+        ),
+    ] = None,
+    recipients_file: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Seal it for the age recipients in a file, one a line."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
     link: Annotated[
         str | None,
@@ -114,14 +132,19 @@ def export(
     It holds the version's records, keys and schema, and nothing of other versions but what a dictionary has
     of them: snippets of records that compression learnt from. Not sealed, whoever has the file can read it.
     On its way into a bucket it needs as much room among the temporary files (TMPDIR).
+
+    The same version gives the same bytes, sealed or not, but for age recipients: what is sealed for them is
+    random each time. Whoever knows a recipient can make a bundle that opens for it: that it opens says
+    nothing of who made it.
     """
     is_remote = output is not None and is_bucket_url(output)
+    is_sealed = bool(encrypt or recipient or recipients_file)
     if kind is not None:
-        if since is not None or encrypt or link is not None or output == STDOUT or is_remote:
+        if since is not None or is_sealed or link is not None or output == STDOUT or is_remote:
             raise InvalidInput(
                 "files for other programs are whole, in clear, and lie on this machine",
                 where="--format",
-                hint="--since, --encrypt, --link, `--output -` and buckets go with bundles",
+                hint="--since, --encrypt, --recipient, --link, `--output -` and buckets go with bundles",
             )
         place = local_path(output) if output else None
         return export_for_people(cas, version, kind, place, entity or (), force=force)
@@ -138,9 +161,12 @@ def export(
     seconds = None if link is None else link_seconds(link, "--link")
     chosen = cas.reading(version)
     before = None if since is None else cas.reading(since).number
-    slots = BundleSecrets(cas.settings, cas.terminal).new() if encrypt else ()
+    slots = [Labelled(one, LABEL) for one in _recipients(recipient or (), recipients_file)]
+    slots += BundleSecrets(cas.settings, cas.terminal).new() if encrypt else ()
+    if len(slots) > MAX_KEY_SLOTS:
+        raise InvalidInput(f"at most {MAX_KEY_SLOTS} keys open a bundle", where="--recipient")
     request = ExportRequest(tuple(entity) if entity else None, before, slots)
-    if isinstance(cas.repository.store, SealedStore) and not encrypt:
+    if isinstance(cas.repository.store, SealedStore) and not slots:
         cas.terminal.warn("the repository is sealed, and this bundle is not: --encrypt seals it")
     cas.if_stopped = "Nothing was written"
     if output == STDOUT:
@@ -156,6 +182,12 @@ def export(
         written = _into(cas, chosen.number, request, sink, str(path))
     cas.terminal.result(written, human=_told(written))
     return ExitCode.OK
+
+
+def _recipients(texts: Sequence[str], file: Path | None) -> Sequence[AgeRecipient]:
+    """Each once."""
+    found = [AgeRecipient.read(text, "--recipient") for text in texts]
+    return list(dict.fromkeys([*found, *(read_recipients(file.expanduser()) if file else ())]))
 
 
 def _into_bucket(

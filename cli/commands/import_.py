@@ -56,7 +56,8 @@ def import_(
     as a new version.
 
     All of it is proven before anything is changed. Of a bundle of this repository only what is not there yet
-    is stored; one of another repository is read like a database, and compared afterwards.
+    is stored; one of another repository is read like a database, and compared afterwards. Whose a bundle is
+    is not proven: one that opens by an age identity can be made by whoever knows the recipient.
     """
     require_file(file)
     if file.is_dir() or is_zipfile(file):

@@ -53,8 +53,9 @@ def init(
         bool,
         typer.Option(
             "--encrypt",
-            help="Seal everything, with CAS_KEY_FILE, CAS_KEY_COMMAND or CAS_PASSPHRASE_FILE; without any of "
-            "them a passphrase is asked for. Who loses all keys loses everything.",
+            help="Seal everything, with CAS_KEY_FILE, CAS_KEY_COMMAND, CAS_AGE_IDENTITY or "
+            "CAS_PASSPHRASE_FILE; without any of them a passphrase is asked for. Who loses all keys loses "
+            "everything.",
         ),
     ] = False,
     credentials: Annotated[

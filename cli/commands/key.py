@@ -16,8 +16,9 @@ from cas.catalog.sealing import PRIMARY
 from cas.errors import Conflict, InvalidInput, NotFound
 from cas.format.sealing import KeysHead, SlotHead, SlotKind
 from cas.sealed_places import accept, recognise, restore_keys
+from cas.sealing.age import AgeRecipient
 from cas.sealing.key_ring import Chance, Labelled, Unlocked, rotated, with_slot, without_slot
-from cas.sealing.key_secrets import KeySecret, unwrap
+from cas.sealing.key_secrets import KeySecret, SlotMaker, unwrap
 from cas.sealing.opening import readable_id, unsealed
 from cas.sealing.recovery import CODE_BYTES, RecoveryCode
 from cas.sealing.store import SealedStore
@@ -44,6 +45,14 @@ class NewKey(StrEnum):
     PASSPHRASE = "passphrase"  # noqa: S105 - a word
     FILE = "file"
     COMMAND = "command"
+    AGE = "age"
+
+
+_WHICH = {
+    NewKey.FILE: "Name the file",
+    NewKey.COMMAND: "Write the command line in quotes",
+    NewKey.AGE: "Write the recipient, as age1...",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,7 @@ def add_key(app: typer.Typer) -> None:
         "cas key add passphrase --label 'on paper, in the safe'",
         "cas key add file /root/shop.key",
         "cas key add command '/usr/local/bin/shop-key vault'",
+        "cas key add age age1... --label 'ada'",
     ]
     command(group, "list", examples=["cas key list", "cas key list --replica offsite"])(list_keys)
     command(group, "add", examples=adding)(add)
@@ -118,7 +128,9 @@ def add_key(app: typer.Typer) -> None:
     command(group, "export", examples=["cas key export", "cas key export --output kit.txt"])(export)
     command(group, "restore", examples=["cas key restore"])(restore)
     command(group, "accept", examples=["cas key accept"])(accept_keys)
-    app.add_typer(group, name="key", help="What opens a sealed repository: passphrases, files, commands.")
+    app.add_typer(
+        group, name="key", help="What opens a sealed repository: passphrases, files, commands, age."
+    )
 
 
 def list_keys(cas: Session, replica: Replica = None) -> ExitCode:
@@ -141,20 +153,25 @@ def add(
     value: Annotated[
         str | None,
         typer.Argument(
-            metavar="[PATH|COMMAND]",
+            metavar="[PATH|COMMAND|RECIPIENT]",
             help="A file with the passphrase (unset: it is asked for); the key file, which is made where "
-            "there is none; the command line.",
+            "there is none; the command line; the age recipient.",
         ),
     ] = None,
     label: Label = "",
     replica: Replica = None,
 ) -> ExitCode:
-    """Let something else open the repository, too. Nothing that is stored is written again."""
+    """Let something else open the repository, too. Nothing that is stored is written again.
+
+    An age recipient is age1..., ssh-ed25519 or ssh-rsa: the holder of its identity opens everything
+    (CAS_AGE_IDENTITY). It is public, so that somebody who can write to the store can put another store there
+    that this identity opens; the catalog notices it, and a machine without the catalog does not.
+    """
     store = _opened(cas, replica)
     made = ""
     if kind is NewKey.FILE and value is not None and make_key_file(Path(value).expanduser()):
         made = str(Path(value).expanduser())
-    new = Labelled(_new_secret(cas, kind, value), label)
+    new = Labelled(_new_maker(cas, kind, value), label)
     return _changed(cas, store, replica, lambda now: with_slot(now, new, Chance()), made=made)
 
 
@@ -194,7 +211,8 @@ def rotate(
     """Seal what is written from now on with a new key. What is stored stays as it is, and stays readable.
 
     Every key is wrapped anew, for which its secret is needed: from the settings, or asked for. Keys whose
-    secret is not at hand have to be dropped, as recovery kits that lie in a safe.
+    secret is not at hand have to be dropped, as recovery kits that lie in a safe, and age recipients whose
+    identity somebody else has; `cas key add age` makes these again.
     """
     store = _opened(cas, replica)
     going = tuple(drop or ())
@@ -284,13 +302,18 @@ def accept_keys(
     return ExitCode.OK
 
 
-def _new_secret(cas: Session, kind: NewKey, value: str | None) -> KeySecret:
-    if kind is NewKey.PASSPHRASE:
-        return read_passphrase(Path(value).expanduser()) if value else cas.secrets.new_passphrase()
-    if value is None:
-        hint = "Name the file" if kind is NewKey.FILE else "Write the command line in quotes"
-        raise InvalidInput(f"which {kind.value}?", where="key add", hint=hint)
-    return read_key_file(Path(value).expanduser()) if kind is NewKey.FILE else key_command(value, "key add")
+def _new_maker(cas: Session, kind: NewKey, value: str | None) -> SlotMaker:
+    if value is None and kind is not NewKey.PASSPHRASE:
+        raise InvalidInput(f"which {kind.value}?", where="key add", hint=_WHICH[kind])
+    match kind:
+        case NewKey.PASSPHRASE:
+            return read_passphrase(Path(value).expanduser()) if value else cas.secrets.new_passphrase()
+        case NewKey.FILE:
+            return read_key_file(Path(value or "").expanduser())
+        case NewKey.COMMAND:
+            return key_command(value or "", "key add")
+        case NewKey.AGE:
+            return AgeRecipient.read(value or "", "key add")
 
 
 def _every_secret(cas: Session, unlocked: Unlocked, going: Sequence[int]) -> Sequence[KeySecret]:

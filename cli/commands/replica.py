@@ -87,8 +87,9 @@ def add(
         bool,
         typer.Option(
             "--encrypt",
-            help="Seal it, with keys of its own: CAS_KEY_FILE, CAS_KEY_COMMAND or CAS_PASSPHRASE_FILE, or a "
-            "passphrase that is asked for. Unset: sealed where the primary is, with its keys.",
+            help="Seal it, with keys of its own: CAS_KEY_FILE, CAS_KEY_COMMAND, CAS_AGE_IDENTITY or "
+            "CAS_PASSPHRASE_FILE, or a passphrase that is asked for. Unset: sealed where the primary is, "
+            "with its keys.",
         ),
     ] = False,
     in_clear: Annotated[

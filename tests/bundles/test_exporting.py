@@ -17,7 +17,7 @@ from cas.bundles.opening import opened_bundle
 from cas.bundles.proving import examine
 from cas.contents import open_contents
 from cas.engine.repository import Repository
-from cas.errors import CorruptData, InvalidInput, NotFound
+from cas.errors import CorruptData, InvalidInput, NotFound, PermissionDenied
 from cas.format.frame import Encoding, Frame
 from cas.format.frame_table import FrameTable
 from cas.format.names import PACKS, pack_key
@@ -44,7 +44,16 @@ from tests.engine.scenes import (
 )
 from tests.reference_reader import Repository as Reference
 from tests.reference_reader import restore
-from tests.sealing.scenes import KEY_FILE, OTHER_FILE, PASSPHRASE, Given, new_sealed
+from tests.sealing.scenes import (
+    IDENTITY,
+    KEY_FILE,
+    OTHER_FILE,
+    OTHER_IDENTITY,
+    PASSPHRASE,
+    RECIPIENT,
+    Given,
+    new_sealed,
+)
 
 pytestmark = pytest.mark.usefixtures("whole_packs")
 
@@ -254,6 +263,19 @@ def test_sealed_it_says_nothing_and_opens_with_each_of_its_keys(tmp_path: Path) 
     names = [name for name, _ in members(data)]
     assert [name for name in names if not name.startswith("keys/")] == [name for name, _ in members(plain)]
     assert not {content for _, content in members(data)} & {content for _, content in members(plain)}
+
+
+def test_sealed_for_a_recipient_only_what_is_in_it_is_the_same(tmp_path: Path) -> None:
+    world = three()
+    for slots in ((Labelled(RECIPIENT, "a"),), (Labelled(PASSPHRASE, "a"), Labelled(RECIPIENT, "b"))):
+        first, second = (exported(world, 3, ExportRequest(slots=slots)) for _ in range(2))
+        assert [name for name, _ in members(first)] == [name for name, _ in members(second)]
+        same = {name for name, content in members(first) if dict(members(second))[name] == content}
+        assert same == {"config"}, "which says only that it is sealed"
+        for data in (first, second):
+            assert records_of_file(kept(tmp_path, data), 3, Given(IDENTITY)) == expected(THIRD)
+        with pytest.raises(PermissionDenied):
+            records_of_file(kept(tmp_path, first), 3, Given(KEY_FILE, OTHER_IDENTITY))
 
 
 def test_other_keys_options_and_versions_share_no_key() -> None:

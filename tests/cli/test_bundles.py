@@ -13,6 +13,7 @@ import pytest
 from cli.exit_codes import ExitCode
 from tests.cli.running import COMMAND, Place, execute, rows
 from tests.postgres.target.moving import DATA, TOOLS, differences
+from tests.sealing.scenes import IDENTITY_FILE, OTHER_IDENTITY, RECIPIENT
 from tests.servers.postgres import Cluster, Databases
 
 
@@ -162,6 +163,59 @@ def test_sealed_for_somebody_else(one: Place, database: Databases) -> None:
     assert other("import", path, "--yes", **secret).code == 0
     first = path.read_bytes()
     assert bundle_in(one, "--encrypt", "--force", **secret).read_bytes() == first
+
+
+def test_sealed_for_whoever_has_an_identity(one: Place, database: Databases) -> None:
+    identity, other = one.directory / "identity", one.directory / "other"
+    identity.write_bytes(b"\n".join(IDENTITY_FILE.splitlines()[:2]))
+    other.write_bytes(IDENTITY_FILE.splitlines()[-1])
+    word = one.directory / "word"
+    word.write_text("correct horse battery staple\n")
+    opens, passphrase = {"CAS_BUNDLE_AGE_IDENTITY": str(identity)}, {"CAS_BUNDLE_PASSPHRASE_FILE": str(word)}
+    path = bundle_in(one, "--recipient", RECIPIENT.text)
+    assert b"supplier" not in path.read_bytes()
+    for words in (["bundle", "show"], ["bundle", "check"], ["import", "--yes"]):
+        for given in ({}, passphrase, {"CAS_BUNDLE_AGE_IDENTITY": str(other)}):
+            ran = one(*words, path, **given)
+            assert (ran.code, "CAS_BUNDLE_AGE_IDENTITY" in ran.error) == (ExitCode.DENIED, True), ran
+    assert "sealed" in one("bundle", "show", path, **opens).out
+    several = {"CAS_BUNDLE_AGE_IDENTITY": f"{other}{os.pathsep}{identity}"}
+    assert one("bundle", "check", path, **several).code == 0
+    assert elsewhere(one, database)("import", path, "--yes", **opens).code == 0
+    first = path.read_bytes()
+    assert bundle_in(one, "--recipient", RECIPIENT.text, "--force").read_bytes() != first
+    both = bundle_in(one, "--encrypt", "--recipient", RECIPIENT.text, "--force", **passphrase)
+    for way in (opens, passphrase):
+        assert one("bundle", "check", both, **way).code == 0
+    assert (
+        bundle_in(one, "--encrypt", "--force", **passphrase, **opens).read_bytes()
+        == bundle_in(one, "--encrypt", "--force", **passphrase).read_bytes()
+    ), "an identity of this machine makes no slot"
+
+
+def test_sealed_for_a_file_of_recipients(one: Place) -> None:
+    listed = one.directory / "recipients"
+    listed.write_text(f"# ada\n{RECIPIENT.text}\n\n{OTHER_IDENTITY.recipient.text}\n{RECIPIENT.text}\n")
+    path = bundle_in(one, "--recipients-file", str(listed), "--recipient", RECIPIENT.text)
+    for at, line in enumerate(IDENTITY_FILE.splitlines()[1::2]):
+        identity = one.directory / f"identity{at}"
+        identity.write_bytes(line)
+        assert one("bundle", "check", path, CAS_BUNDLE_AGE_IDENTITY=str(identity)).code == 0
+    assert path.read_bytes().count(b'"kind":"age"') == 2, "each once"
+    listed.write_text(f"{RECIPIENT.text}\nage1yubikey1qwerty\n")
+    for words, said in (
+        (["--recipients-file", listed], f"{listed}, line 2"),
+        (["--recipients-file", listed], "of a plugin"),
+        (["--recipients-file", one.directory / "missing"], "no such file"),
+        (["--recipient", "ada"], "no recipient of age"),
+        (["--recipient", RECIPIENT.text[:-1] + "q"], "a slip in it"),
+        (["--recipient", IDENTITY_FILE.decode().splitlines()[-1]], "that is an identity"),
+        (["--recipient", RECIPIENT.text, "--format", "csv"], "--recipient"),
+    ):
+        ran = one("export", "1", "-o", "bad.casb", *words)
+        assert (ran.code, said in ran.error) == (ExitCode.INVALID, True), ran
+        assert IDENTITY_FILE.decode().splitlines()[-1][20:] not in ran.err
+    assert not (one.directory / "bad.casb").exists()
 
 
 def test_out_of_a_sealed_repository_and_into_another_one(cas: Place, database: Databases) -> None:

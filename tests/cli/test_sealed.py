@@ -21,7 +21,7 @@ from cli.exit_codes import ExitCode
 from tests.cli.running import SHOP, Place, execute, rows
 from tests.cli.test_terminal import Screen
 from tests.postgres.target.moving import DATA
-from tests.sealing.scenes import KEYS
+from tests.sealing.scenes import IDENTITY_FILE, KEYS, RECIPIENT
 from tests.servers.postgres import Databases
 
 LOST = {"CAS_KEY_FILE": ""}
@@ -148,6 +148,66 @@ def test_keys_come_and_go(sealed: Place) -> None:
     last = sealed("key", "remove", "4", "--yes")
     assert (last.code, "last key" in last.err) == (ExitCode.CONFLICT, True)
     assert sealed("check", "--level", "bytes").code == 0
+
+
+def test_whoever_has_the_identity_of_a_recipient_opens_all(sealed: Place) -> None:
+    sealed("snapshot")
+    identity = sealed.directory / "identity"
+    identity.write_bytes(IDENTITY_FILE)
+    alone = {"CAS_KEY_FILE": "", "CAS_AGE_IDENTITY": str(identity)}
+    assert sealed("versions", **alone).code == ExitCode.DENIED
+    added = sealed("key", "add", "age", RECIPIENT.text, "--label", "ada")
+    assert added.code == 0, added
+    listed = sealed("key", "list", "--json", **LOST).json
+    assert [(one["number"], one["kind"], one["label"]) for one in listed["keys"]] == [
+        (1, "file", ""),
+        (2, "age", "ada"),
+    ]
+    assert sealed("check", "--level", "bytes", **alone).code == 0
+    lacking = sealed("key", "rotate")
+    assert (lacking.code, "2 (ada)" in lacking.err) == (ExitCode.INVALID, True), lacking
+    assert sealed("key", "rotate", CAS_AGE_IDENTITY=str(identity)).code == 0
+    assert sealed("versions", **alone).code == 0
+    assert sealed("key", "remove", "2", "--yes").code == 0
+    assert sealed("versions", **alone).code == ExitCode.DENIED
+    for value, said in (
+        ([], "which age?"),
+        (["age1yubikey1qwerty"], "of a plugin"),
+        (["ssh-ed25519 AAAA"], "no recipient of age"),
+    ):
+        ran = sealed("key", "add", "age", *value)
+        assert (ran.code, said in ran.error, "key add" in ran.error) == (ExitCode.INVALID, True, True), ran
+    for content, said in (
+        (b"", "no identity in the file"),
+        (b"# only words\nAGE-PLUGIN-YUBIKEY-1QWERTY", "line 2"),
+        (b"-----BEGIN AGE ENCRYPTED FILE-----\n", "age --decrypt"),
+    ):
+        identity.write_bytes(content)
+        ran = sealed("versions", CAS_AGE_IDENTITY=str(identity))
+        assert ran.code == 0, "no slot is left that wants it"
+        assert sealed("key", "add", "age", RECIPIENT.text).code == 0
+        ran = sealed("versions", **alone)
+        assert (ran.code, said in ran.error) == (ExitCode.INVALID, True), ran
+        assert (
+            sealed(
+                "key", "remove", str(sealed("key", "list", "--json").json["keys"][-1]["number"]), "--yes"
+            ).code
+            == 0
+        )
+
+
+def test_an_ssh_key_opens_a_store_that_was_made_with_it(bare: Place, database: Databases) -> None:
+    path = bare.directory / "id_ed25519"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+    bare.environment |= {
+        "CAS_STORE": str(bare.store),
+        "CAS_CATALOG": database(),
+        "CAS_AGE_IDENTITY": str(path),
+    }
+    assert bare("init", "--encrypt").code == 0
+    assert [one["kind"] for one in bare("key", "list", "--json").json["keys"]] == ["age"]
+    assert bare("versions").code == 0
+    assert bare("versions", CAS_AGE_IDENTITY="").code == ExitCode.DENIED
 
 
 def test_a_rotation_leaves_what_is_stored_as_it_is(sealed: Place) -> None:

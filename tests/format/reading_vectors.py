@@ -1,14 +1,25 @@
 """How the product reads a vector: the parser for each kind of bytes, and the value as a vector states it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import numpy as np
 
+from cas.bundles.opening import opened_bundle
+from cas.bundles.proving import examined, require_entities, require_good
+from cas.bundles.source import BundleSource
+from cas.bundles.union import UnionStore
+from cas.contents import open_contents
 from cas.engine.compression import Decompressor, Dictionary
+from cas.engine.repository import Repository
 from cas.errors import CasError, CorruptData, Unsupported
+from cas.format.bundle import HEAD
+from cas.format.canonical import open_envelope, parse_json
 from cas.format.config import encode_config, parse_config
 from cas.format.document import encode_document, parse_document
 from cas.format.entities import EntityRow, encode_definition, parse_definition, parse_entities
@@ -30,11 +41,15 @@ from cas.format.sealing import (
     parse_sealed_config,
 )
 from cas.ids import SHORT_ID_BYTES, ChunkId, ChunkKind, IdKey
+from cas.progress import Silent
+from cas.records.source import Selection
+from cas.sealing.age import identities_of
 from cas.sealing.blocks import Sealer
 from cas.sealing.key_ring import unlock
-from cas.sealing.key_secrets import Entropy, KeyFile, KeySecret, Passphrase, unwrap
+from cas.sealing.key_secrets import Entropy, KeyFile, KeySecret, Passphrase, SlotOpener, unwrap
 from cas.sealing.recovery import RecoveryCode
-from tests.vectors.model import Json, Vector, dumps
+from cas.store.bundle import BundleStore
+from tests.vectors.model import Json, Vector, dumps, vector_named
 from tests.vectors.primitives import canonical
 
 
@@ -196,6 +211,9 @@ def _secret(kind: SlotKind, text: str) -> KeySecret:
             return RecoveryCode.read(text)
         case SlotKind.COMMAND:
             return Answer(bytes.fromhex(text))
+        case SlotKind.AGE:
+            (identity,) = identities_of(text.encode(), "vector")
+            return identity
 
 
 def _keys(vector: Vector) -> Json:
@@ -227,7 +245,47 @@ def _sealed_config(vector: Vector) -> None:
     assert encode_sealed_config(repository_id) == vector.data
 
 
+def _bundle(vector: Vector) -> Json:
+    """What lies in it, with each of the secrets that open it."""
+    secrets = cast(Mapping[str, str], vector.given.get("secrets", {}))
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "vector.casb"
+        path.write_bytes(vector.data)
+        found = [_bundle_opened(path, vector, text) for text in secrets.values() or ("",)]
+    assert found[1:] == found[:-1]
+    return found[0]
+
+
+def _bundle_opened(path: Path, vector: Vector, secret: str) -> Json:
+    def secrets(kinds: frozenset[SlotKind]) -> Iterator[SlotOpener]:
+        for kind in kinds:
+            with suppress(CasError, ValueError):  # the text of a secret of another kind
+                yield _secret(kind, secret)
+
+    with opened_bundle(path, secrets) as bundle, ExitStack() as stack:
+        repository = bundle.repository
+        if "before" in vector.given:
+            earlier = path.with_name("earlier.casb")
+            earlier.write_bytes(vector_named("bundle", cast(str, vector.given["before"])).data)
+            store = stack.enter_context(closing(BundleStore(earlier)))
+            together = Repository(UnionStore(bundle.store, store), None)
+            repository = stack.enter_context(closing(together))
+        found = stack.enter_context(examined(bundle, repository, Silent()))
+        require_good(bundle, found.findings)
+        contents = open_contents(repository, bundle.head.number)
+        require_entities(bundle, contents.entries)
+        source = BundleSource(bundle, contents)
+        with source.snapshot(Selection()) as snapshot:
+            records = {
+                entity.label: [one for batch in snapshot.payloads(entity) for one in batch]
+                for entity in snapshot.entities
+            }
+        head = parse_json(open_envelope(bundle.store.get(HEAD)))
+    return {"head": head, "records": plain_value(records)}
+
+
 READERS: Mapping[str, Callable[[Vector], Json]] = {
+    "bundle": _bundle,
     "config": _config,
     "definition": _definition,
     "document": _document,

@@ -9,7 +9,8 @@ import pytest
 from blake3 import blake3
 
 from cas import limits
-from cas.errors import InvalidInput
+from cas.errors import CorruptData, InvalidInput
+from cas.format import age_file
 from cas.format.names import notes_key
 from cas.format.sealing import (
     DATA_KEY_BYTES,
@@ -136,6 +137,29 @@ def test_sizes_and_limits_of_keys() -> None:
         f" (`MAX_KEY_MEMORY_KIB`), {limits.MAX_KEY_PASSES} passes or {limits.MAX_KEY_LANES} lanes"
     )
     assert costs in plain(KEYS)
+
+
+def test_the_parts_of_an_age_file() -> None:
+    version, stanzas, code_, payload = table("bytes", "what", text=KEYS)
+    assert version[0].startswith(f"`{age_file._VERSION.decode().strip()}` and a line feed")
+    assert numbers(stanzas[0]) == [1, limits.MAX_AGE_STANZAS]
+    assert code_[0] == "`--- `, 43 letters of base64, a line feed"
+    assert numbers(payload[0]) == [age_file.PAYLOAD_BYTES] == [sum(numbers(payload[1]))]
+    for words, is_read in (
+        (b"a", True),
+        (b"!~ ~!", True),
+        (b"", False),
+        (b" a", False),
+        (b"a  b", False),
+        (b"\x7f", False),
+    ):
+        for letters, ends in ((63, True), (64, False), (65, False)):
+            file = age_file._VERSION + b"-> " + words + b"\n" + b"A" * letters + b"\n--- " + b"A" * 43 + b"\n"
+            if is_read and ends:
+                age_file.check_age_file(file + bytes(64))
+                continue
+            with pytest.raises(CorruptData):
+                age_file.check_age_file(file + bytes(64))
 
 
 def test_key_files_have_the_size_that_is_stated() -> None:

@@ -2,18 +2,21 @@
 
 import ast
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any, cast
 
 import pytest
 from blake3 import blake3
 
+from tests import reference_age as age
+from tests import reference_bundle as bundles
 from tests import reference_reader as reference
 from tests import reference_sealing as sealing
 from tests.format.reading_vectors import plain_value
-from tests.vectors.model import Json, Vector, all_vectors, stated
+from tests.vectors.model import Json, Vector, all_vectors, stated, vector_named
 from tests.vectors.primitives import canonical, envelope
 
 
@@ -54,6 +57,8 @@ def _secret(kind: str, text: str) -> sealing.Secret:
             return sealing.by_key_file(bytes.fromhex(text))
         case "recovery":
             return sealing.by_recovery_code(text)
+        case "age":
+            return sealing.by_age_identity(text)
         case _:
             return sealing.by_command(lambda kept: bytes.fromhex(text))
 
@@ -75,7 +80,33 @@ def _sealed(vector: Vector) -> Json:
     return opener.whole(given["key"], vector.data).hex()
 
 
+def _bundle(vector: Vector) -> Json:
+    found: list[Json] = []
+    with TemporaryDirectory() as directory:
+        path, earlier = Path(directory) / "vector.casb", Path(directory) / "earlier.casb"
+        path.write_bytes(vector.data)
+        before = None
+        if "before" in vector.given:
+            earlier.write_bytes(vector_named("bundle", cast(str, vector.given["before"])).data)
+            before = bundles.BundleObjects(earlier)
+        for secret in _ways(cast(Mapping[str, str], vector.given.get("secrets", {}))):
+            bundle = bundles.Bundle(path, secret, before)
+            found.append({"head": bundle.head, "records": plain_value(bundle.records())})
+    assert found[1:] == found[:-1]
+    return found[0]
+
+
+def _ways(secrets: Mapping[str, str]) -> Iterator[sealing.Secret | None]:
+    """A secret of the vectors, by what it looks like."""
+    for text in secrets.values():
+        is_hex = all(letter in "0123456789abcdef" for letter in text)
+        yield _secret("age" if text.startswith("AGE") else "file" if is_hex else "passphrase", text)
+    if not secrets:
+        yield None
+
+
 READERS: Mapping[str, Callable[[Vector], Json]] = {
+    "bundle": _bundle,
     "config": _same_text(reference.parse_config, envelope),
     "definition": _same_text(reference.parse_definition, bytes),
     "document": _same_text(reference.parse_document, envelope),
@@ -109,9 +140,11 @@ def test_the_reference_reader_reads_the_vector_as_stated(vector: Vector) -> None
     ("reader", "libraries"),
     [
         (reference, {"blake3", "xxhash", "zstandard"}),
-        (sealing, {"blake3", "cryptography", "tests.reference_reader"}),
+        (age, {"cryptography", "tests.reference_reader"}),
+        (sealing, {"blake3", "cryptography", "tests.reference_age", "tests.reference_reader"}),
+        (bundles, {"blake3", "tests.reference_reader", "tests.reference_sealing"}),
     ],
-    ids=["reader", "sealing"],
+    ids=["reader", "age", "sealing", "bundle"],
 )
 def test_the_reference_reader_imports_nothing_of_the_product(reader: ModuleType, libraries: set[str]) -> None:
     tree = ast.parse(Path(reader.__file__ or "").read_text())

@@ -18,6 +18,7 @@ NEEDED = {
     "trailer": {"success", "malformed", "truncated", "hash-mismatch", "unsupported", "limit"},
     "frame": {"success", "malformed", "hash-mismatch", "missing"},
     "keys": {"success", "malformed", "truncated", "hash-mismatch", "unsupported", "limit"},
+    "bundle": {"success", "malformed", "truncated", "hash-mismatch", "missing", "unsupported", "limit"},
     "sealed": {"success", "hash-mismatch"},
     "sealed-config": {"success", "malformed", "truncated", "hash-mismatch", "unsupported"},
 }

@@ -20,7 +20,7 @@ from tests import reference_sealing as reference
 from tests.engine.memory_source import integer_key
 from tests.engine.scenes import Platform, World, changed, shop
 from tests.reference_reader import Repository
-from tests.sealing.scenes import KEY_FILE, OTHER_FILE, PASSPHRASE, new_sealed
+from tests.sealing.scenes import IDENTITY, IDENTITY_FILE, KEY_FILE, OTHER_FILE, PASSPHRASE, new_sealed
 
 CODE = RecoveryCode(random.Random("code").randbytes(20))
 MASK = bytes(range(100, 132))
@@ -41,12 +41,14 @@ GOOD: dict[str, reference.Secret] = {
     "file": reference.by_key_file(KEY_FILE.content + b"\r\n"),
     "recovery": reference.by_recovery_code(CODE.text()),
     "command": reference.by_command(masked),
+    "age": reference.by_age_identity(IDENTITY_FILE.decode()),
 }
 WRONG: dict[str, reference.Secret] = {
     "passphrase": reference.by_passphrase(PASSPHRASE.text.upper()),
     "file": reference.by_key_file(OTHER_FILE.content),
     "recovery": reference.by_recovery_code(RecoveryCode(bytes(20)).text()),
     "command": reference.by_command(lambda kept: bytes(32)),
+    "age": reference.by_age_identity(IDENTITY_FILE.decode().splitlines()[-1]),
 }
 
 
@@ -88,7 +90,7 @@ def life_in(home: Path) -> Life:
     script = home / "command.py"
     script.write_text(COMMAND)
     words = (sys.executable, str(script))
-    secrets: tuple[KeySecret, ...] = (PASSPHRASE, KEY_FILE, CODE, KeyCommand(words))
+    secrets: tuple[KeySecret, ...] = (PASSPHRASE, KEY_FILE, CODE, KeyCommand(words), IDENTITY)
     bare = MemoryStore()
     sealed = new_sealed(bare, *secrets)
     world = World(store=sealed)

@@ -23,9 +23,18 @@ from cas.sealing.key_ring import (
     with_slot,
     without_slot,
 )
-from cas.sealing.key_secrets import KeyCommand, KeyFile, KeySecret, Passphrase, unwrap
+from cas.sealing.key_secrets import KeyCommand, KeyFile, KeySecret, Passphrase, SlotMaker, unwrap
 from cas.sealing.recovery import CODE_BYTES, RecoveryCode
-from tests.sealing.scenes import CHEAP, CONFIG, KEY_FILE, OTHER_FILE, PASSPHRASE
+from tests.sealing.scenes import (
+    CHEAP,
+    CONFIG,
+    IDENTITY,
+    KEY_FILE,
+    OTHER_FILE,
+    OTHER_IDENTITY,
+    PASSPHRASE,
+    RECIPIENT,
+)
 
 CODE = RecoveryCode(random.Random("code").randbytes(CODE_BYTES))
 
@@ -43,8 +52,8 @@ def command(directory: Path, text: str = COMMAND) -> KeyCommand:
     return KeyCommand((sys.executable, str(program)))
 
 
-def made(*secrets: KeySecret) -> Unlocked:
-    return make_keys(CONFIG, 1, [Labelled(one, f"the {one.kind.value}") for one in secrets], Chance())
+def made(*makers: SlotMaker) -> Unlocked:
+    return make_keys(CONFIG, 1, [Labelled(one, f"the {one.kind.value}") for one in makers], Chance())
 
 
 def stored(unlocked: Unlocked) -> Keys:
@@ -53,7 +62,7 @@ def stored(unlocked: Unlocked) -> Keys:
 
 @pytest.fixture
 def secrets(tmp_path: Path) -> Sequence[KeySecret]:
-    return [PASSPHRASE, KEY_FILE, command(tmp_path), CODE]
+    return [PASSPHRASE, KEY_FILE, command(tmp_path), CODE, IDENTITY]
 
 
 def test_each_secret_alone_opens_all(secrets: Sequence[KeySecret]) -> None:
@@ -68,11 +77,21 @@ def test_each_secret_alone_opens_all(secrets: Sequence[KeySecret]) -> None:
 
 def test_another_secret_opens_nothing(secrets: Sequence[KeySecret]) -> None:
     wrong: list[KeySecret] = [Passphrase("correct horse battery stapler", CHEAP), OTHER_FILE]
-    wrong.append(RecoveryCode(bytes(CODE_BYTES)))
+    wrong += [RecoveryCode(bytes(CODE_BYTES)), OTHER_IDENTITY]
     with pytest.raises(PermissionDenied, match="no key that was given"):
         unlock(stored(made(*secrets)), wrong)
     with pytest.raises(PermissionDenied, match="no key was given"):
         unlock(stored(made(*secrets)), [])
+
+
+def test_a_slot_for_a_recipient_is_opened_by_its_identity_and_survives_a_rotation_with_it() -> None:
+    before = made(KEY_FILE, RECIPIENT)
+    assert unlock(stored(before), [OTHER_IDENTITY, IDENTITY]).slot == 2
+    with pytest.raises(InvalidInput, match=r"was not given of: 2 \(the age\)"):
+        rotated(before, [KEY_FILE, OTHER_IDENTITY], (), Chance())
+    after = rotated(before, [KEY_FILE, IDENTITY], (), Chance())
+    assert unlock(stored(after), [IDENTITY]).contents == after.contents
+    assert after.head.slots[1].head.kept != before.head.slots[1].head.kept
 
 
 def test_a_secret_does_not_open_a_slot_of_another_kind() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests import reference_sealing as reference
 from tests.engine.scenes import PRODUCTS
-from tests.sealing.scenes import KEY_FILE, PASSPHRASE
+from tests.sealing.scenes import IDENTITY_FILE, KEY_FILE, PASSPHRASE
 from tests.sealing.sealed_life import CODE, GOOD, Bucket, Life, life_in, require_records
 
 
@@ -35,7 +35,9 @@ def test_the_command_restores_with_each_secret(
 ) -> None:
     file = tmp_path / "key"
     file.write_bytes(KEY_FILE.content + b"\n")
-    ways = {"file": f"file:{file}", "command": f"command:{life.after.command}"}
+    identities = tmp_path / "identities"
+    identities.write_bytes(IDENTITY_FILE)
+    ways = {"file": f"file:{file}", "command": f"command:{life.after.command}", "age": f"age:{identities}"}
     typed = {"passphrase": PASSPHRASE.text + "\n", "recovery": CODE.text().lower() + "\n"}
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed.get(kind, "")))
     out = tmp_path / "out"

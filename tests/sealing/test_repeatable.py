@@ -12,10 +12,12 @@ from cas.format.sealing import parse_keys
 from cas.ids import IdKey
 from cas.limits import SEALED_BLOCK_BYTES
 from cas.sealing.blocks import PLAIN_BLOCK_BYTES, Sealer
-from cas.sealing.key_ring import Labelled, unlock
-from cas.sealing.key_secrets import KeyCommand, KeySecret, Passphrase
+from cas.sealing.key_ring import Labelled, Unlocked, unlock
+from cas.sealing.key_secrets import KeyCommand, KeySecret, Passphrase, SlotMaker, SlotOpener
+from cas.sealing.made_once import Seal
 from cas.sealing.repeatable import RepeatableSeal
-from tests.sealing.scenes import CHEAP, CONFIG, KEY_FILE, OTHER_FILE, PASSPHRASE
+from cas.sealing.repeatable import seal_of as any_seal_of
+from tests.sealing.scenes import CHEAP, CONFIG, IDENTITY, KEY_FILE, OTHER_FILE, PASSPHRASE, RECIPIENT
 
 NAME = "versions/0000000001"
 AT = "2026-01-31T12:00:00.000000+00:00"
@@ -118,3 +120,35 @@ def test_who_has_the_id_key_and_no_secret_has_no_key() -> None:
 def test_a_command_cannot_be_repeated() -> None:
     with pytest.raises(InvalidInput, match="passphrase or a key file"):
         seal_of(KeyCommand(["true"]))
+
+
+def for_makers(*makers: SlotMaker) -> Seal:
+    return any_seal_of(CONFIG, [Labelled(one, "x") for one in makers], b"purpose", AT)
+
+
+def test_where_something_public_opens_it_nothing_repeats() -> None:
+    """Neither keys, which the id key and the recipient would give to everybody who has these, nor nonces."""
+    for makers in ((RECIPIENT,), (KEY_FILE, RECIPIENT)):
+        first, second = for_makers(*makers), for_makers(*makers)
+        openers: Sequence[SlotOpener] = (IDENTITY, KEY_FILE)[: len(makers)]
+        keys: list[Unlocked] = []
+        for seal in (first, second):
+            parsed = parse_keys(seal.keys_object)
+            keys += [unlock(parsed, [opener]) for opener in openers]
+            assert parsed.head.created_at == AT
+            assert seal.seal(NAME, b"x") != seal.seal(NAME, b"x")
+        assert len({one.master for one in keys}) == len({one.contents.data_keys for one in keys}) == 2
+        for one, other in zip(first.keys.head.slots, second.keys.head.slots, strict=True):
+            assert one.head.salt != other.head.salt
+            assert one.wrapped[:12] != other.wrapped[:12]
+        assert first.keys.sealed[:12] != second.keys.sealed[:12]
+
+
+def test_where_only_secrets_open_it_everything_repeats() -> None:
+    assert (
+        for_makers(KEY_FILE).keys_object == for_makers(KEY_FILE).keys_object == seal_of(KEY_FILE).keys_object
+    )
+    with pytest.raises(InvalidInput, match="kind age seals nothing twice"):
+        RepeatableSeal(CONFIG, [Labelled(KEY_FILE, "x"), Labelled(RECIPIENT, "x")], b"purpose", AT)
+    with pytest.raises(ValueError, match="something must open it"):
+        for_makers()

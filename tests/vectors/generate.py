@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 
-from tests.vectors import documents, frames, keys, nodes, packs, sealing
+from tests.vectors import bundles, documents, frames, keys, nodes, packs, sealing
 from tests.vectors.model import HOME, Vector, to_text
+
+EXAMPLE = HOME / "bundle" / "example.casb"
+"""The vector bundle/example as the file that it is, to be opened by whoever has no reader of vectors."""
 
 
 def scenarios() -> Iterator[Vector]:
@@ -13,6 +16,7 @@ def scenarios() -> Iterator[Vector]:
     yield from frames.vectors()
     yield from keys.vectors()
     yield from sealing.vectors()
+    yield from bundles.vectors()
 
 
 def main() -> None:
@@ -24,6 +28,8 @@ def main() -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(to_text(vector))
         count += 1
+        if (vector.of, vector.name) == ("bundle", "example"):
+            EXAMPLE.write_bytes(vector.data)
     print(f"{count} vectors")
 
 

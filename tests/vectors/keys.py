@@ -6,6 +6,7 @@ from typing import cast
 from blake3 import blake3
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from tests.vectors.age import IDENTITY, VERSION, age_file, for_recipient, stanza
 from tests.vectors.documents import CONFIG
 from tests.vectors.model import Json, Vector, parts_of, stated
 from tests.vectors.primitives import canonical, envelope
@@ -19,6 +20,8 @@ PASSPHRASE = "cafe\u0301 correct horse"
 FILE = declared_bytes("key file", 32)
 CODE = declared_bytes("recovery code", 20)
 COMMAND_KEY = declared_bytes("key of a command", 32)
+AGE_KEY = declared_bytes("key of an age slot", 32)
+AGE_FILE = age_file(AGE_KEY, [for_recipient()])
 DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 CONTENTS: Mapping[str, Json] = {"config": CONFIG, "data_keys": [key.hex() for key in DATA_KEYS]}
@@ -39,7 +42,7 @@ def head(number: int, kind: str, **changes: Json) -> Slot:
     return {
         "costs": CHEAP if kind == "passphrase" else None,
         "created_at": TIME,
-        "kept": "6b657074" if kind == "command" else "",
+        "kept": {"command": "6b657074", "age": AGE_FILE.hex()}.get(kind, ""),
         "kind": kind,
         "label": f"the {kind}",
         "number": number,
@@ -59,6 +62,8 @@ def slot_key(slot: Slot) -> bytes:
             return _salted("cas 1 key file", FILE, salt)
         case "recovery":
             return _salted("cas 1 recovery code", CODE, salt)
+        case "age":
+            return AGE_KEY
         case _:
             return COMMAND_KEY
 
@@ -98,6 +103,7 @@ def vectors() -> Iterator[Vector]:
     yield from _opened()
     yield from _contents()
     yield from _slots()
+    yield from _age()
     yield from _others()
 
 
@@ -123,7 +129,7 @@ def _opened() -> Iterator[Vector]:
         "4": COMMAND_KEY.hex(),
     }
     data = envelope(canonical(keys(slots)))
-    yield _vector("example", "success", "a slot of each kind", data, secrets)
+    yield _vector("example", "success", "a slot of each kind but age", data, secrets)
     slip = printed(CODE).lower().replace("-", "  ").replace("1", "l").replace("0", "o")
     assert {"l", "o"} & {*slip}
     yield _vector("typed", "success", "a recovery code as somebody types it", data, {"3": slip})
@@ -215,6 +221,60 @@ def _slots() -> Iterator[Vector]:
     yield _one("kind-missing", "malformed", "no kind", {n: v for n, v in BY_FILE.items() if n != "kind"})
     yield _one("unknown-field", "malformed", "a field too many in a slot", {**BY_FILE, "colour": "red"})
     yield _one("wrapped-59", "malformed", "a tag cut short", {**BY_FILE, "wrapped": "00" * 59})
+
+
+def _age() -> Iterator[Vector]:
+    """`scrypt` with a work factor of 2^30 would take a terabyte to try."""
+    mine = for_recipient()
+    other = stanza(b"colour", b"red", b"!", body=bytes(200))
+    dear = stanza(b"scrypt", b"AAAAAAAAAAAAAAAAAAAAAA", b"30", body=bytes(32))
+
+    def kept(
+        name: str, expect: str, about: str, file: bytes, secrets: Mapping[str, Json] | None = None
+    ) -> Vector:
+        slot = wrapped(head(1, "age", kept=file.hex()))
+        return _vector(f"age-{name}", expect, about, envelope(canonical(keys([slot]))), secrets)
+
+    opens = {"1": IDENTITY}
+    yield kept("recipient", "success", "an age recipient", AGE_FILE, opens)
+    both = envelope(canonical(keys([BY_FILE, wrapped(head(4, "age"))])))
+    yield _vector("age-beside-file", "success", "beside a key file", both, {**SECRETS, "4": IDENTITY})
+    beside = age_file(AGE_KEY, [other, mine])
+    yield kept("other-stanza", "success", "behind a stanza that means nothing", beside, opens)
+    full = stanza(b"colour", body=bytes(48))
+    yield kept(
+        "full-line", "success", "a stanza whose last line is empty", age_file(AGE_KEY, [full, mine]), opens
+    )
+    yield kept("stanzas-8", "success", "8 stanzas", age_file(AGE_KEY, [*[other] * 7, mine]), opens)
+    yield kept("stanzas-9", "limit", "9 stanzas", age_file(AGE_KEY, [*[other] * 8, mine]))
+    yield kept("no-stanza", "malformed", "for nobody", age_file(AGE_KEY, []))
+    yield kept("scrypt", "malformed", "for a passphrase, dear to try", age_file(AGE_KEY, [dear]))
+    yield kept("scrypt-beside", "malformed", "for a passphrase, too", age_file(AGE_KEY, [mine, dear]))
+    yield kept(
+        "version-2", "unsupported", "a later age", age_file(AGE_KEY, [mine], VERSION.replace(b"1", b"2"))
+    )
+    yield kept("no-file", "malformed", "no age file", b"kept")
+    yield kept("empty", "malformed", "nothing kept", b"")
+    yield kept("armored", "malformed", "in letters", b"-----BEGIN AGE ENCRYPTED FILE-----\nYWdl\n")
+    yield kept("cut", "malformed", "the last byte is missing", AGE_FILE[:-1])
+    yield kept("half", "malformed", "the second half is missing", AGE_FILE[: len(AGE_FILE) // 2])
+    yield kept("trailing-byte", "malformed", "a byte behind the end", AGE_FILE + b"x")
+    yield kept("key-31", "malformed", "a key of 31 bytes", age_file(AGE_KEY[:-1], [mine]))
+    yield kept(
+        "long-line", "malformed", "a line of 65 letters", AGE_FILE.replace(mine, full[:-2] + b"AA\n" + mine)
+    )
+    yield kept("no-word", "malformed", "a stanza without a word", AGE_FILE.replace(b"-> X25519", b"-> "))
+    yield kept(
+        "carriage-return",
+        "malformed",
+        "lines of Windows",
+        AGE_FILE.replace(mine, mine.replace(b"\n", b"\r\n")),
+    )
+    large = age_file(AGE_KEY, [stanza(b"colour", body=bytes(11_000)), mine])
+    yield kept("bytes-max-1", "limit", "a byte more than 16 KiB", large + bytes(16_385 - len(large)))
+    yield kept("huge", "limit", "a mebibyte", VERSION + bytes(1 << 20))
+    of_file = wrapped(head(1, "file", kept=AGE_FILE.hex()))
+    yield _one("age-of-file", "malformed", "an age file in a slot of another kind", of_file)
 
 
 def _others() -> Iterator[Vector]:

@@ -119,6 +119,10 @@ def _hex_parts(body: str) -> list[tuple[bytes, int]]:
     return parts
 
 
+def vector_named(of: str, name: str) -> Vector:
+    return from_text(of, name, (HOME / of / f"{name}.vector").read_bytes())
+
+
 def all_vectors() -> list[Vector]:
     """Those on the disk, ascending by path."""
     return [

@@ -46,6 +46,7 @@ def tables(
     references: Sequence[int] | None = None,
     bases: Sequence[bytes] | None = None,
     counts: tuple[int, int, int, int] | None = None,
+    shorts: Sequence[bytes] | None = None,
 ) -> bytes:
     """The plain trailer. What is given by name replaces what follows from the rows."""
     used = [base for row in rows for base in row.bases]
@@ -62,7 +63,7 @@ def tables(
             ),
             struct.pack(f"<{len(numbers)}I", *numbers),
             *listed,
-            *short_ids(len(lengths)),
+            *(short_ids(len(lengths)) if shorts is None else shorts),
             struct.pack(f"<{len(lengths)}I", *lengths),
         )
     )

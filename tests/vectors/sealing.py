@@ -57,11 +57,11 @@ def block(
     return head + gcm(key, nonce, plain, place)
 
 
-def sealed(plain: bytes, key_number: int = 1) -> list[bytes]:
+def sealed(plain: bytes, key_number: int = 1, name: str = NAME) -> list[bytes]:
     """The blocks of an object."""
     pieces = [plain[at : at + ROOM] for at in range(0, len(plain), ROOM)] or [b""]
     return [
-        block(piece, number, is_last=int(number == len(pieces) - 1), key_number=key_number)
+        block(piece, number, is_last=int(number == len(pieces) - 1), key_number=key_number, name=name)
         for number, piece in enumerate(pieces)
     ]
 
