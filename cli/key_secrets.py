@@ -71,6 +71,11 @@ class GivenSecrets:
             else:
                 yield from secrets
 
+    @property
+    def are_set(self) -> bool:
+        """Whether the settings name any, be it to be had or not."""
+        return next(self._readings(), None) is not None
+
     def _readings(self) -> Iterator[tuple[SlotKind, Callable[[], Sequence[KeySecret]]]]:
         settings = self._settings
         for path in filter(None, settings.key_file.split(os.pathsep)):

@@ -101,9 +101,10 @@ def export_version(
 def all_packs(repository: Repository) -> Iterator[Packs]:
     """The packs of a store in an index that is made in one way only, whatever was learned in which order; so
     that of several copies of a chunk always the same is found."""
-    with temporary_faults(), tempfile.TemporaryDirectory(prefix="cas-bundle-") as directory:
-        listed = repository.packs()
-        yield packs_of_store(repository, listed, (), Path(directory), Ledger(), Silent())
+    with temporary_faults():
+        directory = tempfile.TemporaryDirectory(prefix="cas-bundle-")
+    with directory as name:
+        yield packs_of_store(repository, repository.packs(), (), Path(name), Ledger(), Silent())
 
 
 class _Export:

@@ -82,6 +82,7 @@ def import_bundle(
             return Imported(None, equal, not is_alike, bundle.head.number, contents.document.records, 0)
         described = _described(bundle, asked)
         if not is_alike:
+            del found  # what was remembered of each chunk is of no use there
             version = translate(repository, catalog, bundle, contents, described, watcher).version
         else:
             before = None if since is None else open_contents(repository, since.number)

@@ -57,24 +57,29 @@ def examine(bundle: OpenBundle, progress: Progress) -> Sequence[Finding]:
 def examined(bundle: OpenBundle, together: Repository, progress: Progress) -> Iterator[Examined]:
     """All of a bundle, proven. `together`: it, with the repository that has the rest of it where it leaves
     out something. What is given is good until the end."""
+    with temporary_faults():
+        directory = tempfile.TemporaryDirectory(prefix="cas-bundle-")
+    with directory as name:
+        yield _proven(bundle, together, Path(name), progress)
+
+
+def _proven(bundle: OpenBundle, together: Repository, directory: Path, progress: Progress) -> Examined:
     ledger, own = Ledger(), bundle.repository.packs()
     _listed(bundle, own.keys(), ledger)
-    with temporary_faults(), tempfile.TemporaryDirectory(prefix="cas-bundle-") as name:
-        directory = Path(name)
-        listing = list_store(together)
-        progress.phase("packs")
-        packs = packs_of_store(together, listing.packs, own, directory, ledger, progress)
-        ground = NeededGround(packs, ledger, together.index, directory)
-        suspicious(together, ground, listing)
-        Bases(ground, listing.packs, own).examine()
-        progress.phase("bytes")
-        Bodies(together, ground, listing.packs, progress).examine(sorted(own))
-        progress.phase("trees")
-        _packs_of(bundle, together, ground, listing, ledger)
-        VersionWalk(ground, together.boundary, progress).version(bundle.document)
-        keys = {pack_key(name) for name in own}
-        findings = [one for one in ledger.findings() if one.object in keys or one.versions]
-        yield Examined(findings, packs, ground)
+    listing = list_store(together)
+    progress.phase("packs")
+    packs = packs_of_store(together, listing.packs, own, directory, ledger, progress)
+    ground = NeededGround(packs, ledger, together.index, directory)
+    suspicious(together, ground, listing)
+    Bases(ground, listing.packs, own).examine()
+    progress.phase("bytes")
+    Bodies(together, ground, listing.packs, progress).examine(sorted(own))
+    progress.phase("trees")
+    _packs_of(bundle, together, ground, listing, ledger)
+    VersionWalk(ground, together.boundary, progress).version(bundle.document)
+    keys = {pack_key(name) for name in own}
+    findings = [one for one in ledger.findings() if one.object in keys or one.versions]
+    return Examined(findings, packs, ground)
 
 
 def _packs_of(

@@ -11,6 +11,7 @@ from rich.text import Text
 from cas.catalog.postgres import PostgresCatalog
 from cas.errors import Conflict
 from cas.rebuild import RebuildReport, rebuild_catalog
+from cas.sealing.store import SealedStore
 from cli.commanding import command
 from cli.exit_codes import ExitCode
 from cli.session import Session
@@ -38,6 +39,11 @@ def rebuild(cas: Session) -> ExitCode:
     with watching(cas.terminal, "rebuild") as counters:
         report = rebuild_catalog(repository, catalog, counters)
     cas.terminal.result(report, human=Group(*_told(report, catalog)))
+    if cas.secrets.are_set and not isinstance(repository.store, SealedStore):
+        cas.terminal.warn(
+            "the store is not sealed, though a key is set: if you know it to be sealed, somebody has put "
+            "another one into its place, and what was taken in is not yours"
+        )
     return ExitCode.CORRUPT if report.quarantined else ExitCode.OK
 
 

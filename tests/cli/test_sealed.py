@@ -326,6 +326,22 @@ def test_a_config_in_clear_does_not_open_the_way_for_data_in_clear(
     assert sealed("check", "--level", "bytes").code == 0
 
 
+def test_a_first_contact_with_what_is_not_sealed_is_told_to_who_has_a_key(
+    sealed: Place, database: Databases, key: Path
+) -> None:
+    """A catalog that remembers nothing cannot know that the store was sealed."""
+    assert sealed("snapshot").code == 0
+    sealed.environment["CAS_CATALOG"] = database()
+    assert "not sealed" not in sealed("catalog", "rebuild").err
+    plain, _ = somebody(sealed, database)
+    assert plain("init").code == 0
+    plain.environment |= {"CAS_CATALOG": database(), "CAS_KEY_FILE": ""}
+    assert "not sealed" not in plain("catalog", "rebuild").err
+    plain.environment |= {"CAS_CATALOG": database(), "CAS_KEY_FILE": str(key)}
+    ran = plain("catalog", "rebuild")
+    assert (ran.code, "the store is not sealed, though a key is set" in ran.err) == (0, True), ran
+
+
 def reforged(config: bytes, repository_id: bytes) -> bytes:
     """A config in clear with the id of the sealed repository, which everybody can read."""
     from blake3 import blake3
