@@ -36,7 +36,7 @@ from cas.store.interface import ObjectMissing, Store
 MARKED_AT_ONCE = 1 << 15
 """Ids that are looked for together: sorted, the more the faster; 64 bytes each until then."""
 
-WHOLE_FROM_BYTES = PACK_TARGET_BYTES // 2
+WHOLE_FROM_BYTES = PACK_TARGET_BYTES // 4
 """Smaller packs are not taken as they are: what thousands of small versions have left becomes few packs."""
 
 
