@@ -126,6 +126,10 @@ MAX_KEY_MEMORY_KIB = 1024 * KIB
 MAX_KEY_PASSES = 64
 MAX_KEY_LANES = 64
 
+MAX_KEY_WORK_KIB = MAX_KEY_MEMORY_KIB * MAX_KEY_PASSES
+"""Memory times passes, of all passphrases of a store together: each may be tried, and none of them is the one
+that was typed."""
+
 MAX_MEMBER_BYTES = MAX_PACK_BYTES + MIB
 """One object in a bundle: the largest that a store takes."""
 

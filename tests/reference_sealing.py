@@ -81,6 +81,8 @@ def parse_keys(data: bytes) -> Object:
     require(len(value["sealed"]) >= 2 * 28, "no room for nonce and tag")
     for slot in slots:
         require_slot(slot)
+    costs = [slot["costs"] for slot in slots if slot["costs"] is not None]
+    require(sum(memory * passes for memory, passes, _ in costs) <= 67_108_864, "costs of all", "limit")
     return value
 
 

@@ -30,6 +30,7 @@ from cas.limits import (
     MAX_KEY_MEMORY_KIB,
     MAX_KEY_PASSES,
     MAX_KEY_SLOTS,
+    MAX_KEY_WORK_KIB,
     MAX_LABEL_CHARACTERS,
     MAX_VERSION_NUMBER,
 )
@@ -195,6 +196,9 @@ def parse_keys(data: bytes, where: str = "keys") -> Keys:
         raise malformed(f"keys of number {head.number}", where)
     if not numbers or sorted({*numbers}) != numbers or numbers[0] < 1 or numbers[-1] > head.last_slot:
         raise malformed("numbers of slots", where)
+    costs = [slot.head.costs for slot in head.slots if slot.head.costs is not None]
+    if sum(one.memory_kib * one.passes for one in costs) > MAX_KEY_WORK_KIB:
+        raise over_limit("passphrases that cost more together than a reader bears", where)
     if len(sealed) < LEAST_SEALED_BYTES:
         raise malformed("the sealed part is too short", where)
     return Keys(head, sealed)

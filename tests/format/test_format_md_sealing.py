@@ -135,6 +135,8 @@ def test_sizes_and_limits_of_keys() -> None:
     costs = (
         f"at least {LEAST_MEMORY_KIB} KiB for a lane; more than {limits.MAX_KEY_MEMORY_KIB // limits.MIB} GiB"
         f" (`MAX_KEY_MEMORY_KIB`), {limits.MAX_KEY_PASSES} passes or {limits.MAX_KEY_LANES} lanes"
+        f" are above the limit, and so are slots whose KiB times passes are more than"
+        f" {limits.MAX_KEY_WORK_KIB:,} in sum"
     )
     assert costs in plain(KEYS)
 

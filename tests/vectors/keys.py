@@ -185,6 +185,15 @@ def _slots() -> Iterator[Vector]:
 
     yield costs("least", "success", "as little as Argon2 takes", [8, 1, 1])
     yield costs("most", "success", "as much as a reader bears", [1_048_576, 64, 64])
+
+    def together(name: str, expect: str, about: str, *numbers: Json) -> Vector:
+        heads = [head(at, "passphrase", costs=one) for at, one in enumerate(numbers, 1)]
+        slots: list[Slot] = [{**one, "wrapped": "00" * 60} for one in heads]
+        return _vector(f"costs-{name}", expect, about, envelope(canonical(keys(slots))))
+
+    most: Json = [1_048_576, 32, 64]
+    yield together("sum", "success", "two that cost together what a reader bears", most, most)
+    yield together("sum-1", "limit", "and a third one, however cheap", most, most, [8, 1, 1])
     yield costs("memory-1", "limit", "a KiB more than 1 GiB", [1_048_577, 1, 1])
     yield costs("passes-1", "limit", "65 passes", [32, 65, 1])
     yield costs("lanes-1", "limit", "65 lanes", [1024, 1, 65])
