@@ -84,10 +84,15 @@ def command(
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         epilog = "\n\n".join(("[bold]Examples[/]", *(f"  [cyan]{line}[/]" for line in examples)))
-        app.command(name, help=inspect.getdoc(function), epilog=epilog if examples else None)(run)
+        app.command(name, help=_flowing(inspect.getdoc(function) or ""), epilog=epilog if examples else None)(run)
         return function
 
     return register
+
+
+def _flowing(text: str) -> str:
+    """Paragraphs that break where the terminal ends, and not where the source does."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 def _parameters(function: Callable[..., object]) -> list[inspect.Parameter]:

@@ -38,6 +38,17 @@ def test_every_command_explains_itself_with_examples(bare: Place, name: str) -> 
     assert ran.err == ""
 
 
+def test_help_flows_in_a_narrow_terminal(bare: Place) -> None:
+    """A line is broken where the next word has no room, and not where it is broken in the source."""
+    bare.environment["COLUMNS"] = "60"
+    for name in ("export", "restore", "snapshot"):
+        text = bare(name, "--help").out.split("╭")[0].split("Usage:")[1].split("\n", 1)[1]
+        for paragraph in re.split(r"\n\s*\n", text):
+            lines = [line.strip() for line in paragraph.splitlines()]
+            for line, following in zip(lines, lines[1:], strict=False):
+                assert len(line) + 1 + len(following.split(" ")[0]) > 58, (name, line, following)
+
+
 def test_without_arguments_there_is_help(bare: Place) -> None:
     ran = bare.process()
     assert "snapshot" in ran.out + ran.err
