@@ -1,5 +1,6 @@
 """What a person meets first: help with examples, the version, completion, and no box drawn around errors."""
 
+import itertools
 import re
 import subprocess
 import sys
@@ -42,10 +43,10 @@ def test_help_flows_in_a_narrow_terminal(bare: Place) -> None:
     """A line is broken where the next word has no room, and not where it is broken in the source."""
     bare.environment["COLUMNS"] = "60"
     for name in ("export", "restore", "snapshot"):
-        text = bare(name, "--help").out.split("╭")[0].split("Usage:")[1].split("\n", 1)[1]
-        for paragraph in re.split(r"\n\s*\n", text):
-            lines = [line.strip() for line in paragraph.splitlines()]
-            for line, following in zip(lines, lines[1:], strict=False):
+        words = bare(name, "--help").out.split("╭")[0].partition("Usage:")[2]
+        for paragraph in re.split(r"\n\s*\n", words)[1:]:
+            lines = [line.strip() for line in paragraph.strip().splitlines()]
+            for line, following in itertools.pairwise(lines):
                 assert len(line) + 1 + len(following.split(" ")[0]) > 58, (name, line, following)
 
 
