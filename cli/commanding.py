@@ -84,7 +84,9 @@ def command(
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         epilog = "\n\n".join(("[bold]Examples[/]", *(f"  [cyan]{line}[/]" for line in examples)))
-        app.command(name, help=_flowing(inspect.getdoc(function) or ""), epilog=epilog if examples else None)(run)
+        app.command(name, help=_flowing(inspect.getdoc(function) or ""), epilog=epilog if examples else None)(
+            run
+        )
         return function
 
     return register
