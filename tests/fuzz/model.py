@@ -34,8 +34,8 @@ class Target:
     """One parser.
 
     read: parses, and gives what encodes the value again where that must be the same bytes, else None; what
-    else must hold of the value it asserts. seeds: inputs to begin with. most: bytes of an input. memory: bytes
-    that one input may cost: a value of the widest type, a window of zstd.
+    else must hold of the value it asserts. seeds: inputs to begin with. most: bytes of an input. memory:
+    bytes that one input may cost: a value of the widest type, a window of zstd.
     """
 
     name: str
