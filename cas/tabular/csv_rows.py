@@ -72,6 +72,7 @@ class CsvReader:
 
 
 def _fields(line: bytes, wanted: int) -> list[str | None]:
+    """Those of one record, at most one too many: a gigabyte of commas is no list of as many fields."""
     text = line.decode("utf-8", _ERRORS)
     if wanted == 0 and not text:
         return []
@@ -86,6 +87,8 @@ def _fields(line: bytes, wanted: int) -> list[str | None]:
         at = match.end()
         if at == len(text):
             return found
+        if len(found) > wanted:
+            raise ValueError(f"more than {wanted} fields")
         at += 1
 
 
