@@ -18,7 +18,7 @@ from cas.records.encodings import decode_text
 from cas.records.files import SEEN, decode_file
 from cas.records.keys import key_texts
 from cas.records.model import EntityKind
-from cas.records.payload import fields
+from cas.records.values import values_of
 from cas.tree.diff import diff_trees
 from cas.tree.nodes import Leaf
 
@@ -261,7 +261,7 @@ def _texts(contents: Contents, entry: EntityEntry | None, payload: _Payload | No
         return {}
     columns = entry.entity.columns
     encoding = contents.encoding(entry.entity)
-    values = fields(_bytes(contents, payload), len(columns))
+    values = values_of(entry.entity, _bytes(contents, payload))
     return {
         column.name: None if value is None else decode_text(value, encoding)
         for column, value in zip(columns, values, strict=True)

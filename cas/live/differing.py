@@ -16,7 +16,7 @@ from cas.live.deciding import version_payloads
 from cas.records.encodings import decode_text
 from cas.records.keys import decode_key
 from cas.records.model import Entity
-from cas.records.payload import fields
+from cas.records.values import values_of
 
 _T = TypeVar("_T")
 
@@ -30,10 +30,9 @@ class Side:
 
     def texts(self, payload: bytes) -> dict[str, str | None]:
         """Column name -> text."""
-        columns = self.entity.columns
         return {
             column.name: None if value is None else decode_text(value, self.encoding)
-            for column, value in zip(columns, fields(payload, len(columns)), strict=True)
+            for column, value in zip(self.entity.columns, values_of(self.entity, payload), strict=True)
         }
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from cas.errors import InvalidInput
 from cas.records.model import Entity, KeyPart
-from cas.records.payload import fields
+from cas.records.values import values_of
 
 _INTEGER_OFFSET = 1 << 63
 
@@ -76,9 +76,9 @@ def decode_key(entity: Entity, key: bytes) -> tuple[bytes, ...]:
 
 def key_texts(entity: Entity, payload: bytes) -> tuple[bytes, ...] | None:
     """The texts of a record's key columns; None where the key is not among the stored columns (a
-    generated column) or the entity is a bag."""
+    generated column) or the entity is a bag. CorruptData for what is no record of it."""
     positions = {column.name: at for at, column in enumerate(entity.columns)}
     if entity.is_bag or any(name not in positions for name, _ in entity.key):
         return None
-    values = fields(payload, len(entity.columns))
+    values = values_of(entity, payload)
     return tuple(values[positions[name]] or b"" for name, _ in entity.key)

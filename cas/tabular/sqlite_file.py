@@ -16,6 +16,7 @@ from cas.errors import CasError, InsufficientSpace, Unsupported
 from cas.format.entities import EntityEntry
 from cas.progress import Progress
 from cas.records.model import Entity, EntityKind
+from cas.records.values import values_of
 from cas.tabular.exporting import (
     ExportedEntity,
     ExportFormat,
@@ -24,7 +25,6 @@ from cas.tabular.exporting import (
     Record,
     chosen,
     records_of,
-    values_of,
 )
 from cas.tabular.layout import facts_of_version
 from cas.tabular.placing import digest_of, new_file
@@ -154,7 +154,7 @@ def _rows(contents: Contents, entry: EntityEntry, progress: Progress) -> Iterato
 
 
 def _row(record: Record, entry: EntityEntry, converts: Sequence[Callable[[bytes], Value]]) -> Sequence[Value]:
-    values = values_of(record, entry)
+    values = values_of(entry.entity, record.payload)
     row = [None if v is None else convert(v) for v, convert in zip(values, converts, strict=True)]
     return row or [None]  # a table without columns
 

@@ -128,7 +128,7 @@ TARGETS = (
     Target("payload", _payload, _payloads, OF_VALUES, _change),
     Target("copy-line", _copy_line, _payloads, change=_change),
     Target("key", _key, lambda: [bytes(24) + b"text\0", b"\x80" + bytes(23) + b"\0"], OF_VALUES, _change),
-    Target("key-of-record", _key_of_record, _payloads, OF_VALUES, _change),
+    Target("key-of-record", _key_of_record, _payloads, change=_change),
     Target("sequence", _sequence, _sequences, OF_VALUES, _change),
     Target("large-object", _large_object, _large_objects, OF_VALUES, _change),
     Target("file", _file, _files, OF_VALUES, _change),

@@ -7,6 +7,7 @@ once for each way of breaking it, and the run goes on.
 import hashlib
 import os
 import resource
+import signal
 import sys
 import time
 import traceback
@@ -63,6 +64,7 @@ class Trial:
                 (corpus / hashlib.sha1(data).hexdigest()).write_bytes(data)
         options = [f"-max_len={max(target.most for target in self.targets) + 1}", "-len_control=0"]
         options += [f"-timeout={_HANG_SECONDS}", f"-artifact_prefix={self.home}/found/", "-rss_limit_mb=3000"]
+        options.append("-handle_term=0")
         atheris.Setup(
             [sys.argv[0], *options, str(corpus)],
             self.one,
@@ -71,6 +73,7 @@ class Trial:
         )
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + ROOM_BYTES, resource.RLIM_INFINITY))
+        signal.signal(signal.SIGTERM, lambda *_: self._end())
         atheris.Fuzz()
 
     def one(self, data: bytes) -> None:
