@@ -4,13 +4,13 @@ given the repository's."""
 import os
 from collections.abc import Iterator, Sequence
 from getpass import getpass
-from pathlib import Path
 
 from cas.errors import InvalidInput
 from cas.format.sealing import SlotKind
 from cas.sealing.key_ring import Labelled
 from cas.sealing.key_secrets import KeySecret, Passphrase
 from cli.key_secrets import TRIES, read_key_file, read_passphrase
+from cli.paths import expanded
 from cli.settings import Settings
 from cli.terminal import Terminal
 
@@ -55,6 +55,6 @@ class BundleSecrets:
 
     def _settled(self) -> Iterator[KeySecret]:
         for path in filter(None, self._settings.bundle_key_file.split(os.pathsep)):
-            yield read_key_file(Path(path).expanduser())
+            yield read_key_file(expanded(path))
         if self._settings.bundle_passphrase_file:
-            yield read_passphrase(Path(self._settings.bundle_passphrase_file).expanduser())
+            yield read_passphrase(expanded(self._settings.bundle_passphrase_file))

@@ -17,6 +17,7 @@ from cas.format.sealing import SlotKind
 from cas.sealing.key_secrets import KeyCommand, KeyFile, KeySecret, Passphrase
 from cas.sealing.recovery import RecoveryCode
 from cli.operating_system import faults_of_files
+from cli.paths import expanded
 from cli.settings import Settings
 from cli.terminal import Terminal
 
@@ -72,7 +73,7 @@ class GivenSecrets:
     def _readings(self) -> Iterator[tuple[SlotKind, Callable[[], KeySecret]]]:
         settings = self._settings
         for path in filter(None, settings.key_file.split(os.pathsep)):
-            yield SlotKind.FILE, partial(read_key_file, Path(path).expanduser())
+            yield SlotKind.FILE, partial(read_key_file, expanded(path))
         if code := settings.recovery_code.get_secret_value():
             yield SlotKind.RECOVERY, partial(RecoveryCode.read, code)
         if settings.key_command:
@@ -81,13 +82,13 @@ class GivenSecrets:
             yield SlotKind.PASSPHRASE, partial(Passphrase, passphrase)
         if settings.passphrase_file:
             path = settings.passphrase_file
-            yield SlotKind.PASSPHRASE, partial(read_passphrase, Path(path).expanduser())
+            yield SlotKind.PASSPHRASE, partial(read_passphrase, expanded(path))
 
     def new(self, *, ask: bool = True) -> Sequence[KeySecret]:
         """For the slots of a new store: those of the settings, whose key file is made where it is not there;
         without any, a person is asked for a passphrase."""
         for path in filter(None, self._settings.key_file.split(os.pathsep)):
-            make_key_file(Path(path).expanduser())
+            make_key_file(expanded(path))
         found = [secret for secret in self.settled() if secret.kind is not SlotKind.RECOVERY]
         if found or not ask:
             return found

@@ -34,6 +34,7 @@ from cas.store.opening import StoreOptions, open_store
 from cas.store.retrying import Retry, RetryingStore
 from cli.key_secrets import GivenSecrets
 from cli.operating_system import faults_of_files
+from cli.paths import expanded
 from cli.settings import Settings, load_settings
 from cli.terminal import Terminal
 from cli.words import duration
@@ -255,7 +256,7 @@ class Session:
         return SourceOptions(
             connection=self.connection_options,
             patience=Patience(lock_timeout=self.settings.lock_timeout),
-            pg_dump=Path(program).expanduser() if program else None,
+            pg_dump=expanded(program) if program else None,
         )
 
     def target(self, url: str) -> "PostgresTarget":
@@ -337,7 +338,7 @@ class Session:
 
 def url_of(place: str) -> str:
     """As open_store wants it: a path becomes a file URL."""
-    return place if "://" in place else Path(place).expanduser().absolute().as_uri()
+    return place if "://" in place else expanded(place).absolute().as_uri()
 
 
 def lock_patience(seconds: float) -> "LockPatience":

@@ -19,6 +19,7 @@ from cli.commanding import command
 from cli.commands.show import VersionArgument
 from cli.exit_codes import ExitCode
 from cli.exporting_for_people import export_for_people
+from cli.paths import expanded
 from cli.session import Session
 from cli.watching_faces import watching
 from cli.words import counted, plain, size
@@ -138,7 +139,7 @@ def _into(cas: Session, number: int, request: ExportRequest, sink: HashingSink, 
 
 def _path(output: str | None, database: str, number: int) -> Path:
     name = f"{_NO_FILE_NAME.sub('-', database).strip('.-') or 'version'}-v{number}{SUFFIX}"
-    path = Path(output).expanduser() if output else Path(name)
+    path = expanded(output) if output else Path(name)
     return (path / name if path.is_dir() else path).absolute()
 
 

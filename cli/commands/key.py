@@ -26,6 +26,7 @@ from cas.store.interface import Store
 from cli.commanding import command
 from cli.exit_codes import ExitCode
 from cli.key_secrets import key_command, make_key_file, read_key_file, read_passphrase
+from cli.paths import expanded
 from cli.recovery_kit import kit_file, kit_text
 from cli.session import Session
 from cli.tables import cells, indented, table
@@ -152,8 +153,8 @@ def add(
     """Let something else open the repository, too. Nothing that is stored is written again."""
     store = _opened(cas, replica)
     made = ""
-    if kind is NewKey.FILE and value is not None and make_key_file(Path(value).expanduser()):
-        made = str(Path(value).expanduser())
+    if kind is NewKey.FILE and value is not None and make_key_file(expanded(value)):
+        made = str(expanded(value))
     new = Labelled(_new_secret(cas, kind, value), label)
     return _changed(cas, store, replica, lambda now: with_slot(now, new, Chance()), made=made)
 
@@ -286,11 +287,11 @@ def accept_keys(
 
 def _new_secret(cas: Session, kind: NewKey, value: str | None) -> KeySecret:
     if kind is NewKey.PASSPHRASE:
-        return read_passphrase(Path(value).expanduser()) if value else cas.secrets.new_passphrase()
+        return read_passphrase(expanded(value)) if value else cas.secrets.new_passphrase()
     if value is None:
         hint = "Name the file" if kind is NewKey.FILE else "Write the command line in quotes"
         raise InvalidInput(f"which {kind.value}?", where="key add", hint=hint)
-    return read_key_file(Path(value).expanduser()) if kind is NewKey.FILE else key_command(value, "key add")
+    return read_key_file(expanded(value)) if kind is NewKey.FILE else key_command(value, "key add")
 
 
 def _every_secret(cas: Session, unlocked: Unlocked, going: Sequence[int]) -> Sequence[KeySecret]:

@@ -157,7 +157,7 @@ def _sealed_objects() -> tuple[bytes, ...]:
 
 
 def _changed_blocks(data: bytes, random: Random, blind: Blind) -> bytes:
-    """Blocks exchanged, or changed and sealed again under another name, number or key."""
+    """Blocks exchanged, or changed and sealed again with a key of somebody else."""
     match random.randrange(3):
         case 0:
             return blind(data)
@@ -167,7 +167,7 @@ def _changed_blocks(data: bytes, random: Random, blind: Blind) -> bytes:
                 + data[random.randint(0, len(data)) :]
             )
         case _:
-            other = Sealer(bytes(16), [_KEY], random.randbytes)
+            other = Sealer(bytes(16), [bytes(32)], random.randbytes)
             return other.seal(random.choice((_NAME, "config")), blind(data[:400]))
 
 
