@@ -276,3 +276,17 @@ def test_fields_that_are_too_many_take_no_room(read: Callable[[], object]) -> No
     finally:
         tracemalloc.stop()
     assert peak < 12_000_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("boolean", b"maybe"), ("integer", b"1, 2"), ("integer", b""), ("jsonb", b"NaN"), ("jsonb", b"[1")],
+)
+def test_a_stored_value_that_is_none_of_its_type_is_not_written(kind: str, value: bytes) -> None:
+    with pytest.raises(ValueError, match=r"not|delimiter"):
+        JsonWriter(columns(kind), "UTF8").line([value])
+
+
+def test_jsonb_may_be_deeper_than_the_stack_and_hold_numbers_of_any_length() -> None:
+    deep = b"[" * 20_000 + b"1" * 20_000 + b"]" * 20_000
+    assert deep in JsonWriter(columns("jsonb"), "UTF8").line([deep])
