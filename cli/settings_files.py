@@ -54,8 +54,10 @@ def _read(path: Path, known: Sequence[str]) -> dict[str, object]:
         values = tomllib.loads(content.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise InvalidInput("not text in UTF-8", where=str(path)) from error
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidInput(f"not TOML: {error}", where=str(path), hint='Write name = "value"') from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(
+            f"not TOML: {str(error)[:200]}", where=str(path), hint='Write name = "value"'
+        ) from error
     _require_known(path, values, known)
     return {name: _resolved(path, name, value) for name, value in values.items()}
 
