@@ -110,7 +110,8 @@ def _extension_made(step: Step) -> str:
         return ""
     names = [token for token in tokens(step.statement) if token.is_name]
     skipped = 5 if [token.text for token in names[2:5]] == ["if", "not", "exists"] else 2
-    return names[skipped].text if [token.text for token in names[:2]] == ["create", "extension"] else ""
+    is_one = [token.text for token in names[:2]] == ["create", "extension"] and len(names) > skipped
+    return names[skipped].text if is_one else ""
 
 
 def _roles(case: _Case) -> Iterator[Finding]:
