@@ -92,10 +92,18 @@ class ZipPackage:
         if info is None:
             raise _missing(name, self.where)
         try:
-            with self._archive.open(info) as file:
+            with self._opened(info) as file:
                 yield file
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
             raise InvalidInput(f"the zip is damaged: {error}", where=f"{self.where}, {name}") from error
+
+    def _opened(self, info: zipfile.ZipInfo) -> IO[bytes]:
+        """Where it says to begin before the file, or beyond what numbers reach, or has a name there that
+        is no text, zipfile itself stumbles."""
+        try:
+            return self._archive.open(info)
+        except (OSError, OverflowError, UnicodeDecodeError) as error:
+            raise zipfile.BadZipFile(str(error)) from error
 
 
 @contextmanager
@@ -110,7 +118,7 @@ def open_package(place: Path) -> Iterator[Package]:
         raise InvalidInput("neither a directory nor a zip", where=str(place))
     try:
         archive = zipfile.ZipFile(place)  # closed below
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError) as error:
         hint = "Name a directory or a zip that `cas export --format jsonl` or csv made"
         raise InvalidInput("not a zip", where=str(place), hint=hint) from error
     with archive:
