@@ -4,6 +4,11 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cas.auto_save.watch import place_of
+from cas.errors import InvalidInput
+from cas.postgres.capture.feed_position import feed_position
+from cas.postgres.capture.platform_feed import _parts_of
+from cas.postgres.capture.statistics_feed import _tables_of
 from cas.quota import parse_size
 from cas.records.files import require_name
 from cas.retention.words import parse_rule, rule_text
@@ -26,7 +31,7 @@ WORDS = (
     *(b"nightly", b"9" * 4400, b"\xef", "\u0660\u0661\u0968".encode(), "\u0130".encode()),
     *("\u00df".encode(), "\u2028".encode(), "\u00b2".encode(), b"[", b"[[", b"]", b"{", b"}", b'"', b"'"),
     *(b'"""', b"[" * 3000, b"{a=" * 1500, b"a." * 2000, b"inf", b"nan", b"1979-05-27T07:32:00.999999Z"),
-    *(b"0x", b"1e999", b"endpoint=", b"https://", b"[::1]", b"%00", b"%ff", b"?"),
+    *(b"0x", b"1e999", b"endpoint=", b"https://", b"[::1]", b"%00", b"%ff", b"?", b"Infinity"),
 )
 SETTINGS = ("store", "files", "s3_ca", "home", "catalog")
 SETTING_FILE = (
@@ -111,6 +116,23 @@ def _settings(data: bytes) -> None:
         assert set(read_files([path], SETTINGS)) <= set(SETTINGS)
 
 
+def _watch(data: bytes) -> None:
+    place = place_of(_text(data))
+    assert place_of(place.text()) == place
+
+
+def _feed(data: bytes) -> None:
+    """The positions of all feeds, as the catalog has kept them; one of these they may be."""
+    refused = 0
+    for read in (feed_position, _parts_of, _tables_of):
+        try:
+            read(_text(data))
+        except InvalidInput:
+            refused += 1
+    if refused == 3:
+        raise InvalidInput("no position")
+
+
 def _object_key(data: bytes) -> None:
     text = data.decode("latin-1")
     if is_key(text):
@@ -123,6 +145,8 @@ _CODE = RecoveryCode(bytes(range(20))).text().encode()
 _CONNECTION = (
     b"DefaultEndpointsProtocol=https;AccountName=shop;AccountKey=a2V5;EndpointSuffix=core.windows.net"
 )
+_PLACE = b'{"at": "2026-01-31T12:00:00+00:00", "feed": "[]"}'
+_TABLES = b'["x", {"16400": [[1, 2, 3], [4, 5]]}]'
 
 TARGETS = (
     Target(
@@ -142,5 +166,7 @@ TARGETS = (
     Target("endpoint", _endpoint, lambda: [b"https://host:9000/"], OF_PEOPLE, _change),
     Target("connection-string", _connection_string, lambda: [_CONNECTION], OF_PEOPLE, _change),
     Target("settings-file", _settings, lambda: [SETTING_FILE], OF_PEOPLE, _change),
+    Target("watch-place", _watch, lambda: [_PLACE], OF_PEOPLE, _change),
+    Target("feed-position", _feed, lambda: [b'["1:2:", "", {"5": "1:2:"}]', _TABLES], OF_PEOPLE, _change),
     Target("store-key", _object_key, lambda: [b"packs/ab/cd", b"a/../b"], (), _change, 700),
 )
