@@ -6,7 +6,7 @@ import json
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -18,7 +18,6 @@ from cas.lookup import find_record
 from cas.progress import Silent
 from cas.records.model import Column, Entity, EntityKind, KeyPart
 from cas.records.payload import escape
-from cas.snapshot import SnapshotRequest, take_version
 from cas.tabular.checking import check_files
 from cas.tabular.exporting import ExportRequest
 from cas.tabular.layout import SCHEMA_FILE, Rows, encode_layout, parse_layout
@@ -26,7 +25,6 @@ from cas.tabular.opening import open_package, read_layout
 from cas.tabular.row_files import export_rows
 from cas.tabular.sql_script import export_sql
 from cas.tabular.sqlite_file import export_sqlite
-from tests.engine.memory_source import MemorySource
 from tests.engine.scenes import World
 from tests.fuzz.changing import by_words, changed_json
 from tests.fuzz.model import Blind, Target
@@ -45,8 +43,7 @@ _change_lines = by_words(WORDS)
 
 def _world(payload: bytes) -> World:
     world = World()
-    source = MemorySource({ENTITY: {1: payload}}, history=world.history)
-    take_version(world.open(), world.catalog, source, SnapshotRequest())
+    world.take({ENTITY: {1: payload}})
     return world
 
 
@@ -55,7 +52,8 @@ def _exported(rows: Rows) -> Mapping[str, bytes]:
     """The files of a good version."""
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory, "out")
-        export_rows(open_contents(_world(PAYLOAD).open(), 1), rows, ExportRequest(place), Silent())
+        with closing(_world(PAYLOAD).open()) as repository:
+            export_rows(open_contents(repository, 1), rows, ExportRequest(place), Silent())
         return {file.name: file.read_bytes() for file in sorted(place.iterdir())}
 
 
@@ -106,22 +104,17 @@ def _changed_zip(data: bytes, random: Random, blind: Blind) -> bytes:
 def _version(data: bytes) -> None:
     """A record of a version that somebody made: shown, compared, and exported in all forms."""
     world = _world(data)
-    take_version(
-        world.open(),
-        world.catalog,
-        MemorySource({ENTITY: {1: PAYLOAD}}, history=world.history),
-        SnapshotRequest(),
-    )
-    repository = world.open()
-    contents = open_contents(repository, 1)
-    looks: list[Callable[[], object]] = [
-        lambda: find_record(contents, "public.t", ["1"]),
-        lambda: list(diff_versions(repository, 1, 2).records("public.t")),
-        *(lambda how=how: _export(contents, how) for how in ("jsonl", "csv", "sql", "sqlite")),
-    ]
-    for look in looks:
-        with suppress(CorruptData, Unsupported, NotFound):
-            look()
+    world.take({ENTITY: {1: PAYLOAD}})
+    with closing(world.open()) as repository:
+        contents = open_contents(repository, 1)
+        looks: list[Callable[[], object]] = [
+            lambda: find_record(contents, "public.t", ["1"]),
+            lambda: list(diff_versions(repository, 1, 2).records("public.t")),
+            *(lambda how=how: _export(contents, how) for how in ("jsonl", "csv", "sql", "sqlite")),
+        ]
+        for look in looks:
+            with suppress(CorruptData, Unsupported, NotFound):
+                look()
 
 
 def _export(contents: Contents, how: str) -> None:
