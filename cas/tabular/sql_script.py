@@ -177,7 +177,9 @@ class _Script:
 
     def _copy(self, entry: EntityEntry, encoding: str) -> None:
         entity = entry.entity
-        self._file.write(b"\n" + copy_statement(entity, encoding, freeze=False) + b";\n")
+        # Where it fails psql must end: it would read the records as its own commands.
+        self._file.write(b"\n\\set ON_ERROR_STOP on\n")
+        self._file.write(copy_statement(entity, encoding, freeze=False) + b";\n")
         for record in records_of(self._contents, entry, self._progress):
             line = copy_line(record.payload, len(entity.columns), entity.label)
             for _ in range(record.count):

@@ -109,6 +109,15 @@ def test_it_is_one_transaction(cas: Place, cluster: Cluster, shop: str, database
     assert ask(target, "SELECT count(*) FROM pg_class WHERE relname = 'suppliers'") == [(0,)]
 
 
+def test_psql_ends_where_a_block_fails(cas: Place, shop: str) -> None:
+    """Whatever statements before it have done: its records would be read as commands."""
+    assert cas("snapshot", "--source", shop).code == 0
+    assert cas("export", "1", "--format", "sql", "-o", "all.sql").code == 0
+    lines = (cas.directory / "all.sql").read_bytes().split(b"\n")
+    blocks = [at for at, line in enumerate(lines) if line.startswith(b"COPY ")]
+    assert {lines[at - 1] for at in blocks} == {b"\\set ON_ERROR_STOP on"}
+
+
 @pytest.mark.parametrize("payload", [b"\\.", b"a\n\\.\nDROP TABLE t;", b"a\r", b"a\tb\tc"])
 def test_no_record_can_end_its_block(payload: bytes) -> None:
     with pytest.raises(CorruptData, match="no line of COPY text"):
