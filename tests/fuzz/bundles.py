@@ -8,9 +8,9 @@ from pathlib import Path
 from random import Random
 
 from cas.errors import CasError, Conflict, CorruptData, InvalidInput, PermissionDenied, Unsupported
-from cas.format.bundle import BLOCK_BYTES
+from cas.format.bundle import BLOCK_BYTES, encode_head, parse_head
 from cas.format.document import encode_document, parse_document
-from cas.format.names import PACKS, pack_key
+from cas.format.names import PACKS, pack_key, version_key
 from cas.ids import pack_name
 from cas.sealing.blocks import Sealer, newest_key, plain_size, sealed_size
 from cas.store.bundle import BundleStore
@@ -114,7 +114,28 @@ def _changed_whole(data: bytes, random: Random, blind: Blind) -> bytes:
     if name.startswith(PACKS):
         return _archived(_repacked(found, at, _changed_pack(content, random, blind)))
     found[at] = (name, changed_envelope(content, random, blind))
+    if random.random() < 0.5:
+        _agree(found)
     return _archived(found)
+
+
+def _agree(found: Members) -> None:
+    """Let the bundle say of itself what its document says."""
+    with suppress(CorruptData, Unsupported, ValueError):
+        document = parse_document(found[-1][1])
+        head = replace(
+            parse_head(found[0][1]),
+            repository_id=document.repository_id,
+            number=document.number,
+            created_at=document.created_at,
+            checksum=document.checksum,
+            reason=document.reason,
+            name=document.name,
+            database=document.source.database,
+            records=document.records,
+        )
+        found[0] = (found[0][0], encode_head(head))
+        found[-1] = (version_key(document.number), found[-1][1])
 
 
 def _changed_pack(pack: bytes, random: Random, blind: Blind) -> bytes:

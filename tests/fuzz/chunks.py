@@ -1,12 +1,14 @@
 """Nodes, lists of pieces, packs' headers and ends, frames: the binary structures."""
 
 import struct
+from contextlib import suppress
 from random import Random
 
 import zstandard
 from blake3 import blake3
 
 from cas.engine.compression import Decompressor, Dictionary
+from cas.errors import CorruptData
 from cas.format.large import encode_large, parse_large
 from cas.format.names import number_of_key, pack_of_key, version_key
 from cas.format.node import encode_node, parse_node
@@ -70,10 +72,9 @@ def changed_end(data: bytes, random: Random, blind: Blind) -> bytes:
     stored, footer = data[:-FOOTER_BYTES], data[-FOOTER_BYTES:]
     length, plain_length = _LENGTHS.unpack_from(footer)
     stored = stored[-length:] if length else b""
-    try:
-        plain = zstandard.ZstdDecompressor().decompress(stored, max_output_size=MIB)
-    except zstandard.ZstdError:
-        plain = b""
+    plain = b""
+    with suppress(CorruptData):
+        plain = Decompressor().decompress(stored, plain_length) if plain_length <= MIB else b""
     if plain and random.random() < 0.8:
         plain = blind(plain)
         stored, plain_length = zstandard.ZstdCompressor(level=1).compress(plain), len(plain)
