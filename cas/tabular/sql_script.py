@@ -8,7 +8,7 @@ a statement of the schema (`cas.tabular.psql_text`).
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import IO
 
 from cas.contents import Contents, schema_of
@@ -239,10 +239,8 @@ def _no_other(label: str) -> Iterator[None]:
 
 def copy_line(payload: bytes, columns: int, label: str) -> bytes:
     """A COPY line that is one line, and not the end of the block."""
-    line = None
-    with suppress(ValueError):
-        line = pad_with_nulls(payload, columns)
-    if line is None or b"\n" in line or b"\r" in line or line == b"\\.":
+    line = pad_with_nulls(payload, columns, label)
+    if b"\n" in line or b"\r" in line or line == b"\\.":
         raise CorruptData("a record is no line of COPY text", kind="malformed", where=label)
     return line + b"\n"
 

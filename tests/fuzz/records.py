@@ -47,6 +47,10 @@ def _payload(data: bytes) -> None:
     assert all(unescape(escape(value)) == value for value in values)
 
 
+def _padded(data: bytes) -> None:
+    assert pad_with_nulls(data, _WIDTH, "public.t").startswith(data)
+
+
 def _copy_line(data: bytes) -> None:
     """One line of a block, which never ends the block or begins another one."""
     line = copy_line(data, _WIDTH, "public.t")
@@ -126,6 +130,7 @@ _change = by_words(WORDS)
 
 TARGETS = (
     Target("payload", _payload, _payloads, OF_VALUES, _change),
+    Target("padded", _padded, _payloads, change=_change),
     Target("copy-line", _copy_line, _payloads, change=_change),
     Target("key", _key, lambda: [bytes(24) + b"text\0", b"\x80" + bytes(23) + b"\0"], OF_VALUES, _change),
     Target("key-of-record", _key_of_record, _payloads, change=_change),

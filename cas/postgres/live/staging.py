@@ -104,7 +104,7 @@ def insert_rows(
 ) -> int:
     """Append records of the entity's columns; the number that the server counted."""
     width = len(entity.columns)
-    lines = (pad_with_nulls(payload, width) + b"\n" for payload in payloads)
+    lines = (pad_with_nulls(payload, width, entity.label) + b"\n" for payload in payloads)
     with connection.cursor() as cursor:
         send(cursor, copy_statement(entity, encoding, freeze=False), lines)
         return cursor.rowcount
