@@ -9,6 +9,8 @@ from cas.errors import InvalidInput
 from cas.postgres.capture.feed_position import feed_position
 from cas.postgres.capture.platform_feed import _parts_of
 from cas.postgres.capture.statistics_feed import _tables_of
+from cas.postgres.connecting import shown_url
+from cas.postgres.reading.selecting import _Spoken
 from cas.quota import parse_size
 from cas.records.files import require_name
 from cas.retention.words import parse_rule, rule_text
@@ -116,6 +118,17 @@ def _settings(data: bytes) -> None:
         assert set(read_files([path], SETTINGS)) <= set(SETTINGS)
 
 
+def _pattern(data: bytes) -> None:
+    """A pattern and a name of PostgreSQL's, in two lines."""
+    pattern, _, name = _text(data).partition("\n")
+    found = _Spoken([("public", name[:63])]).matches(pattern)
+    assert found == {("public", name[:63])}
+
+
+def _url(data: bytes) -> None:
+    assert shown_url(_text(data)).startswith("postgresql://")
+
+
 def _watch(data: bytes) -> None:
     place = place_of(_text(data))
     assert place_of(place.text()) == place
@@ -147,6 +160,7 @@ _CONNECTION = (
 )
 _PLACE = b'{"at": "2026-01-31T12:00:00+00:00", "feed": "[]"}'
 _TABLES = b'["x", {"16400": [[1, 2, 3], [4, 5]]}]'
+_URL = b"postgresql://user:secret@host:5432/shop?sslmode=require"
 
 TARGETS = (
     Target(
@@ -166,6 +180,8 @@ TARGETS = (
     Target("endpoint", _endpoint, lambda: [b"https://host:9000/"], OF_PEOPLE, _change),
     Target("connection-string", _connection_string, lambda: [_CONNECTION], OF_PEOPLE, _change),
     Target("settings-file", _settings, lambda: [SETTING_FILE], OF_PEOPLE, _change),
+    Target("pattern", _pattern, lambda: [b"pub*.pro*s\nproducts"], OF_PEOPLE, _change),
+    Target("connection-url", _url, lambda: [_URL, b"host=a,b port=1 user=x"], OF_PEOPLE, _change),
     Target("watch-place", _watch, lambda: [_PLACE], OF_PEOPLE, _change),
     Target("feed-position", _feed, lambda: [b'["1:2:", "", {"5": "1:2:"}]', _TABLES], OF_PEOPLE, _change),
     Target("store-key", _object_key, lambda: [b"packs/ab/cd", b"a/../b"], (), _change, 700),
