@@ -14,7 +14,7 @@ from cas.diff import ChangeKind, EntityDiff, FieldChange, RecordChange
 from cas.differences import Difference, DifferenceSpool
 from cas.live.deciding import version_payloads
 from cas.records.encodings import decode_text
-from cas.records.keys import decode_key
+from cas.records.keys import decode_stored_key
 from cas.records.model import Entity
 from cas.records.values import values_of
 
@@ -159,7 +159,7 @@ def _key_texts(one: ComparedEntity, change: _Change) -> tuple[str, ...]:
     side = one.live if change.live is not None else one.version
     if side is None or side.entity.is_bag:
         return ()
-    return tuple(decode_text(text, side.encoding) for text in decode_key(side.entity, change.key))
+    return tuple(decode_text(text, side.encoding) for text in decode_stored_key(side.entity, change.key))
 
 
 def _columns_changed(old: Side | None, new: Side | None) -> tuple[str, ...]:

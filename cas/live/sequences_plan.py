@@ -18,7 +18,7 @@ _NUMBER = re.compile(rb"-?[0-9]{1,20}")
 
 
 def stored_sequences(contents: Contents) -> dict[bytes, SequenceState]:
-    """The version's sequences by quoted name; none where it holds none. CorruptData for what is no sequence."""
+    """The version's sequences by quoted name; none where it holds none. CorruptData for what is none."""
     found = {}
     for entry in contents.entries:
         if entry.entity.kind is EntityKind.SEQUENCES:

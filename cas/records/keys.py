@@ -5,7 +5,7 @@ from uuid import UUID
 
 from cas.errors import InvalidInput
 from cas.records.model import Entity, KeyPart
-from cas.records.values import values_of
+from cas.records.values import requiring_types, values_of
 
 _INTEGER_OFFSET = 1 << 63
 
@@ -72,6 +72,12 @@ def decode_key(entity: Entity, key: bytes) -> tuple[bytes, ...]:
     if at != len(key):
         raise ValueError("not a key of this entity")
     return tuple(texts)
+
+
+def decode_stored_key(entity: Entity, key: bytes) -> tuple[bytes, ...]:
+    """As `decode_key`, of a version's own key. CorruptData for what is none."""
+    with requiring_types(entity):
+        return decode_key(entity, key)
 
 
 def key_texts(entity: Entity, payload: bytes) -> tuple[bytes, ...] | None:

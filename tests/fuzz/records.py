@@ -3,7 +3,7 @@
 from cas.file_links import stays_inside
 from cas.files.names import segments
 from cas.records.files import FileRecord, FileType, decode_file, encode_file, offset_of, piece_key
-from cas.records.keys import decode_key, encode_key, key_texts
+from cas.records.keys import decode_key, decode_stored_key, encode_key, key_texts
 from cas.records.large_objects import (
     LargeObjectHead,
     LargeObjectPage,
@@ -62,6 +62,10 @@ def _copy_line(data: bytes) -> None:
 
 def _key(data: bytes) -> bytes:
     return encode_key(KEYED, decode_key(KEYED, data))
+
+
+def _stored_key(data: bytes) -> bytes:
+    return encode_key(KEYED, decode_stored_key(KEYED, data))
 
 
 def _key_of_record(data: bytes) -> None:
@@ -133,6 +137,7 @@ TARGETS = (
     Target("padded", _padded, _payloads, change=_change),
     Target("copy-line", _copy_line, _payloads, change=_change),
     Target("key", _key, lambda: [bytes(24) + b"text\0", b"\x80" + bytes(23) + b"\0"], OF_VALUES, _change),
+    Target("stored-key", _stored_key, lambda: [bytes(24) + b"text\0"], change=_change),
     Target("key-of-record", _key_of_record, _payloads, change=_change),
     Target("sequence", _sequence, _sequences, OF_VALUES, _change),
     Target("large-object", _large_object, _large_objects, OF_VALUES, _change),
