@@ -11,7 +11,9 @@ from tests.fuzz.groups import GROUPS
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("what", nargs="?", choices=("list", "try", "keep"), default="list")
-    parser.add_argument("groups", nargs="*", default=GROUPS, help="or one parser, as people/zip; default: all")
+    parser.add_argument(
+        "groups", nargs="*", default=GROUPS, help="one, or a parser as people/zip; default: all"
+    )
     parser.add_argument("--seconds", type=float, default=600.0, help="of the processor, for each group")
     parser.add_argument("--home", type=Path, default=Path("fuzz-results"))
     given = parser.parse_args()
