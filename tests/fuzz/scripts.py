@@ -2,14 +2,15 @@
 
 from cas.errors import CasError, CorruptData
 from cas.postgres.dumping.text import entries
-from cas.postgres.filling.compatibility import _extension_made
+from cas.postgres.filling.compatibility import _extension_made, _locale_options
 from cas.postgres.filling.schema_filter import wanted
 from cas.postgres.filling.schema_roles import owners_named, roles_named
 from cas.postgres.filling.schema_steps import steps
 from cas.postgres.filling.step_order import is_after_data, is_held
+from cas.postgres.scratch.locales import tries
 from cas.postgres.scratch.marking import Maker, Mark, encode_mark, read_mark
 from cas.postgres.statements import statements, tokens
-from cas.records.source import SchemaItem
+from cas.records.source import SchemaItem, SourceIdentity
 from cas.records.target import SchemaParts
 from tests.fuzz.changing import by_words
 from tests.fuzz.model import Target
@@ -85,7 +86,7 @@ WORDS = (
     *(b"INHERITS (", b"FROM ", b"ATTACH PARTITION ", b"CONSTRAINT ", b"GRANT ", b"TO ", b"COMMENT "),
     *(b"SECURITY LABEL ", b"\xc3\xa9", b"-- TOC entry 1 (class 1 OID 1)\n", b"-- Name: ", b"; Type: "),
     *(b"Dependencies: 1 2\n", b"\\restrict x\n\n", b"(" * 2000, b"/*" * 1000, b"'" * 2001, b"[" * 3000),
-    *(b"9" * 5000, b"OR REPLACE ", b"EVENT TRIGGER "),
+    *(b"9" * 5000, b"OR REPLACE ", b"EVENT TRIGGER ", b"{", b"}"),
 )
 
 
@@ -129,6 +130,13 @@ def _dump(data: bytes) -> None:
         assert entry.sql is not None
 
 
+def _locale(data: bytes) -> None:
+    """What a version says of its database's locale: how a throwaway one is made, and what is told of it."""
+    identity = SourceIdentity("shop", "18.0", 180000, "7", 5, "UTF8", _sql(data), ())
+    assert [one.note for one in tries(identity, 180000)]
+    _locale_options(identity)
+
+
 def _mark(data: bytes) -> None:
     """The comment of a role, which anybody may have made."""
     name = f"cas_scratch_{'0' * 16}"
@@ -153,5 +161,6 @@ TARGETS = (
     Target("statements", _statements, lambda: [SCRIPT], (CorruptData,), _change),
     Target("steps", _steps, _items, (CorruptData,), _change),
     Target("pg-dump", _dump, lambda: [DUMP], (CasError,), _change),
+    Target("locale", _locale, lambda: [b"provider=icu collate=C ctype=C locale=de-DE"], (), _change),
     Target("scratch-mark", _mark, _mark_seeds, (), _change),
 )
