@@ -259,6 +259,18 @@ def test_csv_of_a_spreadsheet_is_read() -> None:
     assert csv_read(data, columns("integer", "text"), "UTF8") == [[b"1", b"a\nb"], [b"2", None]]
 
 
+def test_a_text_of_many_lines_takes_its_own_room() -> None:
+    data = io.BytesIO(b'"' + b"ab\n" * 1_000_000 + b'"\r\n')
+    tracemalloc.start()
+    try:
+        ((number, line),) = csv_lines(data, LONGEST + 10_000_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (number, len(line)) == (1, 3_000_002)
+    assert peak < 5 * len(line)
+
+
 @pytest.mark.parametrize(
     "read",
     [
