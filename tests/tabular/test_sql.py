@@ -120,7 +120,7 @@ def test_psql_ends_where_a_block_fails(cas: Place, shop: str) -> None:
 
 @pytest.mark.parametrize("payload", [b"\\.", b"a\n\\.\nDROP TABLE t;", b"a\r", b"a\tb\tc"])
 def test_no_record_can_end_its_block(payload: bytes) -> None:
-    with pytest.raises(CorruptData, match="no line of COPY text|more fields"):
+    with pytest.raises(CorruptData, match=r"no line of COPY text|more fields"):
         copy_line(payload, 2 if b"\t" in payload else 1, "public.t")
 
 
