@@ -95,7 +95,8 @@ class ZipPackage:
             with self._opened(info) as file:
                 yield file
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise InvalidInput(f"the zip is damaged: {error}", where=f"{self.where}, {name}") from error
+            what = f"the zip is damaged: {str(error)[:200]}"
+            raise InvalidInput(what, where=f"{self.where}, {name}") from error
 
     def _opened(self, info: zipfile.ZipInfo) -> IO[bytes]:
         """Where it says to begin before the file, or beyond what numbers reach, or has a name there that
