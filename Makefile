@@ -6,10 +6,10 @@ BIN := .venv/bin
 WORKERS ?= 4
 .DEFAULT_GOAL := help
 
-.PHONY: help setup run test lint thorough fuzz simulate bench lock clean
+.PHONY: help setup run test lint thorough fuzz fuzz-parsers simulate bench lock clean
 
 help:  ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: .venv/ready  ## the virtual environment, from the lock
 
@@ -37,6 +37,10 @@ thorough: setup  ## tests that take long: all damages of all databases on both s
 fuzz: setup  ## random lives of platforms, restored and undone, and read in all ways; CAS_FUZZ_EXAMPLES, else 500
 	CAS_FUZZ_EXAMPLES=$${CAS_FUZZ_EXAMPLES:-500} $(BIN)/python -m pytest tests/live/test_state_machine.py \
 	  tests/postgres/changes/test_state_machine.py
+
+fuzz-parsers: setup  ## outside bytes into all parsers, guided by coverage; CAS_FUZZ_SECONDS each, else 600
+	$(BIN)/python -m pip install --quiet 'atheris>=3.0,<4'
+	$(BIN)/python -m tests.fuzz try --seconds $${CAS_FUZZ_SECONDS:-600}
 
 simulate: setup  ## seeded schedules of several machines that fail and die; SEEDS=100000, or SEED= one again
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100000) --first $(or $(FIRST),0))

@@ -17,8 +17,8 @@ from cas.record_stream import read_payload, read_records
 from cas.records.encodings import decode_text
 from cas.records.files import SEEN, decode_file
 from cas.records.keys import key_texts
-from cas.records.model import EntityKind
-from cas.records.payload import fields
+from cas.records.model import Entity, EntityKind
+from cas.records.values import requiring_types, values_of
 from cas.tree.diff import diff_trees
 from cas.tree.nodes import Leaf
 
@@ -109,23 +109,25 @@ class VersionDiff:
         elif left.entity.shape == right.entity.shape:
             for change in diff_trees(self.new.reader, left.root, right.root):
                 found = _of_leaves(change.left, change.right)
-                yield from found if left.entity.kind is not EntityKind.FILES else self._of_files(found)
+                is_of_files = left.entity.kind is EntityKind.FILES
+                yield from self._of_files(found, left.entity) if is_of_files else found
         elif left.entity.key == right.entity.key and not left.entity.is_bag:
             yield from _merged(self, left, right)
         else:
             yield from _all_of(self.old, left, ChangeKind.REMOVED)
             yield from _all_of(self.new, right, ChangeKind.ADDED)
 
-    def _of_files(self, changes: Iterator["_Change"]) -> Iterator["_Change"]:
+    def _of_files(self, changes: Iterator["_Change"], entity: Entity) -> Iterator["_Change"]:
         """Without files that were only found elsewhere on their disk, or looked at another time."""
         for change in changes:
             if change.old is None or change.new is None:
                 yield change
                 continue
-            old, new = (
-                decode_file(_bytes(side, one))
-                for side, one in ((self.old, change.old), (self.new, change.new))
-            )
+            with requiring_types(entity):
+                old, new = (
+                    decode_file(_bytes(side, one))
+                    for side, one in ((self.old, change.old), (self.new, change.new))
+                )
             if replace(old, seen=None) != replace(new, seen=None):
                 yield change
 
@@ -261,7 +263,7 @@ def _texts(contents: Contents, entry: EntityEntry | None, payload: _Payload | No
         return {}
     columns = entry.entity.columns
     encoding = contents.encoding(entry.entity)
-    values = fields(_bytes(contents, payload), len(columns))
+    values = values_of(entry.entity, _bytes(contents, payload))
     return {
         column.name: None if value is None else decode_text(value, encoding)
         for column, value in zip(columns, values, strict=True)

@@ -22,10 +22,16 @@ from cas.progress import Progress, Silent
 from cas.proof import StreamDigest, root_of
 from cas.read_ahead import read_ahead
 from cas.record_stream import read_records
-from cas.records.large_objects import LargeObjectHead, decode_large_object, encode_large_object
+from cas.records.large_objects import (
+    LARGE_OBJECTS,
+    LargeObjectHead,
+    decode_large_object,
+    encode_large_object,
+)
 from cas.records.model import OF_THE_DATABASE, Entity, EntityKind, RecordBatch
 from cas.records.scratch import Scratch, ScratchServer, is_lack
 from cas.records.source import Selection, SourceSnapshot
+from cas.records.values import requiring_types
 from cas.restore import restore_into
 from cas.restore_preview import preview_restore
 from cas.restore_scope import RestoreRequest
@@ -287,7 +293,8 @@ def _digest(payloads: Iterable[bytes]) -> bytes:
     """Of large objects, without what belongs to the platform's roles."""
     digest = StreamDigest()
     for payload in payloads:
-        record = decode_large_object(payload)
+        with requiring_types(LARGE_OBJECTS):
+            record = decode_large_object(payload)
         if isinstance(record, LargeObjectHead):
             record = replace(record, owner=b"", privileges=None)
         digest.add([encode_large_object(record)])

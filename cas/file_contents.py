@@ -26,6 +26,7 @@ from cas.records.files import (
     shown_path,
 )
 from cas.records.model import OF_THE_DATABASE, EntityKind
+from cas.records.values import requiring_types
 from cas.tree.reading import entries, lookup
 
 PIECES_AT_ONCE = 8
@@ -67,7 +68,9 @@ class StoredFiles:
         where = f"{self.paths.entity.label}/{shown_path(record.path)[:200]}"
         hasher, size = blake3(), 0
         for key, piece in self._pieces(record.path):
-            if offset_of(record.path, key) != size:
+            with requiring_types(self.pieces.entity):
+                offset = offset_of(record.path, key)
+            if offset != size:
                 raise malformed(f"no piece at {size}", where)
             hasher.update(piece)
             size += len(piece)

@@ -87,6 +87,10 @@ the version added (65,536 of 90 bytes in the first version of 1 TiB) must find r
 MAX_JSON_BYTES = 128 * MIB
 """A list of entities or a schema, put together from its pieces: 100,000 tables of some 1,300 bytes."""
 
+MAX_JSON_VALUES = 1 << 23
+"""Texts, numbers, lists and objects in one JSON text: 100,000 tables of a dozen statements. A list takes two
+bytes there and a hundred in memory, and 128 MiB of them compress to nothing."""
+
 MAX_VERSION_NUMBER = 10**10 - 1
 """Versions and journals: their keys hold ten digits, so that keys sort as numbers do."""
 

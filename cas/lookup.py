@@ -9,7 +9,7 @@ from cas.errors import InvalidInput, NotFound
 from cas.record_stream import read_payload
 from cas.records.encodings import decode_text, encode_text
 from cas.records.keys import encode_key
-from cas.records.payload import fields
+from cas.records.values import values_of
 from cas.tree.reading import lookup
 
 
@@ -58,7 +58,7 @@ def find_record(contents: Contents, entity: str, key: Sequence[str]) -> Record:
             if entry.root
             else "This version holds no data, only the schema",
         )
-    texts = fields(read_payload(contents.reader, leaf), len(table.columns))
+    texts = values_of(table, read_payload(contents.reader, leaf))
     return Record(
         version=contents.document.number,
         entity=table.label,

@@ -166,7 +166,7 @@ class _Restoring:
             for batch in read_ahead(read_records(self._contents.reader, entry)):
                 for payloads in _repeated(batch.payloads, batch.counts):
                     joined = digest.add(payloads)
-                    yield _padded(joined, payloads, len(entity.columns))
+                    yield _padded(joined, payloads, entity)
                     self._progress.advance(entity.label, len(payloads), len(joined))
 
         counted = self._target.copy_in(entity, lines(), whole=True)
@@ -249,8 +249,9 @@ def _repeated(payloads: list[bytes], counts: list[int]) -> Iterator[list[bytes]]
         yield run
 
 
-def _padded(joined: bytes, payloads: Sequence[bytes], columns: int) -> bytes:
+def _padded(joined: bytes, payloads: Sequence[bytes], entity: Entity) -> bytes:
     """Whole COPY lines. Where no NULLs were stripped, the joined payloads are the lines already."""
+    columns = len(entity.columns)
     if joined.count(b"\t") == max(columns - 1, 0) * len(payloads):
         return joined
-    return b"".join([pad_with_nulls(payload, columns) + b"\n" for payload in payloads])
+    return b"".join([pad_with_nulls(payload, columns, entity.label) + b"\n" for payload in payloads])

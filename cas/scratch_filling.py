@@ -8,7 +8,7 @@ from cas.format.entities import EntityEntry
 from cas.progress import Progress
 from cas.read_ahead import read_ahead
 from cas.record_stream import StoredBatch, read_records
-from cas.records.model import EntityKind
+from cas.records.model import Entity, EntityKind
 from cas.records.payload import pad_with_nulls
 from cas.records.scratch import Lack, Scratch
 from cas.records.source import SourceIdentity
@@ -65,7 +65,7 @@ def fill(contents: Contents, scratch: Scratch, entry: EntityEntry, progress: Pro
 
     def lines() -> Iterator[bytes]:
         for batch in read_ahead(read_records(contents.reader, entry)):
-            yield from _lines(batch, len(entity.columns))
+            yield from _lines(batch, entity)
             size = sum(map(len, batch.payloads))
             progress.advance(entity.label, sum(batch.counts) or len(batch.payloads), size)
 
@@ -76,9 +76,10 @@ def fill(contents: Contents, scratch: Scratch, entry: EntityEntry, progress: Pro
         )
 
 
-def _lines(batch: StoredBatch, columns: int) -> Iterator[bytes]:
+def _lines(batch: StoredBatch, entity: Entity) -> Iterator[bytes]:
     """Whole COPY lines, a bag's records as often as they were counted."""
-    lines = [pad_with_nulls(payload, columns) + b"\n" for payload in batch.payloads]
+    columns, where = len(entity.columns), entity.label
+    lines = [pad_with_nulls(payload, columns, where) + b"\n" for payload in batch.payloads]
     if not batch.counts or max(batch.counts) == 1:
         yield b"".join(lines)
         return

@@ -17,7 +17,7 @@ from cas.format.malformed import mismatch
 from cas.records.encodings import decode_text
 from cas.records.files import FILE_ENCODING, SEEN
 from cas.records.model import OF_THE_DATABASE, Entity, EntityKind
-from cas.records.payload import fields
+from cas.records.values import values_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class Shape:
 
     def texts(self, payload: bytes) -> dict[str, str | None]:
         """Column name -> text of a record of this shape, without what is hidden."""
-        values = fields(payload, len(self.entity.columns))
+        values = values_of(self.entity, payload)
         return {
             name: None if value is None else decode_text(value, self.encoding)
             for name, value in zip(self.columns, values, strict=True)

@@ -5,13 +5,13 @@ import os
 from collections.abc import Iterator, Sequence
 from getpass import getpass
 from itertools import chain
-from pathlib import Path
 
 from cas.errors import InvalidInput
 from cas.format.sealing import SlotKind
 from cas.sealing.key_ring import Labelled
 from cas.sealing.key_secrets import KeySecret, Passphrase, SlotOpener
 from cli.key_secrets import TRIES, read_identities, read_key_file, read_passphrase
+from cli.paths import expanded
 from cli.settings import Settings
 from cli.terminal import Terminal
 
@@ -61,10 +61,10 @@ class BundleSecrets:
     def _identities(self, kinds: frozenset[SlotKind]) -> Iterator[SlotOpener]:
         if SlotKind.AGE in kinds:
             for path in filter(None, self._settings.bundle_age_identity.split(os.pathsep)):
-                yield from read_identities(Path(path).expanduser())
+                yield from read_identities(expanded(path))
 
     def _settled(self) -> Iterator[KeySecret]:
         for path in filter(None, self._settings.bundle_key_file.split(os.pathsep)):
-            yield read_key_file(Path(path).expanduser())
+            yield read_key_file(expanded(path))
         if self._settings.bundle_passphrase_file:
-            yield read_passphrase(Path(self._settings.bundle_passphrase_file).expanduser())
+            yield read_passphrase(expanded(self._settings.bundle_passphrase_file))

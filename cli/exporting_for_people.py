@@ -12,6 +12,7 @@ from cas.records.source import EntityEstimate
 from cas.tabular.exporting import ExportFormat, ExportReceipt, ExportRequest, chosen
 from cas.tabular.layout import Rows
 from cli.exit_codes import ExitCode
+from cli.paths import expanded
 from cli.session import Session
 from cli.tables import cells, indented, table
 from cli.watching_faces import watching
@@ -33,7 +34,7 @@ def export_for_people(
     """Write a version, and tell what was written."""
     number_of = cas.reading(version).number
     ending = _ENDINGS.get(kind, kind.value)
-    place = (output or Path(f"version-{number_of}.{ending}")).expanduser()
+    place = expanded(output or f"version-{number_of}.{ending}")
     cas.if_stopped = f"{place} was not written"
     request = ExportRequest(place.absolute(), tuple(entities), force)
     contents = open_contents(cas.repository, number_of)

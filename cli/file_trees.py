@@ -6,6 +6,7 @@ from pathlib import Path
 from cas.errors import InvalidInput
 from cas.files.directory import Directory
 from cas.records.files import require_name
+from cli.paths import expanded
 from cli.session import Session
 
 
@@ -22,12 +23,12 @@ def parse_place(text: str) -> tuple[str, Path]:
             where="--files",
             hint="Mount the bucket, or let its provider version it",
         )
-    return require_name(name), Path(path).expanduser().absolute()
+    return require_name(name), expanded(path).absolute()
 
 
 def file_trees(cas: Session, texts: Iterable[str]) -> tuple[Directory, ...]:
     """As `--files` or CAS_FILES has them. InvalidInput for a directory in which the repository lies."""
-    own = [cas.settings.home, *([Path(cas.settings.store).expanduser()] if _is_local(cas) else [])]
+    own = [cas.settings.home, *([expanded(cas.settings.store)] if _is_local(cas) else [])]
     trees = []
     for text in texts:
         name, path = parse_place(text)

@@ -12,6 +12,7 @@ from cas.errors import InvalidInput
 from cas.store.credential_texts import HINTS, MAX_TEXT_BYTES, read_credentials, s3_credentials
 from cas.store.credentials import Credentials, wants_credentials
 from cli.operating_system import faults_of_files
+from cli.paths import expanded
 from cli.terminal import Terminal
 
 STANDARD_INPUT = "-"
@@ -29,7 +30,7 @@ def given_credentials(terminal: Terminal, url: str, source: str | None) -> Crede
         return _asked(terminal, scheme)
     if source == STANDARD_INPUT:
         return read_credentials(scheme, sys.stdin.buffer.read(MAX_TEXT_BYTES + 1), "standard input")
-    return _in_file(scheme, Path(source).expanduser())
+    return _in_file(scheme, expanded(source))
 
 
 def _in_file(scheme: str, path: Path) -> Credentials:
@@ -58,6 +59,6 @@ def _asked(terminal: Terminal, scheme: str) -> Credentials:
         return s3_credentials(values, ASKED)
     if scheme == "gs":
         path = terminal.ask("Path of the key file of the service account: ").strip()
-        return _in_file(scheme, Path(path).expanduser())
+        return _in_file(scheme, expanded(path))
     typed = getpass("Connection string, account key or shared access signature: ")
     return read_credentials(scheme, typed.encode("utf-8", "replace"), ASKED)

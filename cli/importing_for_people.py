@@ -12,6 +12,7 @@ from cas.tabular.checking import Checked, check_files
 from cas.tabular.file_source import FileSource
 from cas.tabular.opening import open_package, read_layout
 from cli.exit_codes import ExitCode
+from cli.paths import expanded
 from cli.session import Session, whoami
 from cli.watching import Announced
 from cli.watching_faces import watching
@@ -39,7 +40,7 @@ def import_for_people(
     cas: Session, path: Path, *, edited: bool = False, name: str = "", reason: str = ""
 ) -> ExitCode:
     """Check the files, take a version of them, and tell of it."""
-    place = path.expanduser().absolute()
+    place = expanded(path).absolute()
     cas.if_stopped = "Nothing was registered before all was checked; the versions before are untouched"
     with ExitStack() as held:
         package = held.enter_context(open_package(place))

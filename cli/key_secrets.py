@@ -18,6 +18,7 @@ from cas.sealing.age import AgeIdentity, AgeRecipient, identities_of, recipients
 from cas.sealing.key_secrets import KeyCommand, KeyFile, KeySecret, Passphrase
 from cas.sealing.recovery import RecoveryCode
 from cli.operating_system import faults_of_files
+from cli.paths import expanded
 from cli.settings import Settings
 from cli.terminal import Terminal
 
@@ -79,9 +80,9 @@ class GivenSecrets:
     def _readings(self) -> Iterator[tuple[SlotKind, Callable[[], Sequence[KeySecret]]]]:
         settings = self._settings
         for path in filter(None, settings.key_file.split(os.pathsep)):
-            yield SlotKind.FILE, _alone(partial(read_key_file, Path(path).expanduser()))
+            yield SlotKind.FILE, _alone(partial(read_key_file, expanded(path)))
         for path in filter(None, settings.age_identity.split(os.pathsep)):
-            yield SlotKind.AGE, partial(read_identities, Path(path).expanduser())
+            yield SlotKind.AGE, partial(read_identities, expanded(path))
         if code := settings.recovery_code.get_secret_value():
             yield SlotKind.RECOVERY, _alone(partial(RecoveryCode.read, code))
         if settings.key_command:
@@ -90,13 +91,13 @@ class GivenSecrets:
             yield SlotKind.PASSPHRASE, _alone(partial(Passphrase, passphrase))
         if settings.passphrase_file:
             path = settings.passphrase_file
-            yield SlotKind.PASSPHRASE, _alone(partial(read_passphrase, Path(path).expanduser()))
+            yield SlotKind.PASSPHRASE, _alone(partial(read_passphrase, expanded(path)))
 
     def new(self, *, ask: bool = True) -> Sequence[KeySecret]:
         """For the slots of a new store: those of the settings, whose key file is made where it is not there;
         without any, a person is asked for a passphrase, once in a run."""
         for path in filter(None, self._settings.key_file.split(os.pathsep)):
-            make_key_file(Path(path).expanduser())
+            make_key_file(expanded(path))
         found = [secret for secret in self.settled() if secret.kind is not SlotKind.RECOVERY]
         if found or not ask:
             return found

@@ -35,6 +35,7 @@ from cas.store.retrying import Retry, RetryingStore
 from cli.databases import lock_patience, naming, with_authority
 from cli.key_secrets import GivenSecrets
 from cli.operating_system import faults_of_files
+from cli.paths import expanded
 from cli.settings import Settings, load_settings
 from cli.terminal import Terminal
 from cli.words import duration
@@ -290,7 +291,7 @@ class Session:
         return SourceOptions(
             connection=self.connection_options,
             patience=Patience(lock_timeout=self.settings.lock_timeout),
-            pg_dump=Path(program).expanduser() if program else None,
+            pg_dump=expanded(program) if program else None,
         )
 
     def target(self, url: str) -> "PostgresTarget":
@@ -382,7 +383,7 @@ class Session:
 
 def url_of(place: str) -> str:
     """As open_store wants it: a path becomes a file URL."""
-    return place if "://" in place else Path(place).expanduser().absolute().as_uri()
+    return place if "://" in place else expanded(place).absolute().as_uri()
 
 
 def whoami() -> str:

@@ -18,6 +18,7 @@ from cas.anomalies import WINDOW, AnomalyRules
 from cas.engine.compression import DEFAULT_LEVEL
 from cas.errors import InvalidInput
 from cas.limits import DEFAULT_DELTA_DEPTH, MAX_DELTA_DEPTH
+from cli.paths import expanded
 from cli.settings_files import FILE_NAME, read_files
 
 PREFIX = "CAS_"
@@ -148,7 +149,7 @@ class _Files(PydanticBaseSettingsSource):
         raise NotImplementedError("the files are read as a whole")
 
     def __call__(self) -> dict[str, object]:
-        home = Path(str(self.current_state.get("home", DEFAULT_HOME))).expanduser()
+        home = expanded(str(self.current_state.get("home", DEFAULT_HOME)))
         known = [name for name in self.settings_cls.model_fields if name not in HOME_IS_ELSEWHERE]
         return read_files([Path.cwd() / FILE_NAME, home / FILE_NAME], known)
 
@@ -170,7 +171,7 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
             where=_origin(name, given),
             hint=_meaning(name),
         ) from None
-    return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
+    return settings.model_copy(update={"home": expanded(settings.home).absolute()})
 
 
 def _origin(name: str, flags: Mapping[str, object]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cas.errors import InvalidInput, PermissionDenied
+from cli.paths import expanded
 
 FILE_NAME = "cas.toml"
 
@@ -53,8 +54,10 @@ def _read(path: Path, known: Sequence[str]) -> dict[str, object]:
         values = tomllib.loads(content.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise InvalidInput("not text in UTF-8", where=str(path)) from error
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidInput(f"not TOML: {error}", where=str(path), hint='Write name = "value"') from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(
+            f"not TOML: {str(error)[:200]}", where=str(path), hint='Write name = "value"'
+        ) from error
     _require_known(path, values, known)
     return {name: _resolved(path, name, value) for name, value in values.items()}
 
@@ -89,12 +92,12 @@ def _require_known(path: Path, values: dict[str, object], known: Sequence[str]) 
 def _resolved(path: Path, name: str, value: object) -> object:
     """What is relative in a file is relative to the file's directory."""
     if name in _PATHS and value and isinstance(value, str):
-        return str(path.parent / Path(value).expanduser())
+        return str(path.parent / expanded(value))
     if name == "files":
         several = value.split(":") if isinstance(value, str) else value
         return [_beside(path, one) for one in several] if isinstance(several, list) else value
     if name == "store" and value and isinstance(value, str) and "://" not in value:
-        return str(path.parent / Path(value).expanduser())
+        return str(path.parent / expanded(value))
     return value
 
 
@@ -103,4 +106,4 @@ def _beside(path: Path, named: object) -> object:
     if not isinstance(named, str) or "=" not in named:
         return named
     name, _, place = named.partition("=")
-    return f"{name}={path.parent / Path(place).expanduser()}"
+    return f"{name}={path.parent / expanded(place)}"

@@ -51,7 +51,7 @@ def place_of(text: str) -> Place:
     try:
         found = json.loads(text)
         return Place(str(found["feed"]), datetime.fromisoformat(found["at"]).astimezone(UTC))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise InvalidInput(f"not a position of auto-save: {text[:40]!r}") from error
 
 

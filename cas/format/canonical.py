@@ -10,12 +10,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import NoReturn, TypeAlias, TypeGuard
 
+import numpy as np
 from blake3 import blake3
 
 from cas.format.malformed import malformed, mismatch, newer, over_limit, truncated
-from cas.limits import MAX_DOCUMENT_BYTES, MAX_JSON_BYTES
+from cas.limits import MAX_DOCUMENT_BYTES, MAX_JSON_BYTES, MAX_JSON_VALUES, MIB
 
 Json: TypeAlias = bool | int | str | Sequence["Json"] | Mapping[str, "Json"] | None
+
+_QUOTE = ord('"')
+_BEFORE_VALUES = np.isin(np.arange(256), list(b",:[{"))
 
 _HASH_HEX = 64
 MAX_INTEGER = (1 << 63) - 1
@@ -37,6 +41,7 @@ def parse_json(data: bytes, where: str = "") -> Json:
     """The value of canonical bytes. Anything that `encode_json` would not write back is malformed."""
     if len(data) > MAX_JSON_BYTES:
         raise over_limit(f"JSON of {len(data)} bytes", where)
+    _check_values(data, where)
 
     def integer(text: str) -> int:
         if len(text) > _INTEGER_DIGITS or not 0 <= int(text) <= MAX_INTEGER:
@@ -55,6 +60,21 @@ def parse_json(data: bytes, where: str = "") -> Json:
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise malformed("not canonical JSON", where) from error
     return value
+
+
+def _check_values(data: bytes, where: str) -> None:
+    """Count them before they are made. Each has one of these signs before it, outside of texts."""
+    if len(data) <= MAX_JSON_VALUES:
+        return
+    bare = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    found, in_text = 0, np.False_
+    for at in range(0, len(bare), MIB):
+        signs = np.frombuffer(bare, np.uint8, min(MIB, len(bare) - at), at)
+        in_texts = np.logical_xor.accumulate(signs == _QUOTE) ^ in_text
+        found += int(np.count_nonzero(_BEFORE_VALUES[signs] & ~in_texts))
+        in_text = in_texts[-1]
+    if found > MAX_JSON_VALUES:
+        raise over_limit(f"JSON of {found} values", where)
 
 
 def _check_texts(value: Json, encoded: str, where: str) -> None:

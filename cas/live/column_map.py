@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cas.errors import InvalidInput
+from cas.format.malformed import malformed
 from cas.records.model import Entity
 from cas.records.payload import NULL, TAB, strip_trailing_nulls
 
@@ -72,10 +73,12 @@ class ColumnMap:
 
 
 def split_fields(payload: bytes, columns: int) -> list[bytes]:
-    """All fields as they are written, stripped NULLs too."""
+    """All fields as they are written, stripped NULLs too. CorruptData where there are more."""
     if not columns:
         return []
     found = payload.split(TAB)
+    if len(found) > columns:
+        raise malformed("a record has more fields than columns")
     return found + [NULL] * (columns - len(found))
 
 

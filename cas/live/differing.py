@@ -14,9 +14,9 @@ from cas.diff import ChangeKind, EntityDiff, FieldChange, RecordChange
 from cas.differences import Difference, DifferenceSpool
 from cas.live.deciding import version_payloads
 from cas.records.encodings import decode_text
-from cas.records.keys import decode_key
+from cas.records.keys import decode_stored_key
 from cas.records.model import Entity
-from cas.records.payload import fields
+from cas.records.values import values_of
 
 _T = TypeVar("_T")
 
@@ -30,10 +30,9 @@ class Side:
 
     def texts(self, payload: bytes) -> dict[str, str | None]:
         """Column name -> text."""
-        columns = self.entity.columns
         return {
             column.name: None if value is None else decode_text(value, self.encoding)
-            for column, value in zip(columns, fields(payload, len(columns)), strict=True)
+            for column, value in zip(self.entity.columns, values_of(self.entity, payload), strict=True)
         }
 
 
@@ -160,7 +159,7 @@ def _key_texts(one: ComparedEntity, change: _Change) -> tuple[str, ...]:
     side = one.live if change.live is not None else one.version
     if side is None or side.entity.is_bag:
         return ()
-    return tuple(decode_text(text, side.encoding) for text in decode_key(side.entity, change.key))
+    return tuple(decode_text(text, side.encoding) for text in decode_stored_key(side.entity, change.key))
 
 
 def _columns_changed(old: Side | None, new: Side | None) -> tuple[str, ...]:

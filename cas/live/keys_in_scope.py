@@ -7,13 +7,14 @@ from cas.contents import Contents
 from cas.differences import Difference
 from cas.errors import InvalidInput
 from cas.format.entities import EntityEntry
+from cas.live.column_map import split_fields
 from cas.live.planned_table import Values
 from cas.live.tables import Name, Pair
 from cas.record_stream import read_records
 from cas.records.encodings import encode_text
 from cas.records.keys import encode_key
 from cas.records.live import ForeignKey
-from cas.records.payload import fields
+from cas.records.payload import unescape
 
 Predicate = Callable[[Contents, str, str], Iterable[bytes]]
 """Keys of the entity's records for which PostgreSQL says that the predicate is true."""
@@ -90,7 +91,7 @@ def _below(
     children: defaultdict[Values, list[bytes]] = defaultdict(list)
     names: dict[bytes, Values | None] = {}
     for record_key, payload in records.items():
-        texts = fields(payload, width)
+        texts = list(map(unescape, split_fields(payload, width)))
         is_named = all(texts[at] is not None for at in referenced)
         names[record_key] = tuple(texts[at] or b"" for at in referenced) if is_named else None
         if all(texts[at] is not None for at in referring):

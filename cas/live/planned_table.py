@@ -19,7 +19,7 @@ from cas.live.tables import Name, Pair
 from cas.progress import Progress
 from cas.record_ids import RecordIds
 from cas.records.encodings import decode_text
-from cas.records.keys import decode_key
+from cas.records.keys import decode_stored_key
 from cas.records.live import Change, LiveSnapshot
 from cas.records.model import RecordBatch
 from cas.records.payload import NULL, TAB, strip_trailing_nulls, unescape
@@ -247,7 +247,7 @@ class PlannedTable:
             if kind is not ChangeKind.CHANGED or old.get(name) != new.get(name)
         )
         live = self.pair.live
-        key = () if live.is_bag else decode_key(live, change.key)
+        key = () if live.is_bag else decode_stored_key(live, change.key)
         texts = tuple(decode_text(text, self._encoding) for text in key)
         return RecordChange(live.label, kind, texts, fields, change.count)
 

@@ -17,7 +17,7 @@ from cas.live.planned_table import Patch, PlannedTable, Values
 from cas.live.request import LiveRequest, MissingParents
 from cas.live.tables import Name
 from cas.record_stream import read_payload
-from cas.records.keys import decode_key
+from cas.records.keys import decode_stored_key
 from cas.records.live import ForeignKey, LiveSnapshot
 from cas.tree.reading import lookup
 
@@ -158,7 +158,7 @@ class Relations:
             return None
         live = table.pair.live
         if columns == tuple(name for name, _ in live.key):
-            return {decode_key(live, name) for name in table.keys}
+            return {decode_stored_key(live, name) for name in table.keys}
         found: set[Values | None] = set()
         root = table.pair.entry.root
         for name in table.keys:

@@ -1,6 +1,7 @@
 """Which sequences a plan sets: exactly as in the version where a whole table becomes as it was, and never
 lower than what is used otherwise."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from cas.contents import Contents
@@ -11,16 +12,20 @@ from cas.record_stream import read_records
 from cas.records.live import OwnedSequence
 from cas.records.model import EntityKind
 from cas.records.sequences import SequenceState, decode_sequence
+from cas.records.values import requiring_types
+
+_NUMBER = re.compile(rb"-?[0-9]{1,20}")
 
 
 def stored_sequences(contents: Contents) -> dict[bytes, SequenceState]:
-    """The version's sequences by quoted name; none where it holds none."""
+    """The version's sequences by quoted name; none where it holds none. CorruptData for what is none."""
     found = {}
     for entry in contents.entries:
         if entry.entity.kind is EntityKind.SEQUENCES:
             for batch in read_records(contents.reader, entry):
                 for payload in batch.payloads:
-                    state = decode_sequence(payload)
+                    with requiring_types(entry.entity):
+                        state = decode_sequence(payload)
                     found[state.name] = state
     return found
 
@@ -83,6 +88,6 @@ def _reached(tables: Mapping[Name, PlannedTable], uses: Iterable[OwnedSequence])
         if table is not None:
             for change in table.changes:
                 values = table.values(change, (one.column,), after=True)
-                if values is not None and values[0].lstrip(b"-").isdigit():
+                if values is not None and _NUMBER.fullmatch(values[0]):
                     found.append(int(values[0]))
     return found

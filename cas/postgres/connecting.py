@@ -162,8 +162,8 @@ def shown_url(url: str) -> str:
 def _parsed(url: str) -> dict[str, str | int]:
     try:
         parsed = conninfo_to_dict(url)
-    except psycopg.Error:
-        # libpq's message quotes the part that it does not understand, and that may be the password.
+    except (psycopg.Error, UnicodeError):
+        # The messages quote the part that is not understood, and that may be the password.
         raise InvalidInput(
             "not a connection URL that PostgreSQL's client library understands",
             hint="It looks like postgresql://user:password@host:5432/database?sslmode=require; "

@@ -183,8 +183,8 @@ def time_text(microseconds: int) -> str:
 
 def _microseconds(text: str) -> int:
     time = datetime.fromisoformat(text)
-    if time.tzinfo is None:
-        raise ValueError("a time without its zone")
+    if time.utcoffset() != timedelta():
+        raise ValueError("a time that is not in UTC")
     return (time - _EPOCH) // timedelta(microseconds=1)
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from cas.errors import InvalidInput
 from cas.records.model import Entity, KeyPart
-from cas.records.payload import fields
+from cas.records.values import requiring_types, values_of
 
 _INTEGER_OFFSET = 1 << 63
 
@@ -74,11 +74,17 @@ def decode_key(entity: Entity, key: bytes) -> tuple[bytes, ...]:
     return tuple(texts)
 
 
+def decode_stored_key(entity: Entity, key: bytes) -> tuple[bytes, ...]:
+    """As `decode_key`, of a version's own key. CorruptData for what is none."""
+    with requiring_types(entity):
+        return decode_key(entity, key)
+
+
 def key_texts(entity: Entity, payload: bytes) -> tuple[bytes, ...] | None:
     """The texts of a record's key columns; None where the key is not among the stored columns (a
-    generated column) or the entity is a bag."""
+    generated column) or the entity is a bag. CorruptData for what is no record of it."""
     positions = {column.name: at for at, column in enumerate(entity.columns)}
     if entity.is_bag or any(name not in positions for name, _ in entity.key):
         return None
-    values = fields(payload, len(entity.columns))
+    values = values_of(entity, payload)
     return tuple(values[positions[name]] or b"" for name, _ in entity.key)

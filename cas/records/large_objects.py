@@ -20,6 +20,8 @@ PAGE_BYTES = 256 * 1024
 MAX_OBJECT_BYTES = 4 * 1024**4
 """PostgreSQL's own limit: 2^31 pages of 2 KiB."""
 
+MAX_OID = (1 << 32) - 1
+
 COLUMNS = (
     Column("oid", "oid", not_null=True),
     Column("page", "bigint", not_null=True),
@@ -72,7 +74,15 @@ def encode_large_object(record: LargeObjectHead | LargeObjectPage) -> bytes:
 
 
 def decode_large_object(payload: bytes) -> LargeObjectHead | LargeObjectPage:
-    """The record in a payload. ValueError where it is none, or beyond PostgreSQL's limits."""
+    """The record in a payload. ValueError where it is none, not the one encoding of it, or beyond
+    PostgreSQL's limits."""
+    record = _decoded(payload)
+    if encode_large_object(record) != payload or not 0 < record.oid <= MAX_OID:
+        raise ValueError("not the one encoding of a large object, or an oid that no object has")
+    return record
+
+
+def _decoded(payload: bytes) -> LargeObjectHead | LargeObjectPage:
     oid, page, data, size, owner, privileges, comment = fields(payload, len(COLUMNS))
     if oid is None or page is None:
         raise ValueError("not a large object's payload")

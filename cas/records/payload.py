@@ -5,6 +5,8 @@ NULL as `\N`, backslash escapes. The line end is left out, and so are trailing N
 the first field, so that a nullable column that is added later changes no record.
 """
 
+from cas.errors import CorruptData
+
 NULL = rb"\N"
 TAB = b"\t"
 
@@ -16,11 +18,11 @@ def strip_trailing_nulls(line: bytes) -> bytes:
     return line
 
 
-def pad_with_nulls(payload: bytes, columns: int) -> bytes:
-    """The COPY line with all `columns` fields. Raises ValueError where there are more already."""
+def pad_with_nulls(payload: bytes, columns: int, where: str = "") -> bytes:
+    """The COPY line with all `columns` fields. CorruptData where there are more already."""
     missing = columns - 1 - payload.count(TAB) if columns else 0
     if missing < 0:
-        raise ValueError(f"{-missing} fields too many")
+        raise CorruptData("a record has more fields than columns", kind="malformed", where=where)
     return payload + b"\t\\N" * missing if missing else payload
 
 
@@ -68,7 +70,8 @@ def fields(payload: bytes, columns: int) -> list[bytes | None]:
     """The texts of all columns of a record; stripped NULLs come back."""
     if columns == 0:
         return []
+    found = payload.count(TAB) + 1  # counted first: a gigabyte of them is no list
+    if found > columns:
+        raise ValueError(f"{found} fields for {columns} columns")
     texts = [unescape(field) for field in payload.split(TAB)]
-    if len(texts) > columns:
-        raise ValueError(f"{len(texts)} fields for {columns} columns")
     return texts + [None] * (columns - len(texts))

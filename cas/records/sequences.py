@@ -37,8 +37,11 @@ def encode_sequence(state: SequenceState) -> bytes:
 
 
 def decode_sequence(payload: bytes) -> SequenceState:
-    """The state in a payload. ValueError where it is none."""
+    """The state in a payload. ValueError where it is none, or not the one encoding of it."""
     name, value, called = fields(payload, len(COLUMNS))
     if name is None or value is None or called not in (b"t", b"f"):
         raise ValueError("not a sequence's payload")
-    return SequenceState(name, int(value), called == b"t")
+    state = SequenceState(name, int(value), called == b"t")
+    if encode_sequence(state) != payload or not -(1 << 63) <= state.last_value < 1 << 63:
+        raise ValueError("not the one encoding of a sequence, or beyond 64 bits")
+    return state

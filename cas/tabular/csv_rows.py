@@ -72,6 +72,7 @@ class CsvReader:
 
 
 def _fields(line: bytes, wanted: int) -> list[str | None]:
+    """Those of one record, at most one too many: a gigabyte of commas is no list of as many fields."""
     text = line.decode("utf-8", _ERRORS)
     if wanted == 0 and not text:
         return []
@@ -86,6 +87,8 @@ def _fields(line: bytes, wanted: int) -> list[str | None]:
         at = match.end()
         if at == len(text):
             return found
+        if len(found) > wanted:
+            raise ValueError(f"more than {wanted} fields")
         at += 1
 
 
@@ -100,18 +103,17 @@ def csv_lines(stream: Lines, longest: int) -> Iterator[tuple[int, bytes]]:
     ends. ValueError where one is longer than `longest` bytes, or a quote stays open."""
     number = 1
     while line := stream.readline(longest):
-        parts, size, lines, quotes = [line], len(line), 1, line.count(b'"')
-        while quotes % 2 or not parts[-1].endswith(b"\n"):
+        record, lines, quotes = bytearray(line), 1, line.count(b'"')
+        while quotes % 2 or not record.endswith(b"\n"):
             more = stream.readline(longest)
             if not more:
                 if quotes % 2:
                     raise ValueError(f"line {number}: a quote that never ends")
                 break
-            parts.append(more)
-            size, lines, quotes = size + len(more), lines + 1, quotes + more.count(b'"')
-            if size > longest:
+            record += more
+            lines, quotes = lines + 1, quotes + more.count(b'"')
+            if len(record) > longest:
                 raise ValueError(f"line {number}: a record of more than {longest} bytes")
-        whole = b"".join(parts)
-        whole = whole.removesuffix(b"\n").removesuffix(b"\r")
+        whole = bytes(record.removesuffix(b"\n").removesuffix(b"\r"))
         yield number, whole.removeprefix(b"\xef\xbb\xbf") if number == 1 else whole
         number += lines

@@ -1,17 +1,15 @@
 """A version out of the repository into files for people and their programs. No database is needed."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import repeat
 from pathlib import Path
 
 from cas.contents import Contents
-from cas.errors import CorruptData
 from cas.format.entities import EntityEntry
 from cas.progress import Progress
 from cas.record_stream import read_bounded
-from cas.records.payload import fields
 
 
 class ExportFormat(StrEnum):
@@ -84,12 +82,3 @@ def records_of(contents: Contents, entry: EntityEntry, progress: Progress) -> It
             size += len(payload) * count
             done += count
         progress.advance(label, done, size)
-
-
-def values_of(record: Record, entry: EntityEntry) -> Sequence[bytes | None]:
-    """The values of a record's columns. CorruptData where it has more."""
-    try:
-        return fields(record.payload, len(entry.entity.columns))
-    except ValueError as error:
-        where = entry.entity.label
-        raise CorruptData("a record has more fields than columns", kind="malformed", where=where) from error

@@ -3,6 +3,7 @@
 import re
 from enum import StrEnum
 
+from cas.limits import MIB
 from cas.records.model import Column
 from cas.tabular.jsonb import canonical, parsed, written_out
 from cas.tabular.texts import to_bytes
@@ -35,7 +36,10 @@ _FORMS = {
     "uuid": Form.UUID,
     "text": Form.CHARACTERS,
 }
-_SIZED = re.compile(r"(numeric|character|character varying)(?:\((\d+)(?:,(-?\d+))?\))?")
+_SIZED = re.compile(r"(numeric|character|character varying)(?:\(([0-9]{1,8})(?:,(-?[0-9]{1,4}))?\))?")
+_LARGEST = {"numeric": 1000, "character": 10 * MIB, "character varying": 10 * MIB}
+"""PostgreSQL's limits of precision, scale and length. What is beyond them is no type of a database, and a
+length is the room that a value takes."""
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _BYTEA = re.compile(r"\\x(?:[0-9a-f]{2})*")
@@ -46,7 +50,7 @@ _BOOLEANS = {"t": "t", "f": "f", "true": "t", "false": "f"}
 
 def form_of(column: Column) -> Form:
     """By the type as format_type writes it. Domains and enums are the database's to check."""
-    found = _SIZED.fullmatch(column.type)
+    found = _sized(column.type)
     if found:
         return Form.NUMERIC if found[1] == "numeric" else Form.CHARACTERS
     return _FORMS.get(column.type, Form.UNCHECKED)
@@ -59,7 +63,7 @@ class Check:
         self.form = form_of(column)
         self._type = column.type
         self._encoding = encoding
-        sized = _SIZED.fullmatch(column.type)
+        sized = _sized(column.type)
         self._size = int(sized[2]) if sized and sized[2] else None
         self._scale = int(sized[3]) if sized and sized[3] else 0
         self._range = _OIDS.get(column.type) or _range(INTEGERS.get(column.type, 64))
@@ -119,6 +123,12 @@ class Check:
         if is_long:
             raise ValueError(f"longer than {self._type}")
         return padded
+
+
+def _sized(kind: str) -> re.Match[str] | None:
+    found = _SIZED.fullmatch(kind)
+    sizes = [abs(int(text)) for text in found.groups()[1:] if text] if found else []
+    return found if found and max(sizes, default=0) <= _LARGEST[found[1]] else None
 
 
 def _range(bits: int) -> tuple[int, int]:

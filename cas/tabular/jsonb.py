@@ -19,6 +19,9 @@ MAX_WHOLE_DIGITS = 131072
 MAX_DECIMALS = 16383
 """PostgreSQL's limits of numeric."""
 
+_EXPONENT_DIGITS = 6
+"""More are beyond those limits, whatever stands before them."""
+
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _WORD = re.compile(r"true|false|null")
@@ -155,7 +158,16 @@ def number(text: str) -> str:
     found = _NUMBER.fullmatch(text)
     if found is None:
         raise ValueError("not a number")
-    return written_out(text, len(found[1] or ".") - 1, int((found[2] or "e0")[1:][:8]))
+    return written_out(text, len(found[1] or ".") - 1, _exponent(found[2] or "e0"))
+
+
+def _exponent(text: str) -> int:
+    """`e-05` as a number. It is looked at before it is believed: whoever writes ten digits names a text of
+    gigabytes, and leading zeros hide them."""
+    digits = text.lstrip("eE+-0")
+    if len(digits) > _EXPONENT_DIGITS:
+        raise ValueError("a number beyond the limits of numeric")
+    return -int(digits or 0) if "-" in text else int(digits or 0)
 
 
 def written_out(text: str, decimals: int, exponent: int) -> str:

@@ -16,12 +16,15 @@ def file_names(labels: Sequence[str], ending: str, taken: Iterable[str] = ()) ->
     by case only: not every file system tells case apart."""
     used = {name.lower() for name in taken}
     found = []
+    last: dict[str, int] = {}  # of each stem: lower numbers are in use, and many labels may have one stem
     for label in labels:
-        stem, number = _stem(label), 1
-        name = f"{stem}.{ending}"
+        stem = _stem(label)
+        number = last.get(stem.lower(), 1)
+        name = f"{stem}.{ending}" if number == 1 else f"{stem}-{number}.{ending}"
         while name.lower() in used:
             number += 1
             name = f"{stem}-{number}.{ending}"
+        last[stem.lower()] = number
         used.add(name.lower())
         found.append(name)
     return found

@@ -11,6 +11,8 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -90,10 +92,19 @@ class ZipPackage:
         if info is None:
             raise _missing(name, self.where)
         try:
-            with self._archive.open(info) as file:
+            with self._opened(info) as file:
                 yield file
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise InvalidInput(f"the zip is damaged: {error}", where=f"{self.where}, {name}") from error
+            what = f"the zip is damaged: {str(error)[:200]}"
+            raise InvalidInput(what, where=f"{self.where}, {name}") from error
+
+    def _opened(self, info: zipfile.ZipInfo) -> IO[bytes]:
+        """Where it says to begin before the file, or beyond what numbers reach, or has a name there that
+        is no text, zipfile itself stumbles."""
+        try:
+            return self._archive.open(info)
+        except (OSError, OverflowError, UnicodeDecodeError) as error:
+            raise zipfile.BadZipFile(str(error)) from error
 
 
 @contextmanager
@@ -108,7 +119,7 @@ def open_package(place: Path) -> Iterator[Package]:
         raise InvalidInput("neither a directory nor a zip", where=str(place))
     try:
         archive = zipfile.ZipFile(place)  # closed below
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError) as error:
         hint = "Name a directory or a zip that `cas export --format jsonl` or csv made"
         raise InvalidInput("not a zip", where=str(place), hint=hint) from error
     with archive:
@@ -117,13 +128,13 @@ def open_package(place: Path) -> Iterator[Package]:
 
 def read_layout(package: Package) -> Layout:
     """What `schema.json` says."""
-    data = bytearray()
     with package.read(SCHEMA_FILE) as file:
-        while part := file.read(MIB):  # asked for all that it may be, Python would reserve as much
-            data += part
-            if len(data) > 2 * MAX_JSON_BYTES:
-                raise InvalidInput("schema.json is too large", where=package.where)
-    return parse_layout(bytes(data), f"{package.where}, {SCHEMA_FILE}")
+        # Piece by piece: a file that is asked for so many bytes at once takes room for all of them.
+        pieces = iter(partial(file.read, MIB), b"")
+        data = b"".join(islice(pieces, 2 * MAX_JSON_BYTES // MIB + 1))
+    if len(data) > 2 * MAX_JSON_BYTES:
+        raise InvalidInput("schema.json is too large", where=package.where)
+    return parse_layout(data, f"{package.where}, {SCHEMA_FILE}")
 
 
 def _missing(name: str, where: str) -> InvalidInput:

@@ -9,6 +9,7 @@ from cas.contents import Contents, schema_of
 from cas.format.entities import EntityEntry
 from cas.progress import Progress
 from cas.records.model import Column
+from cas.records.values import requiring_types, values_of
 from cas.tabular.csv_rows import CsvReader, CsvWriter
 from cas.tabular.exporting import (
     ExportedEntity,
@@ -17,7 +18,6 @@ from cas.tabular.exporting import (
     ExportRequest,
     chosen,
     records_of,
-    values_of,
 )
 from cas.tabular.jsonl import JsonReader, JsonWriter
 from cas.tabular.layout import (
@@ -116,7 +116,9 @@ def _write(
         counting.write(writer.head())
         for record in records_of(contents, entry, progress):
             key = [] if one.key_column is None else [b"\\x" + record.key.hex().encode()]
-            line = writer.line([*values_of(record, entry), *key])
+            values = values_of(entry.entity, record.payload)
+            with requiring_types(entry.entity):
+                line = writer.line([*values, *key])
             for _ in range(record.count):
                 counting.write(line)
     return replace(one, records=entry.records, bytes=counting.size, sha256=counting.digest.hexdigest())

@@ -2,11 +2,13 @@ r"""Export as one file for psql: the schema, the records as COPY blocks, sequenc
 transaction.
 
 The order is that of a restore (`cas.postgres.filling.target`). The stored bytes of records are COPY lines
-already; they are looked at once more, so that no line can end its block and become a command to psql.
+already; they are looked at once more, so that no line can end its block and become a command to psql. Nor can
+a statement of the schema (`cas.tabular.psql_text`).
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import IO
 
 from cas.contents import Contents, schema_of
@@ -37,6 +39,9 @@ from cas.tabular.exporting import (
     records_of,
 )
 from cas.tabular.placing import digest_of, new_file
+from cas.tabular.psql_text import for_psql
+
+_ENCODING = re.compile(r"[A-Za-z0-9_]{1,63}", re.ASCII)
 
 _TABLES = (EntityKind.TABLE, EntityKind.PARTITIONED)
 
@@ -94,10 +99,11 @@ class _Script:
         self._file = file
         self._progress = progress
         self._is_selected = is_selected
+        self._encoding = _name_of_encoding(contents.document.source.encoding)
         self._placement: tuple[str | None, ...] = (None,) * len(PLACEMENT)
 
     def write(self) -> None:
-        encoding = self._contents.document.source.encoding
+        encoding = self._encoding
         self._head(encoding)
         planned = self._steps()
         self._run(step for step in planned if not is_after_data(step))
@@ -121,6 +127,7 @@ class _Script:
             f"Run on an empty database with the encoding {encoding} (createdb --template=template0):",
             "  psql -X -v ON_ERROR_STOP=1 -d DATABASE -f FILE",
             f"Roles that must be there: {roles}",
+            "What stands in hexadecimal is a statement that psql could misread",
         ):
             self._file.write(f"-- {' '.join(line.split())}\n".encode("ascii", "backslashreplace"))
         self._file.write(b"\n\\set ON_ERROR_STOP on\n")
@@ -146,25 +153,33 @@ class _Script:
         for step in planned:
             for name, value, before in zip(PLACEMENT, step.placement, self._placement, strict=True):
                 if value is not None and value != before:
-                    self._statement(f"SET {name} = {value}")
+                    self._foreign(f"SET {name} = {value}")
             self._placement = tuple(
                 before if value is None else value
                 for value, before in zip(step.placement, self._placement, strict=True)
             )
             if step.tolerated:
                 self._file.write(b"\\set ON_ERROR_STOP off\nSAVEPOINT optional;\n")
-            self._statement(step.statement)
+            self._foreign(step.statement)
             if step.tolerated:
                 self._file.write(
                     b"\\if :ERROR\nROLLBACK TO SAVEPOINT optional;\n\\endif\n\\set ON_ERROR_STOP on\n"
                 )
+
+    def _foreign(self, text: str) -> None:
+        """A statement of the version."""
+        is_utf8 = conversation_encoding(self._encoding) == "UTF8"
+        encoding = b"'UTF8'" if is_utf8 else b"pg_catalog.getdatabaseencoding()"
+        self._file.write(for_psql(text, encoding=encoding))
 
     def _statement(self, text: str) -> None:
         self._file.write(text.encode("utf-8", "surrogateescape") + b";\n")
 
     def _copy(self, entry: EntityEntry, encoding: str) -> None:
         entity = entry.entity
-        self._file.write(b"\n" + copy_statement(entity, encoding, freeze=False) + b";\n")
+        # Where it fails psql must end: it would read the records as its own commands.
+        self._file.write(b"\n\\set ON_ERROR_STOP on\n")
+        self._file.write(copy_statement(entity, encoding, freeze=False) + b";\n")
         for record in records_of(self._contents, entry, self._progress):
             line = copy_line(record.payload, len(entity.columns), entity.label)
             for _ in range(record.count):
@@ -206,6 +221,13 @@ class _Script:
             self._file.write(granted.strip() + b"\n\\gexec\n")
 
 
+def _name_of_encoding(text: str) -> str:
+    """It is part of statements."""
+    if not _ENCODING.fullmatch(text):
+        raise CorruptData("the version's encoding has no name", kind="malformed", where=text[:40])
+    return text
+
+
 @contextmanager
 def _no_other(label: str) -> Iterator[None]:
     """What does not decode is damage."""
@@ -217,10 +239,8 @@ def _no_other(label: str) -> Iterator[None]:
 
 def copy_line(payload: bytes, columns: int, label: str) -> bytes:
     """A COPY line that is one line, and not the end of the block."""
-    line = None
-    with suppress(ValueError):
-        line = pad_with_nulls(payload, columns)
-    if line is None or b"\n" in line or b"\r" in line or line == b"\\.":
+    line = pad_with_nulls(payload, columns, label)
+    if b"\n" in line or b"\r" in line or line == b"\\.":
         raise CorruptData("a record is no line of COPY text", kind="malformed", where=label)
     return line + b"\n"
 

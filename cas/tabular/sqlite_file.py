@@ -16,6 +16,7 @@ from cas.errors import CasError, InsufficientSpace, Unsupported
 from cas.format.entities import EntityEntry
 from cas.progress import Progress
 from cas.records.model import Entity, EntityKind
+from cas.records.values import requiring_types, values_of
 from cas.tabular.exporting import (
     ExportedEntity,
     ExportFormat,
@@ -24,7 +25,6 @@ from cas.tabular.exporting import (
     Record,
     chosen,
     records_of,
-    values_of,
 )
 from cas.tabular.layout import facts_of_version
 from cas.tabular.placing import digest_of, new_file
@@ -154,8 +154,9 @@ def _rows(contents: Contents, entry: EntityEntry, progress: Progress) -> Iterato
 
 
 def _row(record: Record, entry: EntityEntry, converts: Sequence[Callable[[bytes], Value]]) -> Sequence[Value]:
-    values = values_of(record, entry)
-    row = [None if v is None else convert(v) for v, convert in zip(values, converts, strict=True)]
+    values = values_of(entry.entity, record.payload)
+    with requiring_types(entry.entity):
+        row = [None if v is None else convert(v) for v, convert in zip(values, converts, strict=True)]
     return row or [None]  # a table without columns
 
 
@@ -170,13 +171,26 @@ def _conversion(kind: str, encoding: str) -> Callable[[bytes], Value]:
 
     match _TYPES.get(kind):
         case "INTEGER":
-            return (lambda value: int(value == b"t")) if kind == "boolean" else int
+            return _boolean if kind == "boolean" else _integer
         case "REAL":
             return lambda value: "NaN" if value == b"NaN" else float(value)
         case "BLOB":
             return lambda value: bytes.fromhex(value[2:].decode("ascii"))
         case _:
             return text
+
+
+def _boolean(value: bytes) -> Value:
+    if value not in (b"t", b"f"):
+        raise ValueError("not a boolean")
+    return int(value == b"t")
+
+
+def _integer(value: bytes) -> Value:
+    number = int(value)
+    if not -(1 << 63) <= number < 1 << 63:
+        raise ValueError("an integer of more than 64 bits")
+    return number
 
 
 def _create(entity: Entity, name: str, columns: Sequence[str]) -> str:

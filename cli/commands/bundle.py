@@ -20,6 +20,7 @@ from cas.errors import InvalidInput, PermissionDenied
 from cli.bundle_secrets import OPEN_HINT, BundleSecrets
 from cli.commanding import command
 from cli.exit_codes import ExitCode
+from cli.paths import expanded
 from cli.session import Session
 from cli.showing_checks import told_damage
 from cli.tables import cells, facts, indented, table
@@ -89,7 +90,7 @@ def opened(cas: Session, file: Path) -> Iterator[OpenBundle]:
     """A bundle, with what opens it where it is sealed."""
     require_file(file)
     try:
-        with opened_bundle(file.expanduser(), BundleSecrets(cas.settings, cas.terminal)) as bundle:
+        with opened_bundle(expanded(file), BundleSecrets(cas.settings, cas.terminal)) as bundle:
             yield bundle
     except PermissionDenied as error:
         if error.where.startswith("file:"):

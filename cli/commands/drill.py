@@ -18,6 +18,7 @@ from cli import flags
 from cli.commanding import command
 from cli.exit_codes import ExitCode, exit_code_of
 from cli.operating_system import faults_of_files
+from cli.paths import expanded
 from cli.scratch import scratch_server
 from cli.serialising import json_text
 from cli.session import LATEST, Session, whoami
@@ -65,7 +66,7 @@ def drill(
 ) -> ExitCode:
     """Restore a version into a throwaway database, compare every record, drop it, and keep a report."""
     cas.set(scratch=scratch)
-    directory = report.expanduser().absolute() if report else cas.home / "drills"
+    directory = expanded(report).absolute() if report else cas.home / "drills"
     with faults_of_files(directory, hint="Choose another one: --report"):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     cas.if_stopped = "The throwaway database is dropped, and there is no report; nothing else was touched"

@@ -28,6 +28,7 @@ from cli.exit_codes import ExitCode
 from cli.exporting_for_people import export_for_people
 from cli.key_secrets import read_recipients
 from cli.links import SignedLink, link_seconds, signed, tell
+from cli.paths import expanded
 from cli.session import Session
 from cli.watching_faces import watching
 from cli.words import counted, plain, size
@@ -187,7 +188,7 @@ def export(
 def _recipients(texts: Sequence[str], file: Path | None) -> Sequence[AgeRecipient]:
     """Each once."""
     found = [AgeRecipient.read(text, "--recipient") for text in texts]
-    return list(dict.fromkeys([*found, *(read_recipients(file.expanduser()) if file else ())]))
+    return list(dict.fromkeys([*found, *(read_recipients(expanded(file)) if file else ())]))
 
 
 def _into_bucket(
@@ -235,7 +236,7 @@ def _usual_name(database: str, number: int) -> str:
 
 
 def _path(output: str | None, name: str) -> Path:
-    path = local_path(output).expanduser() if output else Path(name)
+    path = expanded(local_path(output)) if output else Path(name)
     return (path / name if path.is_dir() else path).absolute()
 
 

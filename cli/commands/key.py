@@ -27,6 +27,7 @@ from cas.store.interface import Store
 from cli.commanding import command
 from cli.exit_codes import ExitCode
 from cli.key_secrets import key_command, make_key_file, read_key_file, read_passphrase
+from cli.paths import expanded
 from cli.recovery_kit import kit_file, kit_text
 from cli.session import Session
 from cli.tables import cells, indented, table
@@ -169,8 +170,8 @@ def add(
     """
     store = _opened(cas, replica)
     made = ""
-    if kind is NewKey.FILE and value is not None and make_key_file(Path(value).expanduser()):
-        made = str(Path(value).expanduser())
+    if kind is NewKey.FILE and value is not None and make_key_file(expanded(value)):
+        made = str(expanded(value))
     new = Labelled(_new_maker(cas, kind, value), label)
     return _changed(cas, store, replica, lambda now: with_slot(now, new, Chance()), made=made)
 
@@ -307,9 +308,9 @@ def _new_maker(cas: Session, kind: NewKey, value: str | None) -> SlotMaker:
         raise InvalidInput(f"which {kind.value}?", where="key add", hint=_WHICH[kind])
     match kind:
         case NewKey.PASSPHRASE:
-            return read_passphrase(Path(value).expanduser()) if value else cas.secrets.new_passphrase()
+            return read_passphrase(expanded(value)) if value else cas.secrets.new_passphrase()
         case NewKey.FILE:
-            return read_key_file(Path(value or "").expanduser())
+            return read_key_file(expanded(value or ""))
         case NewKey.COMMAND:
             return key_command(value or "", "key add")
         case NewKey.AGE:

@@ -11,6 +11,7 @@ from cas.errors import Conflict, InsufficientSpace
 from cas.limits import KIB, MIB
 from cas.postgres.embedded.server import EmbeddedServer
 from cli.operating_system import faults_of_files
+from cli.paths import expanded
 from cli.words import size
 
 MARK = ".cas-demo"
@@ -30,7 +31,7 @@ def demo_place(directory: Path, records: int, *, keep: bool) -> Iterator[Path]:
     Conflict where the directory holds something that no demo made, or another demo is at work in it.
     InsufficientSpace before anything is made.
     """
-    place = directory.expanduser().absolute()
+    place = expanded(directory).absolute()
     with faults_of_files(place, hint="Choose another one: --directory"):
         _require_ours(place)
         place.mkdir(parents=True, exist_ok=True, mode=0o700)

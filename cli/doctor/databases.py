@@ -1,7 +1,6 @@
 """The two databases: the catalog, and the platform with what the connected role may read of it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from cas.catalog.interface import Catalog
 from cas.catalog.model import VersionFilter, VersionState
@@ -9,6 +8,7 @@ from cas.errors import CasError
 from cas.postgres.dumping.programs import find_pg_dump
 from cas.postgres.examination import PlatformFacts, ServerFacts, examine_platform, examine_server
 from cli.doctor.model import Health, Observation, clock
+from cli.paths import expanded
 from cli.session import Session
 from cli.words import counted, duration
 
@@ -104,7 +104,7 @@ def _circumstances(server: ServerFacts) -> Iterator[Observation]:
 def _pg_dump(session: Session, major: int) -> Observation:
     setting = session.settings.pg_dump
     try:
-        program = find_pg_dump(major, Path(setting).expanduser() if setting else None)
+        program = find_pg_dump(major, expanded(setting) if setting else None)
     except CasError as error:
         return Observation("source", "pg_dump", Health.FAIL, error.what, error.hint)
     if program.major != major:

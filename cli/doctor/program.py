@@ -12,6 +12,7 @@ from cas.errors import CasError
 from cas.postgres.dumping.programs import find_pg_dump
 from cas.postgres.embedded.files import MAJOR, wheel_programs
 from cli.doctor.model import Health, Observation
+from cli.paths import expanded
 from cli.session import Session
 from cli.settings_files import FILE_NAME, found_files
 
@@ -37,7 +38,7 @@ def look_at_program(session: Session) -> Iterator[Observation]:
         )
     setting = session.settings.pg_dump
     try:
-        program = find_pg_dump(0, Path(setting).expanduser() if setting else None)
+        program = find_pg_dump(0, expanded(setting) if setting else None)
         yield Observation("program", "pg_dump", Health.OK, f"{program.major}, {program.path}")
     except CasError as error:
         yield Observation("program", "pg_dump", Health.FAIL, error.what, error.hint)

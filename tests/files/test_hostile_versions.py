@@ -1,15 +1,17 @@
 """Versions that somebody made by hand, to write where nobody asked for it."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import pytest
 
+from cas.diff import diff_versions
 from cas.errors import CorruptData
 from cas.records.file_tree import Found, Missed, OpenFile
-from cas.records.files import FileRecord, FileType
+from cas.records.files import FileRecord, FileType, files_entity
 from cas.snapshot import SnapshotRequest
+from tests.engine.scenes import World
 from tests.files.scene import NAME, Scene, faces
 
 
@@ -98,3 +100,11 @@ def test_what_is_harmless_comes_back(scene: Scene, tmp_path: Path) -> None:
     scene.restore(1, tmp_path / "target")
     assert faces(tmp_path / "target").keys() == {"harmless", "d", "d/x", "..x", "l"}
     assert (tmp_path / "target" / "l" / "x").read_bytes() == b"hostile"
+
+
+def test_paths_that_are_none_are_damage_to_a_comparison() -> None:
+    world, entity = World(), files_entity(NAME)
+    for payload in (b"a\tfile", b"b\tfile"):
+        world.take({entity: {1: payload}})
+    with closing(world.open()) as repository, pytest.raises(CorruptData):
+        list(diff_versions(repository, 1, 2).records(entity.label))

@@ -30,7 +30,7 @@ from cas.format.sealing import (
     parse_keys,
     parse_sealed_config,
 )
-from cas.limits import MIB
+from cas.limits import MAX_JSON_VALUES, MIB
 from tests.format.reading_vectors import plain_value, read_vector
 from tests.vectors.keys import CONTENTS
 from tests.vectors.model import Vector, all_vectors
@@ -244,3 +244,23 @@ def test_a_refusal_costs_no_memory_that_the_bytes_only_declare(vector: Vector) -
     finally:
         tracemalloc.stop()
     assert peak < ALLOWED.get(vector.name, ALLOWED_OF.get(vector.of, MIB)) + 12 * len(data)
+
+
+@pytest.mark.parametrize("unit", [b"[],", b'{"":0},', b'"aa",'])
+def test_values_are_counted_before_they_are_made(unit: bytes) -> None:
+    """They compress to nothing, and take thirty times their bytes."""
+    data = b"[" + unit * (6 * MAX_JSON_VALUES // len(unit)) + b"0]"
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorruptData) as caught:
+            parse_json(data)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert caught.value.kind == "limit"
+    assert peak < 2 * len(data)
+
+
+def test_signs_within_texts_are_no_values() -> None:
+    text = ',:[{\\"\\\\' * (MAX_JSON_VALUES // 4)
+    assert parse_json(canonical([text, text])) == [text, text]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cas.errors import VerificationFailed
+from cas.errors import CorruptData, VerificationFailed
 from cas.restore import RestoreReceipt, restore_into
 from tests.engine.scenes import NOTES, PRODUCTS, SUPPLIERS, World, expected, product, shop
 from tests.operations.memory_target import MemoryTarget, Tables, WrittenSource
@@ -112,3 +112,12 @@ def test_tables_are_told_apart_by_more_than_their_label() -> None:
     target = MemoryTarget()
     assert restore_into(world.open(), 1, target, WrittenSource(target)).verified
     assert target.tables == {first: [b"1\tone"], second: [b"2\ttwo"]}
+
+
+def test_a_record_with_more_fields_than_columns_is_damage() -> None:
+    """Somebody made the version by hand: its bytes are what was stored."""
+    world, target = World(), MemoryTarget()
+    world.take({SUPPLIERS: {1: b"1\tsupplier", 2: b"2\tsupplier\tand more"}})
+    with pytest.raises(CorruptData, match="more fields"):
+        restore_into(world.open(), 1, target, WrittenSource(target))
+    assert not target.finished

@@ -3,12 +3,15 @@ r"""What the writers of records write, the readers read: for any text that a dat
 import csv
 import io
 import json
+import tracemalloc
+from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cas.records.model import Column
+from cas.records.payload import fields
 from cas.tabular.csv_rows import CsvReader, CsvWriter, csv_lines
 from cas.tabular.jsonb import canonical, parsed
 from cas.tabular.jsonl import JsonReader, JsonWriter
@@ -254,3 +257,48 @@ def test_csv_of_a_spreadsheet_is_read() -> None:
     """A mark at the start, columns in another order, lines that end with LF, none at the end of the last."""
     data = b'\xef\xbb\xbfc1,c0\n"a\nb",1\n,2'
     assert csv_read(data, columns("integer", "text"), "UTF8") == [[b"1", b"a\nb"], [b"2", None]]
+
+
+def test_a_text_of_many_lines_takes_its_own_room() -> None:
+    data = io.BytesIO(b'"' + b"ab\n" * 1_000_000 + b'"\r\n')
+    tracemalloc.start()
+    try:
+        ((number, line),) = csv_lines(data, LONGEST + 10_000_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (number, len(line)) == (1, 3_000_002)
+    assert peak < 5 * len(line)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: CsvReader(columns("integer", "text"), "UTF8").values(b"," * 4_000_000),
+        lambda: fields(b"\t" * 4_000_000, 2),
+    ],
+    ids=["csv", "copy"],
+)
+def test_fields_that_are_too_many_take_no_room(read: Callable[[], object]) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="fields"):
+            read()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 12_000_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("boolean", b"maybe"), ("integer", b"1, 2"), ("integer", b""), ("jsonb", b"NaN"), ("jsonb", b"[1")],
+)
+def test_a_stored_value_that_is_none_of_its_type_is_not_written(kind: str, value: bytes) -> None:
+    with pytest.raises(ValueError, match=r"not|delimiter"):
+        JsonWriter(columns(kind), "UTF8").line([value])
+
+
+def test_jsonb_may_be_deeper_than_the_stack_and_hold_numbers_of_any_length() -> None:
+    deep = b"[" * 20_000 + b"1" * 20_000 + b"]" * 20_000
+    assert deep in JsonWriter(columns("jsonb"), "UTF8").line([deep])

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cas.errors import CorruptData
+from cas.tabular.psql_text import for_psql
 from cas.tabular.sql_script import copy_line
 from tests.cli.running import Place
 from tests.postgres.target.conftest import CrowdedDatabases
@@ -15,9 +16,9 @@ from tests.postgres.torture import load_torture
 from tests.servers.postgres import Cluster, Databases
 
 
-def psql(cluster: Cluster, url: str, file: Path) -> subprocess.CompletedProcess[str]:
+def psql(cluster: Cluster, url: str, file: Path, *, stop: bool = True) -> subprocess.CompletedProcess[str]:
     psql_itself = str(cluster.bin_directory / "psql")
-    program = [psql_itself, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-f", str(file)]
+    program = [psql_itself, "-X", "-q", "-v", f"ON_ERROR_STOP={int(stop)}", "-d", url, "-f", str(file)]
     return subprocess.run(program, capture_output=True, text=True, check=False)
 
 
@@ -108,12 +109,57 @@ def test_it_is_one_transaction(cas: Place, cluster: Cluster, shop: str, database
     assert ask(target, "SELECT count(*) FROM pg_class WHERE relname = 'suppliers'") == [(0,)]
 
 
+def test_psql_ends_where_a_block_fails(cas: Place, shop: str) -> None:
+    """Whatever statements before it have done: its records would be read as commands."""
+    assert cas("snapshot", "--source", shop).code == 0
+    assert cas("export", "1", "--format", "sql", "-o", "all.sql").code == 0
+    lines = (cas.directory / "all.sql").read_bytes().split(b"\n")
+    blocks = [at for at, line in enumerate(lines) if line.startswith(b"COPY ")]
+    assert {lines[at - 1] for at in blocks} == {b"\\set ON_ERROR_STOP on"}
+
+
 @pytest.mark.parametrize("payload", [b"\\.", b"a\n\\.\nDROP TABLE t;", b"a\r", b"a\tb\tc"])
 def test_no_record_can_end_its_block(payload: bytes) -> None:
-    with pytest.raises(CorruptData, match="no line of COPY text"):
+    with pytest.raises(CorruptData, match=r"no line of COPY text|more fields"):
         copy_line(payload, 2 if b"\t" in payload else 1, "public.t")
 
 
 def test_a_record_gets_its_nulls_back() -> None:
     assert copy_line(b"1", 3, "public.t") == b"1\t\\N\t\\N\n"
     assert copy_line(b"\\\\.", 1, "public.t") == b"\\\\.\n"
+
+
+COMMAND = r"\! touch done"
+HOSTILE = [
+    f"SELECT 1 {COMMAND}",
+    f"SELECT 1\n{COMMAND}\n",
+    f"SELECT 1a$a$ {COMMAND}\n$a$",
+    f"SELECT \u00a0$a$ {COMMAND}\n$a$",
+    f"SELECT \u0663$a$ {COMMAND}\n$a$",
+    f"SELECT 1 -- \r {COMMAND}\n",
+    f"SELECT :LAST_ERROR_MESSAGE {COMMAND}",
+    "SELECT 1a$a$ ' $a$",
+    "SELECT '",
+    "SELECT /* /* */",
+]
+
+
+@pytest.mark.parametrize("statement", HOSTILE)
+def test_no_statement_of_a_version_is_a_command_of_psql(
+    statement: str, cluster: Cluster, database: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it leave a quote open, in which what follows would lie."""
+    monkeypatch.chdir(tmp_path)
+    script = tmp_path / "hostile.sql"
+    script.write_bytes(for_psql(statement, encoding=b"'UTF8'") + b"SELECT 'the ' || 'end';\n")
+    done = psql(cluster, database(), script, stop=False)
+    assert "the end" in done.stdout
+    assert not (tmp_path / "done").exists()
+
+
+def test_ordinary_statements_stand_there_as_they_are() -> None:
+    for statement in (
+        "CREATE TABLE a (b text DEFAULT 'x''y'::text, \"C\" int)",
+        "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $_$ SELECT $1 ~ '\\d' -- it's $_$",
+    ):
+        assert for_psql(statement, encoding=b"") == statement.encode() + b";\n"

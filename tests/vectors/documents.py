@@ -495,7 +495,7 @@ def _definitions() -> Iterator[Vector]:
         "a generated column as key is not among the columns",
         key=[["g", "text"], ["id", "uuid"]],
     )
-    yield one("unknown-kind", "unsupported", "a kind that came later", kind="drawings")
+    yield one("unknown-kind", "unsupported", "a kind that came later", kind="later")
     yield one("unknown-part", "unsupported", "a form of key that came later", key=[["id", "float"]])
     yield one(
         "unknown-identity",

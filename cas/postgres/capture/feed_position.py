@@ -26,6 +26,6 @@ def feed_position(text: str) -> FeedPosition:
     try:
         seen, unwritten, stands = json.loads(text)
         by_table = {int(table): str(one) for table, one in stands.items()}
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidInput(f"not a position in change logs: {text[:40]!r}") from error
     return FeedPosition(checked(str(seen)) if seen else "", str(unwritten), by_table)

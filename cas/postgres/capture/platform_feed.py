@@ -88,6 +88,6 @@ def _listed(tables: Sequence[tuple[str, str]]) -> str:
 def _parts_of(position: str) -> tuple[str, str]:
     try:
         captured, counted = json.loads(position)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInput(f"not a position of a watcher: {position[:40]!r}") from error
     return str(captured), str(counted)

@@ -190,5 +190,5 @@ def _tables_of(position: str) -> tuple[_Tables, str]:
             for oid, ((i, u, d), file) in tables.items()
         }
         return found, str(resets)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InvalidInput(f"not a position in the server's statistics: {position[:40]!r}") from error

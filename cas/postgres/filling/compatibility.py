@@ -110,7 +110,8 @@ def _extension_made(step: Step) -> str:
         return ""
     names = [token for token in tokens(step.statement) if token.is_name]
     skipped = 5 if [token.text for token in names[2:5]] == ["if", "not", "exists"] else 2
-    return names[skipped].text if [token.text for token in names[:2]] == ["create", "extension"] else ""
+    is_one = [token.text for token in names[:2]] == ["create", "extension"] and len(names) > skipped
+    return names[skipped].text if is_one else ""
 
 
 def _roles(case: _Case) -> Iterator[Finding]:
@@ -212,10 +213,12 @@ _LOOKS: tuple[Callable[[_Case], Iterator[Finding]], ...] = (
 def _locale_options(source: SourceIdentity) -> str:
     """For createdb. SourceIdentity.locale is `provider=... collate=... ctype=... locale=...`."""
     facts = dict(part.split("=", 1) for part in source.locale.split(" ") if "=" in part)
+    provider = facts.get("provider", "")
+    has_own = provider in ("icu", "builtin")
     options = [
-        f"--locale-provider={facts['provider']}" if facts.get("provider") in ("icu", "builtin") else "",
+        f"--locale-provider={provider}" if has_own else "",
         f"--lc-collate={facts['collate']}" if facts.get("collate") else "",
         f"--lc-ctype={facts['ctype']}" if facts.get("ctype") else "",
-        f"--{facts['provider']}-locale={facts['locale']}" if facts.get("locale") else "",
+        f"--{provider}-locale={facts['locale']}" if has_own and facts.get("locale") else "",
     ]
     return " ".join(filter(None, options))

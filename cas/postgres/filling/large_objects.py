@@ -19,8 +19,6 @@ _BATCH_BYTES = 4 << 20
 _BATCH_RECORDS = 500
 """Bounds of one batch: few statements for many small objects, little memory for large ones."""
 
-_MAX_OID = 2**32 - 1
-
 _ME = "SELECT convert_to(current_user::text, getdatabaseencoding())"
 
 _CREATE = "SELECT count(lo_create(oid)) FROM unnest(%b::oid[]) AS u(oid)"
@@ -141,18 +139,11 @@ def _current_user(connection: psycopg.Connection) -> bytes:
     return bytes(row[0]) if row else b""
 
 
-def _decoded(payload: bytes) -> LargeObjectHead | LargeObjectPage:
-    record = decode_large_object(payload)
-    if not 0 < record.oid <= _MAX_OID:
-        raise ValueError("not a large object's number")
-    return record
-
-
 def _batches(payloads: Iterable[bytes]) -> Iterator[_Batch]:
     batch = _Batch()
     for payload in payloads:
         try:
-            batch.add(_decoded(payload))
+            batch.add(decode_large_object(payload))
         except ValueError as error:
             raise CorruptData(
                 "a large object's record is malformed", kind="malformed", where="large objects"

@@ -75,7 +75,7 @@ def _setting(statement: str) -> tuple[str, str] | None:
         return None
     words = list(islice(tokens(statement), 6))
     match [token.text for token in words]:
-        case ["set", parameter, "=", *_]:
+        case ["set", parameter, "=", _, *_]:
             return parameter, statement[words[3].start :]
         case ["select", "pg_catalog", ".", "set_config", "(", parameter]:
             return parameter.strip("'"), ""

@@ -16,7 +16,7 @@ from cas.postgres.filling.faults import refusal
 from cas.postgres.filling.loading import copy_statement
 from cas.postgres.quoting import column, qualified
 from cas.postgres.reading.shapes import Table
-from cas.records.keys import decode_key
+from cas.records.keys import decode_stored_key
 from cas.records.live import Applied, Change
 from cas.records.model import Column, Entity, EntityKind
 from cas.records.payload import TAB, escape, pad_with_nulls
@@ -54,6 +54,11 @@ class Staged:
         return b" AND ".join(parts)
 
 
+def _staged_line(entity: Entity, change: Change) -> bytes:
+    key = map(escape, decode_stored_key(entity, change.key))
+    return TAB.join([*key, b"f" if change.before is None else b"t"]) + b"\n"
+
+
 def only(table: Table) -> bytes:
     """ONLY, but for a partitioned table."""
     return b"" if table.entity.kind is EntityKind.PARTITIONED else b"ONLY "
@@ -76,11 +81,7 @@ def stage_keys(
         b"CREATE TEMPORARY TABLE %b (%b, gone) ON COMMIT DROP AS SELECT %b, false FROM %b WITH NO DATA"
         % (staged.name.removeprefix(b"pg_temp."), names, columns, table_name(table, encoding))
     )
-    entity = table.entity
-    lines = (
-        TAB.join([*map(escape, decode_key(entity, one.key)), b"f" if one.before is None else b"t"]) + b"\n"
-        for one in changes
-    )
+    lines = (_staged_line(table.entity, one) for one in changes)
     with connection.cursor() as cursor:
         statement = b"COPY %b FROM STDIN WITH (ENCODING '%b')" % (staged.name, encoding.encode())
         send(cursor, statement, lines)
@@ -104,7 +105,7 @@ def insert_rows(
 ) -> int:
     """Append records of the entity's columns; the number that the server counted."""
     width = len(entity.columns)
-    lines = (pad_with_nulls(payload, width) + b"\n" for payload in payloads)
+    lines = (pad_with_nulls(payload, width, entity.label) + b"\n" for payload in payloads)
     with connection.cursor() as cursor:
         send(cursor, copy_statement(entity, encoding, freeze=False), lines)
         return cursor.rowcount

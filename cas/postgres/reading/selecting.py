@@ -103,17 +103,23 @@ class _Spoken:
         """The tables that the pattern means; only `*` is special in it. InvalidInput for none."""
         found = set(self._called.get(pattern, ()))
         if "*" in pattern:
-            regex = re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL)
+            regex = _regex(pattern)
             found.update(*(names for called, names in self._called.items() if regex.fullmatch(called)))
         if not found:
             raise InvalidInput(
-                f"no table matches {pattern!r}",
+                f"no table matches {pattern[:200]!r}",
                 hint="Patterns are schema.table, table, or with *; a partition is chosen through its root",
             )
         return found
 
 
+def _regex(pattern: str) -> re.Pattern[str]:
+    """Each part is looked for where it comes first, and once: many stars take no longer than one."""
+    first, *middle, last = map(re.escape, pattern.split("*"))
+    return re.compile(f"{first}{''.join(f'(?>.*?{part})' for part in middle)}.*{last}", re.DOTALL)
+
+
 def _require_schemas(known: Collection[str], wanted: Iterable[str]) -> None:
     for schema in wanted:
         if schema not in known:
-            raise InvalidInput(f"there is no schema {schema!r} with tables")
+            raise InvalidInput(f"there is no schema {schema[:200]!r} with tables")

@@ -42,7 +42,12 @@ def tries(platform: SourceIdentity, server_version: int) -> Iterator[Try]:
         if own:
             yield Try(options(provider, own, "C", "C"), "")
     was = locale if provider != "libc" and locale else collate
-    says = f"texts are ordered and compared by {{}} here, and were by {was} ({provider}) on the platform"
+
+    def says(here: str) -> str:
+        return (
+            f"texts are ordered and compared by {here} here, and were by {was} ({provider}) on the platform"
+        )
+
     if platform.encoding == "UTF8" and server_version >= 170000:
-        yield Try(options("builtin", "C.UTF-8", "C", "C"), says.format("C.UTF-8"))
-    yield Try(options("libc", "", "C", "C"), says.format("C"))
+        yield Try(options("builtin", "C.UTF-8", "C", "C"), says("C.UTF-8"))
+    yield Try(options("libc", "", "C", "C"), says("C"))

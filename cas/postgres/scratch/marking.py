@@ -72,7 +72,7 @@ def read_mark(name: str, comment: str) -> Mark | None:
         return None
     try:
         fields = json.loads(comment.removeprefix(_SAYS))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(fields, dict) or fields.keys() != _KEYS or fields["database"] != name:
         return None
