@@ -93,24 +93,31 @@ class GivenSecrets:
             path = settings.passphrase_file
             yield SlotKind.PASSPHRASE, _alone(partial(read_passphrase, expanded(path)))
 
-    def new(self, *, ask: bool = True) -> Sequence[KeySecret]:
-        """For the slots of a new store: those of the settings, whose key file is made where it is not there;
-        without any, a person is asked for a passphrase, once in a run."""
+    def new(
+        self, *, ask: bool = True, kinds: frozenset[SlotKind] = frozenset(SlotKind)
+    ) -> Sequence[KeySecret]:
+        """For the slots of a new store: those of the settings of these kinds, whose key file is made where it
+        is not there; without any, a person is asked for a passphrase, once in a run."""
         for path in filter(None, self._settings.key_file.split(os.pathsep)):
             make_key_file(expanded(path))
-        found = [secret for secret in self.settled() if secret.kind is not SlotKind.RECOVERY]
+        found = list(self.settled(kinds - {SlotKind.RECOVERY}))
         if found or not ask:
             return found
         if self._asked is None:
-            self._asked = self.new_passphrase()
+            self._asked = self.new_passphrase(kinds)
         return [self._asked]
 
-    def new_passphrase(self) -> Passphrase:
-        """Typed twice. InvalidInput where nobody can be asked."""
+    def new_passphrase(self, kinds: frozenset[SlotKind] = frozenset(SlotKind)) -> Passphrase:
+        """Typed twice. InvalidInput where nobody can be asked, which tells of settings of these kinds."""
         if not self._terminal.is_interactive:
+            others = (
+                "CAS_KEY_FILE, CAS_KEY_COMMAND or CAS_AGE_IDENTITY"
+                if SlotKind.AGE in kinds
+                else "CAS_KEY_FILE or CAS_KEY_COMMAND"
+            )
             raise InvalidInput(
                 "a sealed store wants a key, and nobody can be asked for a passphrase",
-                hint="Set CAS_PASSPHRASE_FILE, CAS_KEY_FILE, CAS_KEY_COMMAND or CAS_AGE_IDENTITY",
+                hint=f"Set CAS_PASSPHRASE_FILE, {others}",
             )
         typed = getpass("New passphrase: ")
         if getpass("Once more: ") != typed:

@@ -27,6 +27,14 @@ RECORD_BYTES_PER_DICTIONARY_BYTE = 100
 """Where a larger dictionary stops to earn its own two copies."""
 
 
+_BLOCK_HEADER_BYTES = 3
+_RUN = 1
+"""The type of a block of which one byte is stored, however long it is."""
+_CHECKSUM_BYTES = 4
+_MOST_BLOCKS = 256
+"""A frame of 16 MiB has 128 of the largest; a hostile one has millions that hold nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dictionary:
     """A trained dictionary: the id of its chunk and its plain bytes."""
@@ -192,7 +200,7 @@ class Decompressor:
         dictionary: Dictionary | None,
         where: str,
     ) -> list[memoryview]:
-        if len(stored) == 1 or not all(plain_lengths):
+        if len(stored) == 1 or not all(plain_lengths) or not all(map(_ends_with_itself, stored)):
             context = self._context(dictionary)
             pairs = zip(stored, plain_lengths, strict=True)
             return [memoryview(_decompress(context, data, length, where)) for data, length in pairs]
@@ -228,6 +236,25 @@ def _check_declared(stored: bytes | memoryview, plain_length: int, where: str) -
         raise malformed("frame's declared size is not the trailer's", where)
     if parameters.window_size > MAX_FRAME_BYTES:
         raise malformed("frame wants too large a window", where)
+
+
+def _ends_with_itself(stored: bytes | memoryview) -> bool:
+    """Whether nothing follows behind the one zstd frame in these bytes, which zstd's batch call does not ask.
+    False, too, for what is no frame, or one of very many blocks: then one by one it is asked."""
+    try:
+        at = zstandard.frame_header_size(stored)
+        has_checksum = zstandard.get_frame_parameters(stored).has_checksum
+    except zstandard.ZstdError:
+        return False
+    for _ in range(_MOST_BLOCKS):
+        if at + _BLOCK_HEADER_BYTES > len(stored):
+            return False
+        head = int.from_bytes(stored[at : at + _BLOCK_HEADER_BYTES], "little")
+        is_last, is_run, size = head & 1, head >> 1 & 3 == _RUN, head >> 3
+        at += _BLOCK_HEADER_BYTES + (1 if is_run else size)
+        if is_last:
+            return at + (_CHECKSUM_BYTES if has_checksum else 0) == len(stored)
+    return False
 
 
 def _decompress(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import pyrage
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -130,7 +131,9 @@ def _parsed_recipient(text: str, where: str) -> object:
         )
     try:
         if text.startswith(_SSH):
-            load_ssh_public_key(text.encode())  # numbers with which encrypting would break down
+            public = load_ssh_public_key(text.encode())  # numbers with which encrypting would break down
+            if isinstance(public, Ed25519PublicKey):
+                _require_secrecy(_x25519(public.public_bytes_raw()))
             return pyrage.ssh.Recipient.from_str(text)
         if text.startswith(_NATIVE):
             if "1" in text[len(_NATIVE) :]:
@@ -140,7 +143,7 @@ def _parsed_recipient(text: str, where: str) -> object:
                     hint="Take one that begins with age1 and that `age-keygen` has made, or an SSH key",
                 )
             recipient: object = pyrage.x25519.Recipient.from_str(text)
-            _require_secrecy(text)
+            _require_secrecy(_native_point(text))
             return recipient
     except (ValueError, UnsupportedAlgorithm, pyrage.RecipientError):
         raise InvalidInput(
@@ -155,13 +158,25 @@ def _parsed_recipient(text: str, where: str) -> object:
     )
 
 
-def _require_secrecy(text: str) -> None:
-    """ValueError for the few points that share the same secret with everybody. `text`: right otherwise."""
+def _require_secrecy(point: bytes) -> None:
+    """ValueError for the few points that share the same secret with everybody."""
+    X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(point))
+
+
+def _native_point(text: str) -> bytes:
+    """`text`: of a recipient that is right otherwise."""
     number = 0
     for letter in text[len(_NATIVE) : -_CHECK_LETTERS]:
         number = number << 5 | _BECH32.index(letter)
-    point = (number >> 4).to_bytes(32)
-    X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(point))
+    return (number >> 4).to_bytes(32)
+
+
+def _x25519(ed25519: bytes) -> bytes:
+    """The point that age makes of that of an SSH key (RFC 7748, section 4.1). ValueError for the one of which
+    it makes zero, since none belongs to it."""
+    prime = 2**255 - 19
+    y = int.from_bytes(ed25519, "little") % 2**255
+    return ((1 + y) * pow(1 - y, -1, prime) % prime).to_bytes(32, "little")
 
 
 def _identity(text: str, where: str) -> AgeIdentity:

@@ -12,10 +12,18 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from cas.errors import CasError, Conflict, PermissionDenied
+from cas.errors import CasError, Conflict, InvalidInput, PermissionDenied
 from cas.format.canonical import encode_json
 from cas.format.malformed import malformed, newer
-from cas.format.sealing import MASTER_KEY_BYTES, Keys, KeysHead, SlotHead, encode_keys, parse_keys
+from cas.format.sealing import (
+    MASTER_KEY_BYTES,
+    Keys,
+    KeysHead,
+    SlotHead,
+    SlotKind,
+    encode_keys,
+    parse_keys,
+)
 from cas.sealing.blocks import NONCE_BYTES
 from cas.sealing.held_keys import Secrets, kinds
 from cas.sealing.key_ring import Chance
@@ -23,6 +31,12 @@ from cas.sealing.key_secrets import KeySecret, unwrap, wrap
 from cas.store.credentials import Credentials, encode_credentials, parse_credentials
 
 _PURPOSE = b"cas 1 store credentials\0"
+
+OPENING_KINDS = frozenset(SlotKind) - {SlotKind.AGE}
+"""Kinds of keys that credentials are sealed with and opened by. Whoever knows a recipient of age, which is
+public, and can write to the catalog could exchange them for his own, which say where an Azure account is."""
+
+_HINT = "Set CAS_PASSPHRASE_FILE, CAS_KEY_FILE or CAS_KEY_COMMAND"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +57,14 @@ class StorePlace:
 def seal_credentials(
     credentials: Credentials, store: StorePlace, secrets: Sequence[KeySecret], chance: Chance
 ) -> bytes:
-    """Sealed with a new key, which each of these secrets opens. InvalidInput for one that is too weak."""
+    """Sealed with a new key, which each of these secrets opens. InvalidInput for one that is too weak, or of
+    another kind than credentials are opened by."""
     assert secrets
+    if any(secret.kind not in OPENING_KINDS for secret in secrets):
+        raise InvalidInput(
+            "an age identity opens no credentials of stores: whoever knows its recipient could exchange them",
+            hint=_HINT,
+        )
     master = chance.entropy(MASTER_KEY_BYTES)
     slots = tuple(
         wrap(
@@ -101,7 +121,9 @@ def _master(keys: Keys, store: StorePlace, secrets: Secrets) -> bytes:
         raise malformed("credentials of another repository", f"credentials of {store.url}")
     were_given = False
     faults: list[CasError] = []
-    for secret in secrets(kinds(keys.head)):
+    for secret in secrets(kinds(keys.head) & OPENING_KINDS):
+        if secret.kind not in OPENING_KINDS:
+            continue
         were_given = True
         for slot in keys.head.slots:
             master = unwrap(secret, slot, store.repository_id, faults)
@@ -117,6 +139,5 @@ def _master(keys: Keys, store: StorePlace, secrets: Secrets) -> bytes:
     raise PermissionDenied(
         what,
         where=store.url,
-        hint="Set CAS_PASSPHRASE_FILE, CAS_KEY_FILE or CAS_KEY_COMMAND to what sealed them, or seal "
-        "new ones with `cas store credentials set`",
+        hint=f"{_HINT} to what sealed them, or seal new ones with `cas store credentials set`",
     )

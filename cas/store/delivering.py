@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, runtime_checkable
 
 from cas.errors import InvalidInput
-from cas.store.interface import Store
+from cas.store.interface import ObjectExists, ObjectMissing, Store
 
 _T = TypeVar("_T")
 
@@ -88,14 +88,21 @@ def disposition(name: str) -> str:
 
 def arriving(send: Callable[[], None], has_arrived: Callable[[], bool]) -> Callable[[], None]:
     """`send` as a step that can be repeated: from its second run on, what lies there is looked at first,
-    since an answer may have been lost and not the object."""
+    since an answer may have been lost and not the object; and again where the object, or what was to become
+    it, is no more as it was: what a server was still working on has come since. `send` raises what stores
+    raise."""
     is_repeated = False
 
     def step() -> None:
         nonlocal is_repeated
-        if is_repeated and has_arrived():
+        was_sent = is_repeated
+        if was_sent and has_arrived():
             return
         is_repeated = True
-        send()
+        try:
+            send()
+        except (ObjectExists, ObjectMissing):
+            if not (was_sent and has_arrived()):
+                raise
 
     return step

@@ -13,6 +13,7 @@ from cas.errors import Conflict, InvalidInput, NotFound
 from cas.sealing.key_ring import Labelled
 from cas.sealing.opening import newly_sealed, unsealed
 from cas.sealing.store import SealedStore
+from cas.sealing.store_credentials import OPENING_KINDS
 from cas.store.credentials import Credentials
 from cas.store.interface import Store
 from cli.commanding import command
@@ -73,7 +74,7 @@ def init(
     # A catalog that does not answer is found out before anything is made.
     _ = cas.given_catalog or cas.embedded
     given = _given(cas, credentials) if credentials is not None else None
-    secrets = cas.secrets.new() if given else ()
+    secrets = cas.secrets.new(kinds=OPENING_KINDS) if given else ()
     bare = cas.bare_store(create=True, options=cas.options_with(given) if given else None)
     store = _sealed(cas, bare) if encrypt else unsealed(bare, cas.secrets)
     try:

@@ -25,6 +25,7 @@ from cas.sealed_places import recognise
 from cas.sealing.key_ring import Labelled
 from cas.sealing.opening import newly_sealed, readable_id, sealed_alike, unsealed
 from cas.sealing.store import SealedStore
+from cas.sealing.store_credentials import OPENING_KINDS
 from cas.store.interface import Store
 from cas.store.locking import LockingStore
 from cli.commanding import command
@@ -122,7 +123,7 @@ def add(
     if encrypt and in_clear:
         raise InvalidInput("sealed or in clear", where="--in-clear", hint="Say one of them")
     given = given_credentials(cas.terminal, url, credentials) if credentials is not None else None
-    keys = cas.secrets.new() if given else ()
+    keys = cas.secrets.new(kinds=OPENING_KINDS) if given else ()
     bare = cas.bare_replica_store(url, create=True, options=cas.options_with(given))
     if isinstance(bare, LockingStore):
         bare.require_locking()

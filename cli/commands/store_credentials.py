@@ -15,6 +15,7 @@ from cas.catalog.sealing import PRIMARY
 from cas.entrusted import EntrustedHead, entrust, entrusted_heads, store_place
 from cas.errors import Conflict, CorruptData, InvalidInput, NotFound, PermissionDenied
 from cas.sealing.opening import readable_id, unsealed
+from cas.sealing.store_credentials import OPENING_KINDS
 from cas.store.credentials import Credentials
 from cas.store.interface import Store, StoreFault
 from cli.commanding import command
@@ -103,7 +104,7 @@ def keep(
         if not untried:
             _try(cas.bare_replica_store(url, options=cas.options_with(given)), repository_id)
     store = store_place(repository_id, replica or PRIMARY, url)
-    head = entrust(catalog, store, given, cas.secrets.new())
+    head = entrust(catalog, store, given, cas.secrets.new(kinds=OPENING_KINDS))
     shown = _shown(head, url)
     said = Text.assemble(
         (f"The credentials of {plain(replica or 'the repository')} are kept, sealed\n", "bold green"),

@@ -18,8 +18,10 @@ from cas.errors import CasError, Conflict, CorruptData, PermissionDenied, Unsupp
 from cas.format.bundle import END_BYTES, parse_head
 from cas.format.canonical import Json, encode_json, open_envelope, parse_json, seal_envelope
 from cas.format.document import encode_document, parse_document
+from cas.format.frame import Encoding
+from cas.format.frame_table import FrameTable
 from cas.format.names import PACKS, pack_key
-from cas.format.pack import FOOTER_BYTES
+from cas.format.pack import FOOTER_BYTES, HEADER_BYTES, encode_end, parse_end
 from cas.ids import pack_name
 from cas.limits import MAX_MEMBER_BYTES
 from cas.sealing.key_ring import Labelled
@@ -220,6 +222,31 @@ def test_a_pack_made_anew_is_still_proven(good: bytes, target: World, tmp_path: 
         assert isinstance(refused(target, kept(tmp_path, repacked(good, change))), CorruptData)
     again = World(seed=7)
     assert taken_in(again, kept(tmp_path, repacked(good, another_salt))).version is not None
+
+
+def longer_frames(pack: bytearray) -> bytes:
+    """Something follows in every frame that is compressed."""
+    trailer = parse_end(bytes(pack))
+    stored, rows = pack[:HEADER_BYTES], []
+    at = HEADER_BYTES
+    for frame in trailer.frames:
+        more = b"" if frame.encoding is Encoding.RAW else b"more"
+        stored += pack[at : at + frame.stored_length] + more
+        rows.append(replace(frame, stored_length=frame.stored_length + len(more)))
+        at += frame.stored_length
+    return bytes(stored + encode_end(FrameTable.of(rows), trailer.short_ids, trailer.lengths))
+
+
+@pytest.mark.usefixtures("whole_packs")
+def test_what_follows_in_a_frame_is_refused_however_many_frames_are_decoded_together(
+    target: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads one of them alone refuses it, too."""
+    monkeypatch.setattr("cas.engine.packer.FRAME_TARGET_BYTES", 600)
+    good = exported(world_of(SMALL, changed(SMALL, 1, numbers=(3,))), 2)
+    data = repacked(good, longer_frames)
+    assert data != good
+    assert isinstance(refused(target, kept(tmp_path, data)), CorruptData)
 
 
 def test_sizes_that_are_declared_cost_nothing(good: bytes, target: World, tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 import json
 import tracemalloc
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -223,6 +225,38 @@ def test_mutated_tables_under_a_fitting_hash(plain: bytes) -> None:
     again = encode_end(trailer.frames, trailer.short_ids, trailer.lengths)
     length = int.from_bytes(again[-64:-60], "little")
     assert Decompressor().decompress(again[:length], len(plain)) == plain
+
+
+PLAINS = [b"many words, many many words. " * 20, bytes(3000), bytes(range(256)), b"x" * 300_000]
+FRAMES = [
+    zstandard.ZstdCompressor(level=3, write_checksum=with_sum).compress(plain)
+    for plain in PLAINS
+    for with_sum in (False, True)
+]
+MORE = [b"", b"\0", b"more", bytes.fromhex("502a4d18020000006162"), FRAMES[0], FRAMES[4][:-1]]
+"""What may follow a frame, and must not."""
+
+
+@given(st.integers(0, len(FRAMES) - 1), mutated(FRAMES[:6]) | st.none(), st.sampled_from(MORE), st.booleans())
+@settings(max_examples=1000, deadline=None)
+def test_frames_are_decoded_together_as_each_is_alone(
+    number: int, other: bytes | None, more: bytes, is_first: bool
+) -> None:
+    frame = FRAMES[number] if other is None else other
+    length = len(PLAINS[number // 2])
+    with suppress(zstandard.ZstdError):
+        length = zstandard.get_frame_parameters(frame).content_size
+    if length > MIB:
+        return
+    data, good = frame + more, FRAMES[0]
+    pair = ([data, good], [length, len(PLAINS[0])]) if is_first else ([good, data], [len(PLAINS[0]), length])
+    try:
+        alone = Decompressor().decompress(data, length)
+    except CorruptData:
+        with pytest.raises(CorruptData):
+            Decompressor().decompress_many(*pair)
+    else:
+        assert Decompressor().decompress_many(*pair)[0 if is_first else 1] == alone
 
 
 BOUNDED = [vector for vector in VECTORS if vector.expect != "success" and len(vector.data) < 100_000]

@@ -129,6 +129,14 @@ def test_a_recipient_that_would_share_its_secret_with_everybody(capfd: pytest.Ca
     assert capfd.readouterr().err == "", "the library was not tried"
 
 
+@pytest.mark.parametrize("point", [0, 1, 2**255 - 20, 2**255 - 19, 2**255 - 18, 2**255 + 1])
+def test_an_ssh_key_that_would_share_its_secret_with_everybody(point: int) -> None:
+    parts = [b"ssh-ed25519", point.to_bytes(32, "little")]
+    key = b"".join(struct.pack(">I", len(part)) + part for part in parts)
+    with pytest.raises(InvalidInput, match="a slip in it"):
+        AgeRecipient.read(f"ssh-ed25519 {base64.b64encode(key).decode()}", "here")
+
+
 @pytest.mark.parametrize("exponent", [0, 1, 2])
 def test_an_ssh_key_with_which_nothing_can_be_encrypted(
     exponent: int, capfd: pytest.CaptureFixture[str]

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from cas.catalog.sealing import PRIMARY
 from cas.errors import CasError, Conflict, CorruptData, InvalidInput, PermissionDenied, Unsupported
-from cas.format.sealing import encode_keys, parse_keys
+from cas.format.sealing import SlotKind, encode_keys, parse_keys
+from cas.sealing import store_credentials
 from cas.sealing.key_ring import Chance
 from cas.sealing.key_secrets import KeyCommand, KeySecret, Passphrase
 from cas.sealing.store_credentials import StorePlace, credentials_head, open_credentials, seal_credentials
@@ -23,7 +24,16 @@ from cas.store.credentials import (
     encode_credentials,
     parse_credentials,
 )
-from tests.sealing.scenes import CHEAP, KEY_FILE, KEYS, OTHER_FILE, PASSPHRASE, Given
+from tests.sealing.scenes import (
+    CHEAP,
+    IDENTITY,
+    KEY_FILE,
+    KEYS,
+    OTHER_FILE,
+    PASSPHRASE,
+    RECIPIENT,
+    Given,
+)
 
 PLACE = StorePlace("5e" * 16, "offsite", "s3://theirs/shop?")
 PAIR = S3Credentials("AKIATHEIRS", "the secret of theirs", "a token")
@@ -125,6 +135,27 @@ def test_slots_of_somebody_else_open_nothing() -> None:
     later = replace(ours.head, created_at="2027-01-01T00:00:00.000000+00:00")
     with pytest.raises(Conflict):
         open_credentials(encode_keys(replace(ours, head=later)), PLACE, Given(KEY_FILE))
+
+
+def test_for_a_recipient_of_age_nobody_seals_his_own() -> None:
+    """A recipient is public: that an identity opens something says nothing of who sealed it."""
+
+    class Public:
+        """What anybody makes of a recipient; it opens what he has just sealed to himself."""
+
+        kind = SlotKind.AGE
+        fitted = RECIPIENT.fitted
+        slot_key = IDENTITY.slot_key
+
+    evil = AzureCredentials("evil", "https://blobs.evil.example", key="a2V5")
+    with pytest.raises(InvalidInput, match="age identity"):
+        sealed(Public(), credentials=evil)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store_credentials, "OPENING_KINDS", frozenset(SlotKind))
+        theirs = sealed(Public(), credentials=evil)
+    for secrets in ((IDENTITY,), (KEY_FILE, IDENTITY)):
+        with pytest.raises(PermissionDenied):
+            open_credentials(theirs, PLACE, Given(*secrets))
 
 
 @settings(max_examples=150)

@@ -259,6 +259,18 @@ def test_an_answer_that_was_lost_is_no_conflict(
     assert store.delivered_size(NAME) == len(data)
 
 
+@pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "large"])
+def test_what_arrives_while_it_is_sent_again_is_no_conflict(network: FaultyHttp, data: memoryview) -> None:
+    """The answer was lost, and the object is there only after somebody has looked for it."""
+    store = delivering(network.server.url(uuid4().hex))
+    method, path = ("POST", "uploadId=") if data is LARGE else ("PUT", NAME)
+    network.plan(faulty.lose_answer, method=method, path=path)
+    network.plan(faulty.answer(404, ""), method="HEAD", path=NAME)
+    store.deliver(NAME, data, create_only=True)
+    assert network.seen(method, path) == 2
+    assert download(store.link(NAME, 60).url).body == data
+
+
 def test_a_lost_answer_does_not_hide_what_somebody_else_put(network: FaultyHttp) -> None:
     url = network.server.url(uuid4().hex)
     delivering(url).deliver(NAME, memoryview(b"b" * len(SMALL)))

@@ -41,8 +41,12 @@ class DeliveringS3Store(S3Store):
 
             return repeat(told)
 
-        def has_arrived() -> bool:
-            return self._holds(name, data)
+        def last(request: Callable[[], None]) -> None:
+            def send() -> None:
+                with self._faults("deliver", name):
+                    request()
+
+            step(arriving(send, lambda: self._holds(name, data)))
 
         if data.nbytes > self._options.multipart_threshold_bytes:
             put_parts(
@@ -53,7 +57,7 @@ class DeliveringS3Store(S3Store):
                 create_only,
                 self._options,
                 step=step,
-                has_arrived=has_arrived,
+                last=last,
             )
             return
 
@@ -61,7 +65,7 @@ class DeliveringS3Store(S3Store):
             answer = put_whole(self._client, self._bucket, key, data, create_only, self._options)
             require_s3(answer, self._where(name))
 
-        step(arriving(send, has_arrived))
+        last(send)
 
     def delivered_size(self, name: str) -> int:
         check_name(name)

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cas.store.delivering import Repeat, arriving, once
+from cas.store.delivering import Repeat, once
 from cas.store.options import StoreOptions
 from cas.store.s3.faults import CAUGHT
 
@@ -59,13 +59,12 @@ def put_parts(
     lock_until: datetime | None = None,
     *,
     step: Repeat = once,
-    has_arrived: Callable[[], bool] = lambda: False,
+    last: Callable[[Callable[[], None]], None] = once,
 ) -> None:
     """A multipart upload. It is aborted if anything fails, so that no parts are left to pay for; what a
     killed process leaves is for a lifecycle rule of the bucket. Raises what botocore raises.
 
-    step: runs each request, and may repeat it. has_arrived: whether `data` lie there, asked where the last
-    request is repeated.
+    step: runs each request, and may repeat it. last: runs the one that makes the object.
     """
     request: CreateMultipartUploadRequestTypeDef = {"Bucket": bucket, "Key": key}
     _encrypt(request, options)
@@ -82,7 +81,7 @@ def put_parts(
         }
         if create_only:
             finish["IfNoneMatch"] = "*"
-        step(arriving(lambda: _complete(client, finish), has_arrived))
+        last(lambda: _complete(client, finish))
     except BaseException:
         _abort(client, bucket, key, upload)
         raise
