@@ -1,4 +1,4 @@
-"""What bringing files back into a directory would do: seen before anything is written."""
+"""What bringing files back into a directory or a bucket would do: seen before anything is written."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ from cas.errors import CorruptData, InvalidInput, PermissionDenied
 from cas.file_contents import StoredFiles
 from cas.file_links import stays_inside
 from cas.files.names import segments
-from cas.files.target import RESTORED_MODE, TargetDirectory
+from cas.files.target import RESTORED_MODE
 from cas.progress import Progress
-from cas.records.file_tree import Found, Missed
+from cas.records.file_tree import FileTarget, Found, Missed
 from cas.records.files import FileRecord, FileType, files_entity, shown_path
 
 MOST_NAMED = 100
@@ -44,7 +44,9 @@ class Named:
 class FileRestorePreview:
     """In numbers, for people and programs. `adjusted`: only mode or time differ. `left`: what the directory
     has and the version has not. `special`: sockets and the like, which are never made. `escaping`: links that
-    lead out. `in_the_way`: something of another kind, that only `delete` takes away."""
+    lead out. `in_the_way`: something of another kind, that only `delete` takes away. `unfit`: what cannot be
+    made there, such as links and empty directories in a bucket. `no_paths`: keys there that no path can be,
+    which are left alone."""
 
     version: int
     name: str
@@ -59,6 +61,8 @@ class FileRestorePreview:
     special: Named
     escaping: Named
     in_the_way: Named
+    unfit: Named
+    no_paths: Named
 
     @property
     def is_blocked(self) -> bool:
@@ -84,9 +88,9 @@ class FilePlan:
 
 
 def plan_files(
-    stored: StoredFiles, target: TargetDirectory, request: FileRestoreRequest, progress: Progress
+    stored: StoredFiles, target: FileTarget, request: FileRestoreRequest, progress: Progress
 ) -> FilePlan:
-    """Compare a version's files with a directory: by type, size and content, and by mode and time.
+    """Compare a version's files with what is there: by type, size and content, and by mode and time.
 
     InvalidInput where `delete` could take away what the version merely could not read; CorruptData for paths
     that lead elsewhere; PermissionDenied where what is there cannot be read.
@@ -110,7 +114,7 @@ def _require_whole(stored: StoredFiles) -> None:
 
 class _Planning:
     def __init__(
-        self, stored: StoredFiles, target: TargetDirectory, request: FileRestoreRequest, progress: Progress
+        self, stored: StoredFiles, target: FileTarget, request: FileRestoreRequest, progress: Progress
     ) -> None:
         self._stored = stored
         self._target = target
@@ -121,7 +125,10 @@ class _Planning:
         self._links: dict[bytes, bytes] = {}
         self._wanted_links: list[tuple[FileRecord, FileRecord | None]] = []
         self._cleared: list[bytes] = []
+        self._holds_directories = FileType.DIRECTORY in target.holds
+        self._empty: set[bytes] = set()
         self._special, self._escaping, self._in_the_way = Named(), Named(), Named()
+        self._unfit, self._no_paths = Named(), Named()
         self._created = self._overwritten = self._unchanged = self._left = self._bytes = 0
 
     def run(self) -> FilePlan:
@@ -149,6 +156,8 @@ class _Planning:
         for found in self._target.there():
             if isinstance(found, Found):
                 yield found
+            elif not found.is_path:
+                self._no_paths.add(found.path)
             elif found.is_failure:
                 raise PermissionDenied(
                     f"what is there cannot be compared: {found.reason}",
@@ -170,11 +179,16 @@ class _Planning:
             )
         if record.type is FileType.DIRECTORY:
             self._known.add(record.path)
+            self._empty.add(record.path)
+        self._empty.discard(record.path.rpartition(b"/")[0])
 
     def _path(self, record: FileRecord, found: Found | None) -> None:
         old = found.record if found else None
         if record.type is FileType.SPECIAL:
             self._special.add(record.path)
+            return
+        if not self._can_be_made(record):
+            self._unfit.add(record.path)
             return
         if old is not None and old.type is not record.type and FileType.DIRECTORY in (old.type, record.type):
             if not self._request.delete:
@@ -183,19 +197,26 @@ class _Planning:
             self._clear(old)
             old = found = None
         if record.type is FileType.DIRECTORY:
-            self._plan.directories.append(record)
-            self._count(old, is_same=True)
+            if self._holds_directories:
+                self._plan.directories.append(record)
+                self._count(old, is_same=True)
         elif record.type is FileType.SYMLINK:
             self._wanted_links.append((record, old))
         else:
             self._file(record, found if old is not None and old.type is FileType.FILE else None, old)
+
+    def _can_be_made(self, record: FileRecord) -> bool:
+        """Of a directory that is there by what is in it, no more is asked."""
+        if record.type is FileType.DIRECTORY:
+            return True
+        return record.type in self._target.holds and self._target.takes(record.path)
 
     def _file(self, record: FileRecord, found: Found | None, old: FileRecord | None) -> None:
         if found is None or found.record.size != record.size or _content(found) != record.content:
             self._plan.files.append(record)
             self._bytes += record.size or 0
             self._count(old, is_same=False)
-        elif _has_other_face(record, found.record):
+        elif self._target.has_faces and _has_other_face(record, found.record):
             self._plan.adjusting.append(record)
         else:
             self._unchanged += 1
@@ -209,11 +230,18 @@ class _Planning:
             self._overwritten += 1
 
     def _clear(self, record: FileRecord) -> None:
-        self._plan.clearing.append(record)
         if record.type is FileType.DIRECTORY:
             self._cleared.append(record.path + b"/")
+        if self._is_thing(record):
+            self._plan.clearing.append(record)
+
+    def _is_thing(self, record: FileRecord) -> bool:
+        """Something that is there by itself, and can be taken away."""
+        return record.type is not FileType.DIRECTORY or self._holds_directories
 
     def _extra(self, record: FileRecord) -> None:
+        if not self._is_thing(record):
+            return
         if any(record.path.startswith(above) for above in self._cleared):
             self._plan.clearing.append(record)
         elif self._request.delete:
@@ -238,6 +266,9 @@ class _Planning:
 
     def _finished(self) -> FilePlan:
         plan = self._plan
+        if not self._holds_directories:
+            for path in sorted(self._empty):
+                self._unfit.add(path)
         plan.preview = FileRestorePreview(
             version=self._stored.contents.document.number,
             name=self._stored.name,
@@ -252,6 +283,8 @@ class _Planning:
             special=self._special,
             escaping=self._escaping,
             in_the_way=self._in_the_way,
+            unfit=self._unfit,
+            no_paths=self._no_paths,
         )
         return plan
 
@@ -271,4 +304,6 @@ def _content(found: Found) -> bytes | None:
 def _has_other_face(record: FileRecord, old: FileRecord) -> bool:
     """Mode or time."""
     is_later = record.mtime is not None and record.mtime != old.mtime
+    if record.mode is None or old.mode is None:
+        return is_later
     return is_later or (record.mode ^ old.mode) & RESTORED_MODE != 0

@@ -1,12 +1,12 @@
-"""Bringing a version's files back into a directory."""
+"""Bringing a version's files back into a directory or a bucket."""
 
 from dataclasses import dataclass
 
 from cas.errors import Conflict, CorruptData
 from cas.file_contents import StoredFiles
 from cas.file_plan import FilePlan, FileRestorePreview, Named
-from cas.files.target import TargetDirectory
 from cas.progress import Progress
+from cas.records.file_tree import FileTarget
 from cas.records.files import FileType
 
 
@@ -23,7 +23,7 @@ class FileRestoreReceipt:
 
 def restore_files(
     stored: StoredFiles,
-    target: TargetDirectory,
+    target: FileTarget,
     plan: FilePlan,
     progress: Progress,
     *,
@@ -55,7 +55,7 @@ def restore_files(
         for gone in reversed(plan.clearing):
             place.delete(gone.path, is_directory=gone.type is FileType.DIRECTORY)
         for directory in plan.directories:
-            place.make_directory(directory.path)
+            place.make_directory(directory)
         for record in plan.files:
             try:
                 place.write(record, stored.content(record))

@@ -1,46 +1,87 @@
-"""Directories of files that a person names, as trees to be read or written."""
+"""Directories and buckets of files that a person names, as trees to be read or written."""
 
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import unquote
 
+from cas.bucket_target import TargetBucket
+from cas.bucket_tree import BucketTree
 from cas.errors import InvalidInput
 from cas.files.directory import Directory
+from cas.files.target import TargetDirectory
+from cas.records.file_tree import FileTarget, FileTree
 from cas.records.files import require_name
+from cli.bucket_places import require_outside
 from cli.paths import expanded
 from cli.session import Session
 
+SCHEMES = ("s3", "gs", "az")
 
-def parse_place(text: str) -> tuple[str, Path]:
-    """`uploads=/srv/app/uploads`. InvalidInput says how it is written."""
-    name, equals, path = text.partition("=")
-    if not equals or not path or "\0" in path:
+
+def parse_place(text: str) -> tuple[str, Path | str]:
+    """`uploads=/srv/app/uploads`, or `uploads=s3://bucket/prefix/`. InvalidInput says how it is written."""
+    name, equals, place = text.partition("=")
+    if not equals or not place or "\0" in place:
         raise InvalidInput(
-            f"not a name and a directory: {text[:60]}", where="--files", hint="Write --files NAME=DIRECTORY"
-        )
-    if "://" in path:
-        raise InvalidInput(
-            f"only directories of this machine can be named: {name[:40]}",
+            f"not a name and a directory or bucket: {text[:60]}",
             where="--files",
-            hint="Mount the bucket, or let its provider version it",
+            hint="Write --files NAME=DIRECTORY or --files NAME=s3://bucket/prefix/",
         )
-    return require_name(name), expanded(path).absolute()
+    scheme, is_url, _ = place.partition("://")
+    if not is_url:
+        return require_name(name), expanded(place).absolute()
+    if scheme not in SCHEMES:
+        raise InvalidInput(
+            f"files lie in directories of this machine, or in buckets: {name[:40]}",
+            where="--files",
+            hint="Write a path, or the URL of a bucket: s3://, gs:// or az://",
+        )
+    return require_name(name), place
 
 
-def file_trees(cas: Session, texts: Iterable[str]) -> tuple[Directory, ...]:
-    """As `--files` or CAS_FILES has them. InvalidInput for a directory in which the repository lies."""
+def file_trees(cas: Session, texts: Iterable[str]) -> tuple[FileTree, ...]:
+    """As `--files` or CAS_FILES has them. InvalidInput or Conflict for a place in which the repository lies,
+    or that lies in one."""
+    return tuple(_tree(cas, *parse_place(text)) for text in texts)
+
+
+def file_target(cas: Session, name: str, place: Path | str) -> FileTarget:
+    """Where files are brought back to. InvalidInput, Conflict for a bucket as above."""
+    if isinstance(place, Path):
+        return TargetDirectory(name, place)
+    _require_apart(cas, name, place)
+    return TargetBucket(name, cas.bucket(place))
+
+
+def _tree(cas: Session, name: str, place: Path | str) -> FileTree:
+    if isinstance(place, str):
+        _require_apart(cas, name, place)
+        return BucketTree(name, cas.bucket(place))
     own = [cas.settings.home, *([expanded(cas.settings.store)] if _is_local(cas) else [])]
-    trees = []
-    for text in texts:
-        name, path = parse_place(text)
-        for place in own:
-            if place.absolute().is_relative_to(path):
-                raise InvalidInput(
-                    f"{place} lies in {path}: each version would hold those before it",
-                    where=f"--files {name}",
-                    hint="Keep the repository and CAS_HOME elsewhere",
-                )
-        trees.append(Directory(name, path))
-    return tuple(trees)
+    for there in own:
+        if there.absolute().is_relative_to(place):
+            raise InvalidInput(
+                f"{there} lies in {place}: each version would hold those before it",
+                where=f"--files {name}",
+                hint="Keep the repository and CAS_HOME elsewhere",
+            )
+    return Directory(name, place)
+
+
+def _require_apart(cas: Session, name: str, url: str) -> None:
+    """Neither does our repository lie below the prefix, nor does the prefix lie in a repository."""
+    if _place(cas.store_url).startswith(_place(url)):
+        raise InvalidInput(
+            "the repository lies there: each version would hold those before it",
+            where=f"--files {name}",
+            hint="Keep the repository in another bucket, or under another prefix",
+        )
+    require_outside(cas, url)
+
+
+def _place(url: str) -> str:
+    """Bucket and prefix, however they are reached, with a slash at the end."""
+    return unquote(url.partition("?")[0]).rstrip("/") + "/"
 
 
 def _is_local(cas: Session) -> bool:

@@ -111,8 +111,9 @@ Files = Annotated[
     list[str] | None,
     typer.Option(
         "--files",
-        metavar="NAME=DIR",
-        help="Also the files below this directory, under this name; may be repeated. \\[CAS_FILES]",
+        metavar="NAME=PLACE",
+        help="Also the files below this directory or prefix of a bucket, under this name; may be repeated. "
+        "\\[CAS_FILES]",
         rich_help_panel=_WHAT,
     ),
 ]

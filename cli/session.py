@@ -28,6 +28,8 @@ from cas.postgres.reading.opening import Patience
 from cas.postgres.reading.source import PostgresSource, SourceOptions
 from cas.sealed_places import recognise
 from cas.sealing.opening import readable_id, unsealed
+from cas.store.bucket import Bucket
+from cas.store.bucket_opening import open_bucket
 from cas.store.credentials import Credentials, wants_credentials
 from cas.store.interface import Store
 from cas.store.opening import StoreOptions, open_store
@@ -136,6 +138,12 @@ class Session:
             )
         chosen = options or (self.store_options if name is None else self.replica_options(name, url))
         return self._opened(url_of(url), create=create, options=chosen)
+
+    def bucket(self, url: str) -> Bucket:
+        """A bucket of uploads. Its credentials are found where the provider's tools look."""
+        bucket = open_bucket(url, self.store_options, on_retry=self._tell_retry)
+        self._open.callback(bucket.close)
+        return bucket
 
     def _opened(self, url: str, *, create: bool, options: StoreOptions) -> RetryingStore:
         store = open_store(url, options, create=create, on_retry=self._tell_retry)

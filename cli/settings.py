@@ -6,6 +6,7 @@ directory and in CAS_HOME; for each setting the first one that has it counts.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -77,8 +78,8 @@ class Settings(BaseSettings):
 
     files: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="directories of files that versions hold beside the rows: NAME=PATH; several with : "
-        "between them, in a file a list",
+        description="directories and buckets of files that versions hold beside the rows: NAME=PATH or "
+        "NAME=URL; several with : between them, in a file a list",
     )
 
     passphrase: SecretStr = Field(SecretStr(""), description="passphrase of a sealed store")
@@ -120,7 +121,8 @@ class Settings(BaseSettings):
     @field_validator("files", mode="before")
     @classmethod
     def _split_files(cls, value: object) -> object:
-        return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value
+        """A colon also stands in URLs: one that parts has a name and `=` behind it."""
+        return tuple(part for part in _PARTS.split(value) if part) if isinstance(value, str) else value
 
     @property
     def threads(self) -> int:
@@ -135,6 +137,8 @@ class Settings(BaseSettings):
         rules = AnomalyRules(self.unusual_records, self.unusual_percent, self.unusual_window)
         return rules if self.unusual else None
 
+
+_PARTS = re.compile(r":(?=[^:/?&=]*=)")
 
 _HAS_AFFINITY = hasattr(os, "sched_getaffinity")
 

@@ -17,7 +17,7 @@ from cas.files.directory import Directory
 from cas.files.names import TEMPORARY, segments
 from cas.files.walking import DIRECTORY_FLAGS
 from cas.records.file_tree import Found, Missed
-from cas.records.files import FileRecord, shown_path
+from cas.records.files import FileRecord, FileType, shown_path
 
 RESTORED_MODE = 0o1777
 """Owners are not restored, so neither are the bits that lend an owner's rights."""
@@ -30,7 +30,10 @@ _EXCHANGED = (errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.E
 
 
 class TargetDirectory:
-    """A context manager once it is opened for writing."""
+    """See the port."""
+
+    holds = frozenset({FileType.FILE, FileType.DIRECTORY, FileType.SYMLINK})
+    has_faces = True
 
     def __init__(self, name: str, path: Path) -> None:
         self._tree = Directory(name, path)
@@ -42,8 +45,10 @@ class TargetDirectory:
     def place(self) -> str:
         return str(self._path)
 
+    def takes(self, path: bytes) -> bool:
+        return True
+
     def there(self) -> Iterator[Found | Missed]:
-        """What is there now, ascending by key; nothing where the directory is not there."""
         return self._tree.entries() if os.path.lexists(self._path) else iter(())
 
     def __enter__(self) -> "TargetDirectory":
@@ -57,7 +62,6 @@ class TargetDirectory:
         os.close(self._root)
 
     def require_space(self, size: int) -> None:
-        """InsufficientSpace where so many bytes do not fit beside what is there."""
         status = os.fstatvfs(self._root)
         free = status.f_bavail * status.f_frsize
         if free < size:
@@ -67,23 +71,23 @@ class TargetDirectory:
                 hint="Free some space, or choose another directory",
             )
 
-    def make_directory(self, path: bytes) -> None:
-        """As long as files are written into it, it is its owner's alone."""
-        with self._faults(path), suppress(FileExistsError):
-            directory, name = self._above(path)
-            os.mkdir(name, 0o700, dir_fd=directory)
+    def make_directory(self, record: FileRecord) -> None:
+        """As long as files are written into it, it is its owner's alone, where it gets its mode later."""
+        with self._faults(record.path), suppress(FileExistsError):
+            directory, name = self._above(record.path)
+            os.mkdir(name, 0o777 if record.mode is None else 0o700, dir_fd=directory)
 
     def write(self, record: FileRecord, content: Iterable[bytes]) -> None:
-        """Put a file in its place. `content` raises at its end where it is not the file's."""
         with self._faults(record.path):
             directory, name = self._above(record.path)
             temporary = _temporary()
-            descriptor = os.open(temporary, _WRITE_FLAGS, 0o600, dir_fd=directory)
+            mode = 0o666 if record.mode is None else 0o600
+            descriptor = os.open(temporary, _WRITE_FLAGS, mode, dir_fd=directory)
             try:
                 try:
                     for piece in content:
                         _write_all(descriptor, piece)
-                    os.fchmod(descriptor, record.mode & RESTORED_MODE)
+                    _set_mode(descriptor, record)
                     _set_time(descriptor, record)
                     os.fsync(descriptor)
                 finally:
@@ -95,7 +99,6 @@ class TargetDirectory:
                 raise
 
     def link(self, record: FileRecord) -> None:
-        """Put a symbolic link in its place."""
         with self._faults(record.path):
             directory, name = self._above(record.path)
             temporary = _temporary()
@@ -111,19 +114,17 @@ class TargetDirectory:
                 raise
 
     def adjust(self, record: FileRecord) -> None:
-        """Mode and time of a file or directory that is there."""
         with self._faults(record.path):
             directory, name = self._above(record.path)
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             descriptor = os.open(name, flags, dir_fd=directory)
             try:
-                os.fchmod(descriptor, record.mode & RESTORED_MODE)
+                _set_mode(descriptor, record)
                 _set_time(descriptor, record)
             finally:
                 os.close(descriptor)
 
     def delete(self, path: bytes, *, is_directory: bool) -> None:
-        """Take away what is there. A directory must be empty by then."""
         with self._faults(path), suppress(FileNotFoundError):
             directory, name = self._above(path, is_own=True)
             if is_directory:
@@ -132,7 +133,6 @@ class TargetDirectory:
                 os.unlink(name, dir_fd=directory)
 
     def finish(self) -> None:
-        """What was renamed and removed is durable, too."""
         self._close_parent()
         with self._faults(b""):
             os.fsync(self._root)
@@ -201,6 +201,12 @@ def _write_all(descriptor: int, piece: bytes) -> None:
     left = memoryview(piece)
     while left:
         left = left[os.write(descriptor, left) :]
+
+
+def _set_mode(descriptor: int, record: FileRecord) -> None:
+    """What has no mode keeps what this process makes files with."""
+    if record.mode is not None:
+        os.fchmod(descriptor, record.mode & RESTORED_MODE)
 
 
 def _set_time(descriptor: int, record: FileRecord) -> None:

@@ -1,7 +1,8 @@
 """A tree of files beside the rows of a version: one entity of its paths, and one of what files hold.
 
-`files.NAME` has a record for each path below the directory, which itself has none. Payload, as COPY text
-fields in the order of COLUMNS, trailing NULLs stripped; paths and targets are the file system's bytes.
+`files.NAME` has a record for each path below the directory or the prefix of a bucket, which itself has none.
+Payload, as COPY text fields in the order of COLUMNS, trailing NULLs stripped; paths and targets are the file
+system's bytes.
 
 `files.NAME.content` has a record for each piece of a file: its key is path and offset, its payload the piece
 itself, at most PIECE_BYTES. It has no columns, so nothing of the key is in the payload: equal pieces are one
@@ -68,15 +69,16 @@ class FileRecord:
     size: int | None = None
     mtime: int | None = None
     """Microseconds since 1970; None for a time that no calendar has."""
-    mode: int = 0
-    """Permission bits with setuid, setgid and sticky."""
+    mode: int | None = 0
+    """Permission bits with setuid, setgid and sticky; None for what has none, in a bucket."""
     target: bytes | None = None
     content: bytes | None = None
     """BLAKE3-256 of the whole content."""
     pieces: int | None = None
     seen: str | None = None
-    """Inode, mtime and ctime in nanoseconds: a file of this size for which they are the same was not written
-    since. None where it could have been, in the moment in which it was read."""
+    """Inode, mtime and ctime in nanoseconds, or a hash of an object's ETag and time: a file of this size for
+    which they are the same was not written since. None where it could have been, in the moment in which it
+    was read."""
 
     @property
     def key(self) -> bytes:
@@ -139,7 +141,7 @@ def encode_file(record: FileRecord) -> bytes:
         record.type.value.encode("ascii"),
         _number(record.size),
         None if record.mtime is None else time_text(record.mtime).encode("ascii"),
-        b"%04o" % record.mode,
+        None if record.mode is None else b"%04o" % record.mode,
         record.target,
         None if record.content is None else record.content.hex().encode("ascii"),
         _number(record.pieces),
@@ -151,20 +153,20 @@ def encode_file(record: FileRecord) -> bytes:
 def decode_file(payload: bytes) -> FileRecord:
     """The record in a payload. ValueError where it is none."""
     path, kind, size, mtime, mode, target, content, pieces, seen = fields(payload, len(COLUMNS))
-    if path is None or kind is None or mode is None:
+    if path is None or kind is None:
         raise ValueError("not a file's payload")
     record = FileRecord(
         path=path,
         type=FileType(kind.decode("ascii")),
         size=None if size is None else int(size),
         mtime=None if mtime is None else _microseconds(mtime.decode("ascii")),
-        mode=int(mode, 8),
+        mode=None if mode is None else int(mode, 8),
         target=target,
         content=None if content is None else bytes.fromhex(content.decode("ascii")),
         pieces=None if pieces is None else int(pieces),
         seen=None if seen is None else seen.decode("ascii"),
     )
-    if encode_file(record) != payload or not 0 <= record.mode <= 0o7777:
+    if encode_file(record) != payload or not 0 <= (record.mode or 0) <= 0o7777:
         raise ValueError("not the one encoding of a file")
     has_content = record.size is not None and record.content is not None and record.pieces is not None
     if (record.type is FileType.FILE) != has_content or (record.type is FileType.SYMLINK) != bool(target):

@@ -1,12 +1,17 @@
-"""From `gs://bucket/prefix?...` and `az://container/prefix?...` to a store."""
+"""From `gs://bucket/prefix?...` and `az://container/prefix?...` to a store, or to a bucket of uploads."""
 
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult
 
 from cas.errors import InvalidInput
 from cas.store import urls
+from cas.store.bucket import Bucket
 from cas.store.interface import Store
 from cas.store.options import StoreOptions
+
+if TYPE_CHECKING:
+    from cas.store.cloud import AzureAddress, GoogleAddress
 
 GOOGLE_HINT = (
     "Put them where Google's tools look: GOOGLE_APPLICATION_CREDENTIALS names a key file, or the machine has "
@@ -28,12 +33,39 @@ _PREFIX = re.compile(r"[A-Za-z0-9._=/-]*")
 
 def open_google(parts: SplitResult, query: dict[str, str], options: StoreOptions) -> Store:
     """A store in Google Cloud Storage, which is not contacted yet."""
-    from cas.store.cloud import DeliveringCloudStore, GoogleAddress  # late: local stores need no HTTP client
+    from cas.store.cloud import DeliveringCloudStore  # late: local stores need no HTTP client
+
+    return DeliveringCloudStore(_google(parts, query), options)
+
+
+def open_azure(parts: SplitResult, query: dict[str, str], options: StoreOptions) -> Store:
+    """A store in Azure Blob Storage, which is not contacted yet."""
+    from cas.store.cloud import DeliveringCloudStore  # late, as above
+
+    return DeliveringCloudStore(_azure(parts, query), options)
+
+
+def open_google_bucket(parts: SplitResult, query: dict[str, str], options: StoreOptions) -> Bucket:
+    """A bucket in Google Cloud Storage, which is not contacted yet."""
+    from cas.store.cloud import CloudBucket  # late, as above
+
+    return CloudBucket(_google(parts, query), options)
+
+
+def open_azure_bucket(parts: SplitResult, query: dict[str, str], options: StoreOptions) -> Bucket:
+    """A container in Azure Blob Storage, which is not contacted yet."""
+    from cas.store.cloud import CloudBucket  # late, as above
+
+    return CloudBucket(_azure(parts, query), options)
+
+
+def _google(parts: SplitResult, query: dict[str, str]) -> "GoogleAddress":
+    from cas.store.cloud import GoogleAddress  # late, as above
 
     urls.only(query, GOOGLE_PARAMETERS, GOOGLE_HINT)
     if not _BUCKET.fullmatch(parts.netloc):
         raise InvalidInput("not a bucket name", hint="Write gs://bucket/prefix")
-    address = GoogleAddress(
+    return GoogleAddress(
         bucket=parts.netloc,
         prefix=_prefix(parts.path, "gs://bucket/some/prefix"),
         endpoint=urls.endpoint(query.get("endpoint", ""), GOOGLE_HINT),
@@ -41,12 +73,10 @@ def open_google(parts: SplitResult, query: dict[str, str], options: StoreOptions
         ca=query.get("ca", ""),
         credentials=query.get("credentials", ""),
     )
-    return DeliveringCloudStore(address, options)
 
 
-def open_azure(parts: SplitResult, query: dict[str, str], options: StoreOptions) -> Store:
-    """A store in Azure Blob Storage, which is not contacted yet."""
-    from cas.store.cloud import AzureAddress, DeliveringCloudStore  # late, as above
+def _azure(parts: SplitResult, query: dict[str, str]) -> "AzureAddress":
+    from cas.store.cloud import AzureAddress  # late, as above
 
     urls.only(query, AZURE_PARAMETERS, AZURE_HINT)
     if not _CONTAINER.fullmatch(parts.netloc):
@@ -54,7 +84,7 @@ def open_azure(parts: SplitResult, query: dict[str, str], options: StoreOptions)
     account = query.get("account", "")
     if account and not _ACCOUNT.fullmatch(account):
         raise InvalidInput("not a storage account's name", hint="It has 3 to 24 small letters and digits")
-    address = AzureAddress(
+    return AzureAddress(
         bucket=parts.netloc,
         prefix=_prefix(parts.path, "az://container/some/prefix"),
         endpoint=urls.endpoint(query.get("endpoint", ""), AZURE_HINT),
@@ -62,7 +92,6 @@ def open_azure(parts: SplitResult, query: dict[str, str], options: StoreOptions)
         ca=query.get("ca", ""),
         account=account,
     )
-    return DeliveringCloudStore(address, options)
 
 
 def _prefix(path: str, example: str) -> str:

@@ -67,6 +67,26 @@ def open_store(
 def open_bare(url: str, options: StoreOptions | None = None, *, create: bool = False) -> Store:
     """The store at `url` without retries: each fault arrives at once, for tests and diagnosis."""
     options = options or StoreOptions()
+    parts, query = parts_of(url, options)
+    match parts.scheme:
+        case "file":
+            only(query, (), S3_HINT)
+            return LocalStore(_directory(parts), create=create)
+        case "memory":
+            only(query, (), S3_HINT)
+            return MemoryStore.named(_memory_name(parts))
+        case "s3":
+            return open_s3(parts, query, options)
+        case "gs":
+            return open_google(parts, query, options)
+        case "az":
+            return open_azure(parts, query, options)
+        case _:
+            raise InvalidInput("not a store URL", hint=f"Known are {', '.join(KNOWN_SCHEMES)}")
+
+
+def parts_of(url: str, options: StoreOptions) -> tuple[SplitResult, dict[str, str]]:
+    """A URL of any kind of store, and its parameters. InvalidInput."""
     try:
         parts = urlsplit(url)
         pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
@@ -82,21 +102,7 @@ def open_bare(url: str, options: StoreOptions | None = None, *, create: bool = F
     query = dict(pairs)
     if len(query) < len(pairs):
         raise InvalidInput("a parameter comes twice in the store URL")
-    match parts.scheme:
-        case "file":
-            only(query, (), credentials_hint)
-            return LocalStore(_directory(parts), create=create)
-        case "memory":
-            only(query, (), credentials_hint)
-            return MemoryStore.named(_memory_name(parts))
-        case "s3":
-            return open_s3(parts, query, options)
-        case "gs":
-            return open_google(parts, query, options)
-        case "az":
-            return open_azure(parts, query, options)
-        case _:
-            raise InvalidInput("not a store URL", hint=f"Known are {', '.join(KNOWN_SCHEMES)}")
+    return parts, query
 
 
 def _directory(parts: SplitResult) -> Path:

@@ -32,6 +32,40 @@ class Retry:
     wait_seconds: float
 
 
+class Attempts:
+    """Calls that are made again where they failed for a passing reason, and how many were."""
+
+    def __init__(self, options: StoreOptions, on_retry: Callable[[Retry], None] | None) -> None:
+        self._on_retry = on_retry
+        self._stop = stop_after_attempt(options.attempts)
+        self._wait = wait_random_exponential(
+            multiplier=options.first_wait_seconds, max=options.longest_wait_seconds
+        )
+        self._counting = threading.Lock()
+        self.retries = 0
+        """Calls that were repeated, over all threads."""
+
+    def call(self, name: str, attempt: Callable[[], _T]) -> _T:
+        """What `attempt` gives; the last fault where no attempt is left."""
+
+        def count(state: RetryCallState) -> None:
+            fault = state.outcome and state.outcome.exception()
+            assert isinstance(fault, StoreFault)
+            with self._counting:
+                self.retries += 1
+            if self._on_retry is not None:
+                self._on_retry(Retry(name, fault, state.attempt_number, state.upcoming_sleep))
+
+        calls = Retrying(
+            retry=retry_if_exception(_is_transient),
+            stop=self._stop,
+            wait=self._wait,
+            before_sleep=count,
+            reraise=True,
+        )
+        return calls(attempt)
+
+
 class RetryingStore:
     """`store`, with transient faults tried again after random, growing waits.
 
@@ -46,15 +80,8 @@ class RetryingStore:
         options: StoreOptions | None = None,
         on_retry: Callable[[Retry], None] | None = None,
     ) -> None:
-        options = options or StoreOptions()
         self._store = store
-        self._on_retry = on_retry
-        self._stop = stop_after_attempt(options.attempts)
-        self._wait = wait_random_exponential(
-            multiplier=options.first_wait_seconds, max=options.longest_wait_seconds
-        )
-        self._retries = 0
-        self._counting = threading.Lock()
+        self._attempts = Attempts(options or StoreOptions(), on_retry)
 
     @property
     def url(self) -> str:
@@ -63,7 +90,7 @@ class RetryingStore:
     @property
     def retries(self) -> int:
         """Calls that were repeated since the store was opened, over all threads."""
-        return self._retries
+        return self._attempts.retries
 
     def put(self, key: str, data: bytes | memoryview, *, create_only: bool = False) -> None:
         repeated = False
@@ -131,22 +158,7 @@ class RetryingStore:
         self._store.close()
 
     def _call(self, name: str, attempt: Callable[[], _T]) -> _T:
-        def count(state: RetryCallState) -> None:
-            fault = state.outcome and state.outcome.exception()
-            assert isinstance(fault, StoreFault)
-            with self._counting:
-                self._retries += 1
-            if self._on_retry is not None:
-                self._on_retry(Retry(name, fault, state.attempt_number, state.upcoming_sleep))
-
-        calls = Retrying(
-            retry=retry_if_exception(_is_transient),
-            stop=self._stop,
-            wait=self._wait,
-            before_sleep=count,
-            reraise=True,
-        )
-        return calls(attempt)
+        return self._attempts.call(name, attempt)
 
 
 def _is_transient(error: BaseException) -> bool:

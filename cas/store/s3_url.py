@@ -1,4 +1,4 @@
-"""From `s3://bucket/prefix?...` to a store."""
+"""From `s3://bucket/prefix?...` to a store, or to a bucket of uploads."""
 
 import re
 from dataclasses import replace
@@ -8,6 +8,7 @@ from urllib.parse import SplitResult
 from cas.errors import InvalidInput
 from cas.limits import LONGEST_LOCK_DAYS
 from cas.store import urls
+from cas.store.bucket import Bucket
 from cas.store.interface import Store
 from cas.store.options import StoreOptions
 
@@ -43,7 +44,24 @@ def open_s3(parts: SplitResult, query: dict[str, str], options: StoreOptions) ->
         LockedS3Store,
     )
 
-    urls.only(query, PARAMETERS, CREDENTIALS_HINT)
+    address, settled = _place(parts, query, options, PARAMETERS)
+    days = query.get("object_lock", "")
+    return LockedS3Store(address, settled, _lock_days(days)) if days else DeliveringS3Store(address, settled)
+
+
+def open_s3_bucket(parts: SplitResult, query: dict[str, str], options: StoreOptions) -> Bucket:
+    """The bucket, which is not contacted yet."""
+    from cas.store.s3 import S3Bucket  # late, as above
+
+    known = tuple(name for name in PARAMETERS if name != "object_lock")
+    return S3Bucket(*_place(parts, query, options, known))
+
+
+def _place(
+    parts: SplitResult, query: dict[str, str], options: StoreOptions, known: tuple[str, ...]
+) -> "tuple[S3Address, StoreOptions]":
+    """Where it is, and the options with what the URL says."""
+    urls.only(query, known, CREDENTIALS_HINT)
     address = _address(parts, query)
     kms_key = query.get("kms_key") or (options.kms_key if query.get("sse") != "AES256" else "")
     sse = _SSE.get(query.get("sse") or options.sse or ("aws:kms" if kms_key else ""))
@@ -56,7 +74,7 @@ def open_s3(parts: SplitResult, query: dict[str, str], options: StoreOptions) ->
         raise InvalidInput(
             "not a region name", hint="Write region=eu-central-1, or what your server calls it"
         )
-    settled = replace(
+    return address, replace(
         options,
         region=region,
         profile=query.get("profile") or options.profile,
@@ -64,8 +82,6 @@ def open_s3(parts: SplitResult, query: dict[str, str], options: StoreOptions) ->
         sse=sse,
         kms_key=kms_key,
     )
-    days = query.get("object_lock", "")
-    return LockedS3Store(address, settled, _lock_days(days)) if days else DeliveringS3Store(address, settled)
 
 
 def _lock_days(text: str) -> int:

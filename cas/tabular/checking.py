@@ -14,12 +14,12 @@ from cas.records.large_objects import decode_large_object
 from cas.records.model import Entity, EntityKind
 from cas.records.payload import TAB, escape, strip_trailing_nulls
 from cas.records.sequences import decode_sequence
+from cas.row_spool import Row, RowSpool, TwiceError
 from cas.tabular.csv_rows import CsvReader, csv_lines
 from cas.tabular.forms import Form, form_of
 from cas.tabular.layout import EntityFile, Layout, Rows
 from cas.tabular.opening import Package
 from cas.tabular.row_files import reader_of
-from cas.tabular.sorting import Row, RowSpool, TwiceError
 
 MAX_LINE_BYTES = 1100 * MIB
 """Of one record, which is held in memory: PostgreSQL's largest row, and room for escapes."""

@@ -16,8 +16,8 @@ from cas.records.source import (
     SourceIdentity,
     SourceSnapshot,
 )
+from cas.row_spool import RowSpool
 from cas.tabular.checking import Checked, CheckedEntity
-from cas.tabular.sorting import RowSpool
 
 BATCH_RECORDS = 2048
 BATCH_BYTES = 4 * MIB

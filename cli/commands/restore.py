@@ -49,8 +49,9 @@ def restore(
     files: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=DIR",
-            help="Instead: bring files of the version back into a directory. Only shown without --yes.",
+            metavar="NAME=PLACE",
+            help="Instead: bring files of the version back into a directory or bucket. Only shown without "
+            "--yes.",
             rich_help_panel=_FILES,
         ),
     ] = None,
@@ -72,7 +73,7 @@ def restore(
     description: flags.Description = "",
 ) -> ExitCode:
     """Bring a version back into the running platform, in one transaction that can be undone; or, with --into,
-    fill an empty database; or, with --files, bring files back into a directory.
+    fill an empty database; or, with --files, bring files back into a directory or bucket.
 
     What will happen is shown first, and has to be agreed to. Whatever goes wrong: nothing was changed.
     """

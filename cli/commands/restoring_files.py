@@ -1,4 +1,4 @@
-"""Bringing files of a version back into directories, after a look at what that means."""
+"""Bringing files of a version back into directories or buckets, after a look at what that means."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,9 +11,8 @@ from cas.errors import Conflict, InvalidInput
 from cas.file_contents import stored_files
 from cas.file_plan import FilePlan, FileRestorePreview, FileRestoreRequest, Named, plan_files
 from cas.file_restore import FileRestoreReceipt, restore_files
-from cas.files.target import TargetDirectory
 from cli.exit_codes import ExitCode
-from cli.file_trees import parse_place
+from cli.file_trees import file_target, parse_place
 from cli.session import Session
 from cli.tables import facts
 from cli.watching_faces import watching
@@ -36,9 +35,9 @@ def restore_files_of(
     contents = open_contents(cas.repository, version)
     _require_complete(contents, allowed=incomplete)
     named = [parse_place(text) for text in places]
-    if len({path for _, path in named}) != len(named):
-        raise InvalidInput("one directory is named twice", where="--files", hint="Give each its own")
-    targets = [(stored_files(contents, name), TargetDirectory(name, path)) for name, path in named]
+    if len({place for _, place in named}) != len(named):
+        raise InvalidInput("one place is named twice", where="--files", hint="Give each its own")
+    targets = [(stored_files(contents, name), file_target(cas, name, place)) for name, place in named]
     with watching(cas.terminal, "compare") as counters:
         plans = [plan_files(stored, target, request, counters) for stored, target in targets]
     previews = [_preview(plan) for plan in plans]
@@ -87,6 +86,8 @@ def _told(preview: FileRestorePreview, verb: str) -> Iterator[RenderableType]:
     )
     yield from _alone(preview.special, "not made, since they are no files, directories or links")
     yield from _alone(preview.escaping, "not made, since they lead out of the directory (--links makes them)")
+    yield from _alone(preview.unfit, "not made, since a bucket has only files, under names in UTF-8")
+    yield from _alone(preview.no_paths, "left alone, since no path can be such a key")
     yield from _alone(preview.in_the_way, "of another kind there (--delete replaces them)")
     yield Text("  Owners are not restored", style="dim")
 

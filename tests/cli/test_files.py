@@ -109,7 +109,6 @@ def test_settings_name_directories_too(cas: Place, uploads: Path) -> None:
     [
         (["snapshot", "--files", "uploads"], "NAME=DIRECTORY"),
         (["snapshot", "--files", "Uploads=/tmp"], "no name for files"),
-        (["snapshot", "--files", "uploads=s3://bucket/prefix"], "only directories of this machine"),
         (["snapshot", "--files", "uploads=."], "each version would hold those before it"),
         (["snapshot", "--files", "uploads=/nowhere-at-all"], "there is no such directory"),
         (["snapshot", "--files", "uploads=/tmp", "--schema-only"], "files are data"),

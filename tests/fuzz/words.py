@@ -20,7 +20,7 @@ from cas.store.cloud.connection_string import VARIABLE, connection_string
 from cas.store.keys import is_key
 from cli.commands.snapshot import parse_metadata
 from cli.dates import has_zone, parse_span, parse_time
-from cli.file_trees import parse_place
+from cli.file_trees import SCHEMES, parse_place
 from cli.scope import _renamed, parse_keys, parse_names, parse_predicate
 from cli.settings_files import FILE_NAME, read_files
 from tests.fuzz.changing import by_words
@@ -74,9 +74,9 @@ def _renaming(data: bytes) -> None:
 
 
 def _place(data: bytes) -> None:
-    name, path = parse_place(_text(data))
+    name, place = parse_place(_text(data))
     assert require_name(name) == name
-    assert path.is_absolute()
+    assert place.partition("://")[0] in SCHEMES if isinstance(place, str) else place.is_absolute()
 
 
 def _size(data: bytes) -> None:

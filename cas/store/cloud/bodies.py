@@ -1,6 +1,7 @@
 """Bodies of answers, checked: range, length, pace. Nothing else becomes data."""
 
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cas.errors import CorruptData
@@ -45,9 +46,12 @@ def _require_range(answer: "GetResult", start: int, stop: int, where: str) -> No
 
 
 def _read(answer: "GetResult", length: int, options: StoreOptions, where: str) -> bytes:
+    return b"".join(body_pieces(answer, length, options, where))
+
+
+def body_pieces(answer: "GetResult", length: int, options: StoreOptions, where: str) -> Iterator[bytes]:
     """Exactly `length` bytes, at no less than the slowest pace that is set."""
     deadline = time.monotonic() + options.read_timeout_seconds + length / options.slowest_bytes_per_second
-    pieces: list[bytes] = []
     come = 0
     for piece in answer.stream(_AS_IT_COMES):
         come += len(piece)
@@ -55,10 +59,9 @@ def _read(answer: "GetResult", length: int, options: StoreOptions, where: str) -
             raise _wrong("more than it announced", where)
         if time.monotonic() > deadline:
             raise _wrong("a body that comes in too slowly", where)
-        pieces.append(piece)
+        yield piece
     if come < length:
         raise _wrong("a body that ends early", where)
-    return b"".join(pieces)
 
 
 def _wrong(what: str, where: str) -> StoreFault:

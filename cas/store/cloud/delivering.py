@@ -3,7 +3,7 @@ there, and by signed URLs. The name under which a browser keeps an object goes w
 signatures say nothing about it."""
 
 from datetime import timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import obstore
 
@@ -14,6 +14,9 @@ from cas.store.cloud.faults import CAUGHT, failure_of
 from cas.store.cloud.store import CloudStore
 from cas.store.delivering import Link, Repeat, arriving, check_name, check_seconds, disposition, once
 from cas.store.interface import FaultKind, ObjectMissing, StoreFault
+
+if TYPE_CHECKING:
+    from obstore import Attributes
 
 MOST_OF_AZURE_BYTES = 5000 * MIB
 """What Azure takes in one request."""
@@ -32,6 +35,12 @@ class DeliveringCloudStore(CloudStore):
         self, name: str, data: memoryview, *, create_only: bool = False, repeat: Repeat = once
     ) -> None:
         check_name(name)
+        attributes: Attributes = {"Content-Disposition": disposition(name)}
+        self._send(name, data, attributes, create_only=create_only, repeat=repeat)
+
+    def _send(
+        self, name: str, data: memoryview, attributes: "Attributes", *, create_only: bool, repeat: Repeat
+    ) -> None:
         if isinstance(self._address, AzureAddress) and data.nbytes > MOST_OF_AZURE_BYTES:
             raise StoreFault(
                 f"Azure takes {MOST_OF_AZURE_BYTES // MIB} MiB in one request, and not {data.nbytes // MIB}",
@@ -51,7 +60,7 @@ class DeliveringCloudStore(CloudStore):
                         data,
                         mode=mode,
                         use_multipart=False,
-                        attributes={"Content-Disposition": disposition(name)},
+                        attributes=attributes,
                     )
             except ObjectMissing as error:
                 raise self._no_bucket(name) from error  # a put misses nothing else

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _ODD_RANGE_HINT = "A proxy or server that ignores ranges cannot hold a repository"
 
-_LISTED_AT_ONCE = 1000
+LISTED_AT_ONCE = 1000
 """Rows that obstore hands over together: as many as a page of Google's has."""
 
 
@@ -179,7 +179,7 @@ class CloudStore:
 
     def _rows(self, directory: str, after: str) -> Iterator[tuple[str, int, datetime]]:
         stream = obstore.list(
-            self._clients.reading, directory or None, offset=after or None, chunk_size=_LISTED_AT_ONCE
+            self._clients.reading, directory or None, offset=after or None, chunk_size=LISTED_AT_ONCE
         )
         while True:
             try:

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,12 @@ def tail_body(answer: "GetObjectOutputTypeDef", length: int, options: StoreOptio
         return _read(answer, total - first, options, where)
 
 
+def whole_length(answer: "GetObjectOutputTypeDef", where: str) -> int:
+    """Bytes of an object of any size that was asked for as a whole."""
+    _require_status(answer, _WHOLE, where)
+    return _length(answer, where)
+
+
 def require_s3(
     answer: "GetObjectOutputTypeDef | HeadObjectOutputTypeDef | PutObjectOutputTypeDef", where: str
 ) -> None:
@@ -102,9 +109,14 @@ def _range(answer: "GetObjectOutputTypeDef", where: str) -> tuple[int, int, int]
 
 
 def _read(answer: "GetObjectOutputTypeDef", length: int, options: StoreOptions, where: str) -> bytes:
+    return b"".join(body_pieces(answer, length, options, where))
+
+
+def body_pieces(
+    answer: "GetObjectOutputTypeDef", length: int, options: StoreOptions, where: str
+) -> Iterator[bytes]:
     """Exactly `length` bytes, at no less than the slowest pace that is set."""
     deadline = time.monotonic() + options.read_timeout_seconds + length / options.slowest_bytes_per_second
-    pieces: list[bytes] = []
     missing = length
     while missing:
         piece = answer["Body"].read(min(missing, _PIECE_BYTES))
@@ -112,9 +124,8 @@ def _read(answer: "GetObjectOutputTypeDef", length: int, options: StoreOptions, 
             raise _wrong("a body that ends early", where)
         if time.monotonic() > deadline:
             raise _wrong("a body that comes in too slowly", where)
-        pieces.append(piece)
+        yield piece
         missing -= len(piece)
-    return b"".join(pieces)
 
 
 def _wrong(what: str, where: str) -> StoreFault:

@@ -32,6 +32,9 @@ class DeliveringS3Store(S3Store):
         self, name: str, data: memoryview, *, create_only: bool = False, repeat: Repeat = once
     ) -> None:
         check_name(name)
+        self._send(name, data, create_only=create_only, repeat=repeat)
+
+    def _send(self, name: str, data: memoryview, *, create_only: bool, repeat: Repeat) -> None:
         key = self._key(name)
 
         def step(request: Callable[[], _T]) -> _T:

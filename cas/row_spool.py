@@ -1,4 +1,4 @@
-"""Records of one file on a local disk, ascending by key, whatever order a person has given them.
+"""Records on a local disk, ascending by key, whatever order a person or a server has given them.
 
 They are kept as they come while they ascend. Where they do not, they are sorted in runs of bounded size and
 merged; a key that stands twice is found then.

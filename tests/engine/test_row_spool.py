@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from cas.tabular.sorting import Row, RowSpool, TwiceError
+from cas.row_spool import Row, RowSpool, TwiceError
 
 
 def spooled(rows: list[Row], *, is_bag: bool = False) -> list[Row]:
