@@ -118,6 +118,14 @@ def test_requests_that_fail_for_a_passing_reason_are_repeated(bad: tuple[BucketS
     assert buckets.bucket.contents() == {}
 
 
+def test_a_server_that_says_no_more_than_404_has_no_such_bucket(bad: tuple[BucketScene, FaultyHttp]) -> None:
+    buckets, proxy = bad
+    proxy.plan(faulty.answer(404), path="list-type|prefix=")
+    with pytest.raises(StoreFault, match="no such bucket") as told:
+        buckets.take_bucket()
+    assert told.value.fault is FaultKind.UNREACHABLE
+
+
 @pytest.mark.parametrize("size", [1000, 2 * MIB])
 def test_a_body_that_breaks_off_is_read_again(bad: tuple[BucketScene, FaultyHttp], size: int) -> None:
     buckets, proxy = bad

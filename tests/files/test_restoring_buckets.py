@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cas.bucket_target import TargetBucket
 from cas.errors import Conflict, CorruptData
 from cas.file_contents import StoredFiles
 from cas.limits import MIB
@@ -117,6 +118,19 @@ def test_a_damaged_file_is_never_sent(taken: BucketScene, monkeypatch: pytest.Mo
     assert taken.bucket.contents()["a-b"] == b"as it is, too"
 
 
+@pytest.mark.parametrize(
+    "url", ["s3://bucket/prefix", "gs://bucket/prefix", "az://bucket/prefix?account=abc"]
+)
+def test_keys_that_a_bucket_does_not_take_are_known(url: str) -> None:
+    bucket = open_bucket(url)
+    target = TargetBucket("uploads", bucket)
+    assert target.takes(b"x" * (1024 - len("prefix/")))
+    assert not target.takes(b"x" * (1025 - len("prefix/")))
+    assert not target.takes(b"not\xffutf-8")
+    assert target.takes(b"line\nfeed") == url.startswith("s3:")
+    bucket.close()
+
+
 class Died(BaseException):
     """In the middle."""
 
@@ -192,7 +206,7 @@ def test_an_object_in_the_place_of_a_directory_is_in_the_way(quick: BucketScene)
     assert quick.bucket.contents() == contents
 
 
-@pytest.mark.parametrize("path", [b"../x", b"/x", b"d//x", b"d/../../x", b".cas-restoring-0"])
+@pytest.mark.parametrize("path", [b"..", b"../x", b"/x", b"d//x", b"d/../../x", b".cas-restoring-0"])
 def test_hostile_versions_are_refused(quick: BucketScene, path: bytes) -> None:
     take(quick, file(b"harmless"), directory(b"d"), file(path))
     with pytest.raises(CorruptData) as refused:

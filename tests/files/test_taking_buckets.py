@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -40,6 +41,10 @@ def held(buckets: BucketScene, version: int) -> dict[str, bytes]:
         for record in stored.records()
         if record.type is FileType.FILE
     }
+
+
+def microseconds(time: datetime) -> int:
+    return (time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def put(buckets: BucketScene, contents: dict[str, bytes]) -> None:
@@ -94,16 +99,48 @@ def test_what_changes_while_the_bucket_is_read_is_read_as_it_is_then(buckets: Bu
     assert held(buckets, buckets.take_bucket().number)["a.txt"] == b"longer than it was when it was listed"
 
 
+def test_the_record_is_of_what_was_read(quick: BucketScene) -> None:
+    """Not of what was listed, which may come back."""
+    quick.bucket.put("x", b"listed")
+    quick.bucket.listed = lambda: quick.bucket.put("x", b"read")
+    quick.take_bucket()
+    assert quick.stored(1).record(b"x").mtime == microseconds(quick.bucket.look("x").modified)
+    quick.bucket.opened.clear()
+    quick.take_bucket()
+    assert quick.bucket.opened == []
+
+
+class Coarse(MemoryBucket):
+    """Listings have times to the microsecond, answers to the second."""
+
+    def open(self, key: str) -> OpenObject:
+        opened = super().open(key)
+        return replace(opened, about=self.look(key))
+
+    def look(self, key: str) -> BucketObject:
+        about = super().look(key)
+        return replace(about, modified=about.modified.replace(microsecond=0))
+
+
+def test_times_of_two_kinds_do_not_make_it_read_again(quick: BucketScene) -> None:
+    quick.bucket.inner = Coarse()
+    put(quick, KEYS)
+    quick.take_bucket()
+    quick.bucket.opened.clear()
+    quick.take_bucket()
+    assert quick.bucket.opened == []
+
+
 def test_what_is_replaced_while_it_is_read_is_read_again(buckets: BucketScene) -> None:
     put(buckets, KEYS)
     new = random_bytes(3 * MIB, 2)
     left = [new]
 
-    def replace(key: str) -> None:
+    def write_again(key: str) -> None:
         if key == "large" and left:
             buckets.bucket.put("large", left.pop())
 
-    buckets.bucket.reading = replace
+    buckets.bucket.reading = write_again
     assert buckets.take_bucket().state is VersionState.COMPLETE
     assert buckets.bucket.opened.count("large") == 2
     assert held(buckets, 1) == {**KEYS, "large": new}
