@@ -77,7 +77,7 @@ class MemoryCatalog:
         self._collecting = MemoryCollecting(self._rows, self._demand_attached)
         self._cleaning = MemoryCleaning(self._rows, self._demand_attached)
         self._sealing = MemorySealing(self._rows, self._demand_attached)
-        self._entrusting = MemoryEntrusting(self._rows, self._demand_attached, lambda: self._repository_id)
+        self._entrusting = MemoryEntrusting(self._rows, self._demand_attached, self._attached_to)
         self._checking = MemoryChecking(self._rows, self._demand_attached)
         self._replicating = MemoryReplicating(self._rows, self._demand_attached)
         self._keeping = MemoryKeeping(
@@ -122,6 +122,9 @@ class MemoryCatalog:
     def sealing(self) -> Sealing:
         """What is remembered of the keys of sealed stores."""
         return self._sealing
+
+    def _attached_to(self) -> str | None:
+        return self._repository_id
 
     @property
     def entrusting(self) -> Entrusting:
