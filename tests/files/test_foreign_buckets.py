@@ -1,6 +1,7 @@
 """What other programs leave in buckets, and servers on bad days."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ from cas.bucket_tree import BucketTree
 from cas.catalog.model import VersionState
 from cas.limits import MIB
 from cas.records.file_tree import Found, Missed
-from cas.records.files import FileType
+from cas.records.files import FileType, decode_file, encode_file
 from cas.store.bucket_opening import open_bucket
 from cas.store.interface import FaultKind, StoreFault
 from tests.engine.scenes import World
@@ -90,6 +91,107 @@ def test_a_bucket_that_is_not_there_is_told(kind: str, request: pytest.FixtureRe
     with pytest.raises(StoreFault, match=r"bucket|Bucket|ContainerNotFound") as told:
         list(BucketTree(NAME, open_bucket(url, OPTIONS)).entries())
     assert told.value.fault is FaultKind.UNREACHABLE
+
+
+@pytest.mark.parametrize("kind", ["gcs", "azurite"])
+def test_listings_of_more_than_a_page(kind: str, request: pytest.FixtureRequest) -> None:
+    tree, put = foreign(kind, request)
+    paths = [b"%d/%d" % (number % 3, number) for number in range(1100)]
+    for path in paths:
+        put(path.decode(), b"1")
+    found = [one.record.path for one in tree.entries() if isinstance(one, Found)]
+    assert found == sorted([*paths, b"0", b"1", b"2"])
+
+
+def listing(*rows: str, more: str = "") -> bytes:
+    """What a server may say that is none."""
+    objects = "".join(f"<Contents>{row}</Contents>" for row in rows)
+    token = f"<NextContinuationToken>{more}</NextContinuationToken>" if more else ""
+    return (
+        "<?xml version='1.0'?><ListBucketResult><EncodingType>url</EncodingType>"
+        f"<IsTruncated>{str(bool(more)).lower()}</IsTruncated>{objects}{token}</ListBucketResult>"
+    ).encode()
+
+
+def row(key: str, size: str = "1", time: str = "2026-01-01T00:00:00.000Z", etag: str = "x") -> str:
+    return f"<Key>{key}</Key><Size>{size}</Size><LastModified>{time}</LastModified><ETag>{etag}</ETag>"
+
+
+@pytest.fixture
+def lying(seaweedfs_server: S3Server) -> Iterator[tuple[BucketTree, FaultyHttp, str]]:
+    """A server whose listings are made up, and the prefix that is asked for."""
+    with faulty.faulty_http(seaweedfs_server) as proxy:
+        prefix = f"lying/{uuid4().hex}"
+        bucket = open_bucket(proxy.server.url(prefix), replace(OPTIONS, attempts=2))
+        yield BucketTree(NAME, bucket), proxy, prefix
+        bucket.close()
+
+
+@pytest.mark.parametrize(
+    ("rows", "more"),
+    [
+        (["elsewhere/x"], ""),
+        (["{}/x"], "always the same"),
+        (["{}"], ""),
+    ],
+)
+def test_a_listing_that_makes_no_sense_is_a_fault(
+    lying: tuple[BucketTree, FaultyHttp, str], rows: list[str], more: str
+) -> None:
+    tree, proxy, prefix = lying
+    told = listing(*(row(key.format(prefix)) for key in rows), more=more)
+    proxy.plan(faulty.say(200, told), path="list-type", times=5)
+    with pytest.raises(StoreFault) as refused:
+        list(tree.entries())
+    assert refused.value.fault is FaultKind.REFUSED
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"size": "-1"},
+        {"size": "9" * 30},
+        {"key": "%FF%FE//x"},
+        {"key": "a%00b"},
+        {"key": "..%2F..%2Fx"},
+    ],
+)
+def test_a_row_that_no_object_has_is_named(
+    lying: tuple[BucketTree, FaultyHttp, str], odd: dict[str, str]
+) -> None:
+    tree, proxy, prefix = lying
+    one = row(**{**odd, "key": f"{prefix}/{odd.get('key', 'x')}"})
+    proxy.plan(faulty.say(200, listing(one, row(f"{prefix}/harmless"))), path="list-type")
+    missed, found = list(tree.entries())
+    assert isinstance(missed, Missed)
+    assert not missed.is_path
+    assert isinstance(found, Found)
+    assert found.record.path == b"harmless"
+
+
+@pytest.mark.parametrize(
+    "odd", [{"size": "many"}, {"time": "never"}, {"time": "0001-01-01T00:00:00+14:00"}, {"time": ""}]
+)
+def test_a_row_that_cannot_be_read_is_a_fault(
+    lying: tuple[BucketTree, FaultyHttp, str], odd: dict[str, str]
+) -> None:
+    tree, proxy, prefix = lying
+    told = listing(row(f"{prefix}/x", **odd))
+    proxy.plan(faulty.say(200, told), path="list-type", times=5)
+    with pytest.raises(StoreFault):
+        list(tree.entries())
+
+
+@pytest.mark.parametrize("etag", ["", "W/x", "&#252;", "x" * 100_000])
+def test_an_odd_etag_is_no_harm(lying: tuple[BucketTree, FaultyHttp, str], etag: str) -> None:
+    tree, proxy, prefix = lying
+    proxy.plan(faulty.say(200, listing(row(f"{prefix}/x", etag=etag))), path="list-type")
+    (found,) = tree.entries()
+    assert isinstance(found, Found)
+    assert (found.record.seen is None) == (etag in ("", "W/x"))
+    assert (
+        decode_file(encode_file(replace(found.record, content=bytes(32), pieces=1))).seen == found.record.seen
+    )
 
 
 @pytest.fixture(params=["seaweedfs", "gcs"])

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from blake3 import blake3
 
+from cas.bucket_target import TargetBucket
 from cas.bucket_tree import BucketTree
 from cas.catalog.model import VersionState
 from cas.check import check_repository
@@ -260,6 +261,55 @@ def test_a_listing_of_any_length_takes_bounded_memory() -> None:
         tracemalloc.stop()
     assert count == Endless.COUNT + 97
     assert peak < 64 * MIB
+
+
+class Large(MemoryBucket):
+    """One object that is made up as it is read, and objects that are let go as they come."""
+
+    SIZE = 128 * MIB
+    ABOUT = BucketObject("large", SIZE, datetime(2026, 1, 1, tzinfo=UTC), "tag")
+
+    def rows(self, *, repeat: Repeat = once) -> Iterator[BucketObject]:
+        yield self.ABOUT
+
+    def look(self, key: str) -> BucketObject:
+        return self.ABOUT
+
+    def open(self, key: str) -> OpenObject:
+        pieces = (bytes([number % 251]) * MIB for number in range(self.SIZE // MIB))
+        return OpenObject(self.ABOUT, pieces, lambda: None)
+
+    def send(self, key: str, data: memoryview, *, repeat: Repeat = once) -> None:
+        assert data.nbytes == self.SIZE
+        assert data[-1] == (self.SIZE // MIB - 1) % 251
+
+
+def test_an_object_of_any_size_takes_bounded_memory_both_ways() -> None:
+    tracemalloc.start()
+    try:
+        (found,) = BucketTree(NAME, Large()).entries()
+        assert isinstance(found, Found)
+        with found.open() as opened:
+            TargetBucket(NAME, Large()).write(found.record, opened.pieces())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 * MIB
+
+
+def test_a_directory_that_moved_into_a_bucket_costs_no_content(quick: BucketScene) -> None:
+    for key, content in KEYS.items():
+        path = quick.place / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    quick.take()
+    put(quick, KEYS)
+    moved = quick.take_bucket()
+    assert sorted(quick.bucket.opened) == sorted(KEYS), (
+        "what was seen in a directory says nothing of a bucket"
+    )
+    assert entity(moved, PIECES).new_chunks == 0
+    assert held(quick, 2) == KEYS
 
 
 @pytest.mark.parametrize("bucket", ["moto"], indirect=True)
