@@ -11,7 +11,7 @@ from cas.files.directory import Directory
 from cas.files.target import TargetDirectory
 from cas.records.file_tree import FileTarget, FileTree
 from cas.records.files import require_name
-from cli.bucket_places import require_outside
+from cli.bucket_places import is_bucket_url, local_path, require_outside
 from cli.paths import expanded
 from cli.session import Session
 
@@ -46,8 +46,10 @@ def file_trees(cas: Session, texts: Iterable[str]) -> tuple[FileTree, ...]:
 
 
 def file_target(cas: Session, name: str, place: Path | str) -> FileTarget:
-    """Where files are brought back to. InvalidInput, Conflict for a bucket as above."""
+    """Where files are brought back to. InvalidInput, Conflict as above: what the version does not have may be
+    deleted there."""
     if isinstance(place, Path):
+        _require_elsewhere(cas, name, place)
         return TargetDirectory(name, place)
     _require_apart(cas, name, place)
     return TargetBucket(name, cas.bucket(place))
@@ -57,15 +59,23 @@ def _tree(cas: Session, name: str, place: Path | str) -> FileTree:
     if isinstance(place, str):
         _require_apart(cas, name, place)
         return BucketTree(name, cas.bucket(place))
-    own = [cas.settings.home, *([expanded(cas.settings.store)] if _is_local(cas) else [])]
+    _require_elsewhere(cas, name, place)
+    return Directory(name, place)
+
+
+def _require_elsewhere(cas: Session, name: str, place: Path) -> None:
+    """Neither does what is ours lie in the directory, nor the directory in that, whatever links say."""
+    own = [cas.settings.home]
+    if not is_bucket_url(cas.store_url):
+        own.append(local_path(cas.store_url.partition("?")[0]))
     for there in own:
-        if there.absolute().is_relative_to(place):
+        one, other = there.resolve(), place.resolve()
+        if one.is_relative_to(other) or other.is_relative_to(one):
             raise InvalidInput(
-                f"{there} lies in {place}: each version would hold those before it",
+                f"{there} and {place} lie in one another: files would be mixed with versions",
                 where=f"--files {name}",
                 hint="Keep the repository and CAS_HOME elsewhere",
             )
-    return Directory(name, place)
 
 
 def _require_apart(cas: Session, name: str, url: str) -> None:
@@ -82,7 +92,3 @@ def _require_apart(cas: Session, name: str, url: str) -> None:
 def _place(url: str) -> str:
     """Bucket and prefix, however they are reached, with a slash at the end."""
     return unquote(url.partition("?")[0]).rstrip("/") + "/"
-
-
-def _is_local(cas: Session) -> bool:
-    return bool(cas.settings.store) and "://" not in cas.settings.store

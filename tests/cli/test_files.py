@@ -109,7 +109,7 @@ def test_settings_name_directories_too(cas: Place, uploads: Path) -> None:
     [
         (["snapshot", "--files", "uploads"], "NAME=DIRECTORY"),
         (["snapshot", "--files", "Uploads=/tmp"], "no name for files"),
-        (["snapshot", "--files", "uploads=."], "each version would hold those before it"),
+        (["snapshot", "--files", "uploads=."], "files would be mixed with versions"),
         (["snapshot", "--files", "uploads=/nowhere-at-all"], "there is no such directory"),
         (["snapshot", "--files", "uploads=/tmp", "--schema-only"], "files are data"),
         (["restore", "1", "--delete"], "--delete is for files"),
@@ -120,6 +120,20 @@ def test_what_is_refused(cas: Place, arguments: list[str], says: str) -> None:
     ran = cas(*arguments)
     assert ran.code != 0
     assert says in ran.err
+
+
+def test_nothing_is_taken_from_or_written_into_what_is_ours(cas: Place, uploads: Path) -> None:
+    """By whatever name: a restore that deletes would take the repository with it."""
+    assert cas("snapshot", "--files", f"uploads={uploads}").code == 0
+    home = Path(cas.environment["CAS_HOME"])
+    (cas.directory / "link").symlink_to(cas.directory)
+    everything = faces(cas.store)
+    for place in (cas.directory, cas.directory / "link", cas.store, cas.store / "packs", home / "x"):
+        for environment in ({}, {"CAS_STORE": cas.store.as_uri()}):
+            for words in (["snapshot"], ["restore", "1", "--delete", "--yes"]):
+                ran = cas(*words, "--files", f"uploads={place}", **environment)
+                assert (ran.code, "files would be mixed with versions" in ran.err) == (2, True), (words, ran)
+    assert faces(cas.store) == everything
 
 
 def test_a_version_that_lacks_files_says_so(cas: Place, uploads: Path) -> None:
