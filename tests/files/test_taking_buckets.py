@@ -244,22 +244,25 @@ def test_directories_come_before_what_stands_between_them_and_what_is_in_them(qu
 class Endless(MemoryBucket):
     """Many objects that are made up as they are listed."""
 
-    COUNT = 200_000
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self._count = count
 
     def rows(self, *, repeat: Repeat = once) -> Iterator[BucketObject]:
         time = datetime(2026, 1, 1, tzinfo=UTC)
-        for number in range(self.COUNT):
+        for number in range(self._count):
             yield BucketObject(f"{number % 97:02}/{number:050}", number, time, f"{number:032x}")
 
 
-def test_a_listing_of_any_length_takes_bounded_memory() -> None:
+@pytest.mark.parametrize("listed", [40_000, pytest.param(200_000, marks=pytest.mark.thorough)])
+def test_a_listing_of_any_length_takes_bounded_memory(listed: int) -> None:
     tracemalloc.start()
     try:
-        count = sum(isinstance(one, Found) for one in BucketTree(NAME, Endless()).entries())
+        count = sum(isinstance(one, Found) for one in BucketTree(NAME, Endless(listed)).entries())
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert count == Endless.COUNT + 97
+    assert count == listed + 97
     assert peak < 64 * MIB
 
 
@@ -312,9 +315,10 @@ def test_a_directory_that_moved_into_a_bucket_costs_no_content(quick: BucketScen
     assert held(quick, 2) == KEYS
 
 
+@pytest.mark.parametrize("count", [1_100, pytest.param(10_000, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("bucket", ["moto"], indirect=True)
-def test_ten_thousand_objects_of_a_server(buckets: BucketScene) -> None:
-    for number in range(10_000):
+def test_many_objects_of_a_server(buckets: BucketScene, count: int) -> None:
+    for number in range(count):
         buckets.bucket.put(f"{number % 10}/{number}", b"%d" % number)
     tracemalloc.start()
     try:
@@ -322,7 +326,7 @@ def test_ten_thousand_objects_of_a_server(buckets: BucketScene) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert entity(version, f"files.{NAME}").records == 10_010
+    assert entity(version, f"files.{NAME}").records == count + 10
     assert peak < 100 * MIB
     buckets.bucket.opened.clear()
     buckets.take_bucket()
