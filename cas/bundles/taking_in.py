@@ -179,7 +179,8 @@ class _TakingIn:
         the bundle leaves out something, both are walked once more."""
         ground = self._proven.ground
         if self._before is None:
-            self._frames.mark_all({name: ground.marks(name) for name in sorted(self._own)}, ground.owners)
+            marks = ground.marks()
+            self._frames.mark_all({name: marks[name] for name in sorted(self._own)}, ground.owners)
             return
         self._progress.phase("trees")
         for need in needs_of(self._contents, self._contents.entries, self._before, with_list=True):

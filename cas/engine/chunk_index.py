@@ -133,13 +133,16 @@ class ChunkIndex:
                 self.add(name, fetch(name))
             except (CorruptData, Unsupported):  # one flipped bit makes a newer format
                 unreadable.add(name)
-        self.settle()
+        with self._lock:
+            self._merge_small(2)
         return unreadable
 
     def settle(self) -> None:
-        """Nothing is added for a while: leave as few segments as can be, which are searched one by one."""
+        """Much is asked, and nothing is added any more: leave one segment, if it is not too large. Segments
+        are searched one after another."""
         with self._lock:
-            self._merge_small(2)
+            if len(self._segments) > 1 and len(self) <= MAX_SEGMENT_CHUNKS:
+                self._replace(len(self._segments))
 
     def add(self, name: PackName, trailer: Trailer) -> None:
         """Learn one pack."""
@@ -176,11 +179,15 @@ class ChunkIndex:
                 count, total = count + 1, total + size
             if count < fewest:
                 return
-            small = self._segments[-count:]
-            self._segments[-count:] = [self._keep(small)]
-            for old in small:
-                if old.path is not None:
-                    old.path.unlink(missing_ok=True)
+            self._replace(count)
+
+    def _replace(self, count: int) -> None:
+        """The last so many segments by one."""
+        small = self._segments[-count:]
+        self._segments[-count:] = [self._keep(small)]
+        for old in small:
+            if old.path is not None:
+                old.path.unlink(missing_ok=True)
 
     def locate(self, ids: Sequence[bytes], view: View, bad: npt.NDArray[np.bool_] | None = None) -> Places:
         """The places of these chunks within the view. `bad`: rows that do not count, of a frozen index."""

@@ -57,10 +57,17 @@ class Process:
 
 
 def at_any_call(
-    make: Callable[[], World], act: Callable[[Process], object], *, after: bool, dies: bool
+    make: Callable[[], World],
+    act: Callable[[Process], object],
+    *,
+    after: bool,
+    dies: bool,
+    first: int = 1,
+    every: int = 1,
 ) -> Iterator[tuple[World, str]]:
-    """Worlds in which the act failed at its first call, its second one, and so on: and at which call."""
-    for at in range(1, MOST_CALLS):
+    """Worlds in which the act failed at its first call, its second one, and so on: and at which call.
+    `first`, `every`: only at some calls."""
+    for at in range(first, MOST_CALLS, every):
         world, gate = make(), Failing(at, after=after, dies=dies)
         process = Process(world, gate)
         gate.is_armed = True
