@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -76,12 +77,16 @@ def exchanging(one: Path, other: Path) -> Iterator[Callable[[], int]]:
     here, flag = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     first, second = os.fsencode(one), os.fsencode(other)
     times = 0
+    draw = random.Random(1)
 
     def run() -> None:
         nonlocal times
         while not stop.is_set():
             assert exchange(here, first, here, second, flag) == 0, os.strerror(ctypes.get_errno())
             times += 1
+            # Both threads hand the interpreter to each other at each call: without rests of random length
+            # they fall into step, and the reader meets the same of the two states for ever.
+            time.sleep(draw.random() / 2000)
         if times % 2:
             assert exchange(here, first, here, second, flag) == 0
 
