@@ -106,3 +106,11 @@ def arriving(send: Callable[[], None], has_arrived: Callable[[], bool]) -> Calla
                 raise
 
     return step
+
+
+def is_same(data: memoryview, read: Callable[[int, int], bytes], at_once: int) -> bool:
+    """Whether an object of this size holds these bytes. `read`: gives so many of it from an offset on."""
+    return all(
+        read(start, min(at_once, data.nbytes - start)) == data[start : start + at_once]
+        for start in range(0, data.nbytes, at_once)
+    )

@@ -3,6 +3,7 @@ there, and by signed URLs. The name under which a browser keeps an object goes w
 signatures say nothing about it."""
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import obstore
@@ -12,7 +13,7 @@ from cas.store.cloud.address import AzureAddress
 from cas.store.cloud.bodies import ranged_body
 from cas.store.cloud.faults import CAUGHT, failure_of
 from cas.store.cloud.store import CloudStore
-from cas.store.delivering import Link, Repeat, arriving, check_name, check_seconds, disposition, once
+from cas.store.delivering import Link, Repeat, arriving, check_name, check_seconds, disposition, is_same, once
 from cas.store.interface import FaultKind, ObjectMissing, StoreFault
 
 if TYPE_CHECKING:
@@ -96,11 +97,7 @@ class DeliveringCloudStore(CloudStore):
                 return False
         except ObjectMissing:
             return False
-        at_once = self._options.part_bytes
-        return all(
-            self._range(name, start, min(at_once, data.nbytes - start)) == data[start : start + at_once]
-            for start in range(0, data.nbytes, at_once)
-        )
+        return is_same(data, partial(self._range, name), self._options.part_bytes)
 
     def _range(self, name: str, start: int, length: int) -> bytes:
         with self._faults("get_range", name):

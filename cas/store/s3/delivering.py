@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import ClientError
 
-from cas.store.delivering import Link, Repeat, arriving, check_name, check_seconds, disposition, once
+from cas.store.delivering import Link, Repeat, arriving, check_name, check_seconds, disposition, is_same, once
 from cas.store.interface import ObjectMissing
 from cas.store.s3.answers import ranged_body, require_s3
 from cas.store.s3.connection import connect
@@ -114,11 +115,7 @@ class DeliveringS3Store(S3Store):
                 return False
         except ObjectMissing:
             return False
-        at_once = self._options.part_bytes
-        return all(
-            self._range(name, start, min(at_once, data.nbytes - start)) == data[start : start + at_once]
-            for start in range(0, data.nbytes, at_once)
-        )
+        return is_same(data, partial(self._range, name), self._options.part_bytes)
 
     def _range(self, name: str, start: int, length: int) -> bytes:
         asked = self._asked(name)
